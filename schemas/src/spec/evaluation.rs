@@ -1,0 +1,151 @@
+//! `[evaluation]`: what is scored, under which protocols, and what is drawn from the slots.
+
+use serde::{Deserialize, Serialize};
+
+/// What `trainer evaluate`, `trainer generate` and `trainer compose` read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluationSpec {
+    /// Folder of the validation pictures.
+    pub images: String,
+    /// COCO-format annotations of those pictures.
+    pub instances: String,
+    /// Protocols: the id of a shipped one (`glass-release`, `spot`, `oclf`, `slotdiffusion`) or the path of a `.toml` file.
+    pub protocols: Vec<String>,
+    /// Side in pixels of the picture that the encoder sees; the protocol's own where absent.
+    pub input_size: Option<u32>,
+    /// Side in pixels of the masks that are compared; the protocol's own where absent.
+    pub mask_size: Option<u32>,
+    /// Number of slots; the number the checkpoint was trained with where absent.
+    pub slots: Option<u32>,
+    /// Seeds of the slots' initial noise: every method that draws is run once a seed.
+    pub slot_seeds: Vec<u64>,
+    /// Where the masks of trained slots are taken from.
+    pub masks: Vec<MaskSource>,
+    /// Methods without a trained slot, scored beside.
+    pub baselines: Vec<Baseline>,
+    /// Score only the first so many pictures.
+    pub limit: Option<u64>,
+    /// Pictures for the report.
+    pub samples: u32,
+    /// `[evaluation.generation]`
+    pub generation: GenerationSpec,
+    /// `[evaluation.composition]`
+    pub composition: CompositionSpec,
+}
+
+impl Default for EvaluationSpec {
+    fn default() -> Self {
+        Self {
+            images: "assets/scenes/val".into(),
+            instances: "assets/scenes/val/instances.json".into(),
+            protocols: vec!["glass-release".into()],
+            input_size: None,
+            mask_size: None,
+            slots: None,
+            slot_seeds: vec![0, 1, 2],
+            masks: vec![MaskSource::SlotAttention, MaskSource::Decoder],
+            baselines: vec![
+                Baseline::Blocks,
+                Baseline::KMeans,
+                Baseline::Untrained,
+                Baseline::Ceiling,
+            ],
+            limit: None,
+            samples: 12,
+            generation: GenerationSpec::default(),
+            composition: CompositionSpec::default(),
+        }
+    }
+}
+
+/// Where the masks of a picture come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MaskSource {
+    /// The attention of the last slot-attention iteration (GLASS evaluates this one).
+    SlotAttention,
+    /// The alpha masks of the feature decoder (DINOSAUR evaluates this one).
+    Decoder,
+}
+
+/// A method that needs no training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Baseline {
+    /// The picture cut into as many rectangles as there are slots.
+    Blocks,
+    /// k-means on the encoder's tokens of one picture, one cluster a slot.
+    KMeans,
+    /// Slot attention with its initial weights.
+    Untrained,
+    /// The ground truth itself, seen through the encoder's token grid: what no mask on that grid can exceed by much.
+    Ceiling,
+}
+
+/// Pictures drawn from the slots of validation pictures. Defaults: GLASS evaluation code (method of its generation script).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GenerationSpec {
+    /// How many validation pictures.
+    pub images: u32,
+    /// Sampler.
+    pub scheduler: String,
+    /// Denoising steps.
+    pub steps: u32,
+    /// Classifier-free guidance; 1 switches it off.
+    pub guidance_scale: f32,
+    /// Seed of the initial latents, each picture's own.
+    pub seed: u64,
+}
+
+impl Default for GenerationSpec {
+    fn default() -> Self {
+        Self { images: 512, scheduler: "dpm-solver++".into(), steps: 250, guidance_scale: 1.3, seed: 42 }
+    }
+}
+
+/// Edits of the slots before drawing. Defaults: GLASS evaluation code (its composition script).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CompositionSpec {
+    /// How many pairs of validation pictures.
+    pub pairs: u32,
+    /// What is done to each pair.
+    pub edits: Vec<Edit>,
+    /// Sampler.
+    pub scheduler: String,
+    /// Denoising steps.
+    pub steps: u32,
+    /// Classifier-free guidance; 1 switches it off.
+    pub guidance_scale: f32,
+    /// Seed of the initial latents, each picture's own.
+    pub seed: u64,
+}
+
+impl Default for CompositionSpec {
+    fn default() -> Self {
+        Self {
+            pairs: 100,
+            edits: vec![Edit::Remove, Edit::Add, Edit::Swap],
+            scheduler: "dpm-solver++".into(),
+            steps: 75,
+            guidance_scale: 3.0,
+            seed: 42,
+        }
+    }
+}
+
+/// One edit of a set of slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Edit {
+    /// Leave the slot out of the conditioning (the network accepts any number of slots).
+    Remove,
+    /// Set the slot to zero, as the GLASS release does.
+    RemoveZeroed,
+    /// Add a slot of the other picture.
+    Add,
+    /// Exchange a slot with one of the other picture, in both pictures.
+    Swap,
+}
