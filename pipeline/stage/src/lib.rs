@@ -1,1 +1,43 @@
-//! Under construction.
+//! Runs one stage of the pipeline to completion.
+//!
+//! A stage is a function from the samples of a shard to rows of that shard. What surrounds the
+//! function is the same for every stage and lives here, so that a stage is only a [`Source`]
+//! (reads and decodes), a [`Worker`] (owns the network) and an encoding function (rows to Arrow):
+//! finding the shards still to do, keeping the network busy while inputs load and outputs upload,
+//! retrying a store that answers badly, putting failed samples aside, stopping cleanly on a
+//! signal, showing progress and saying by the exit code what happened.
+//!
+//! ```text
+//!  Source::load ──items──▶ batches ──▶ Worker::process ──rows──▶ encode ──▶ shard writer ─▶ commit
+//!  async, prefetched       bounded     its own thread   bounded   blocking   async, overlapped
+//! ```
+//!
+//! The trainer is no stage but shares [`stage_main`], [`Stop`] and [`ExitStatus`].
+
+mod cli;
+mod entry;
+mod error;
+mod exit;
+mod explain;
+mod failure;
+mod job;
+mod logging;
+mod progress;
+mod run;
+mod signals;
+mod summary;
+mod system;
+
+pub use cli::{LogFormat, ProcessArgs, StageArgs, WorkerSlot};
+pub use entry::{Context, stage_main};
+pub use error::{Result, StageError};
+pub use exit::ExitStatus;
+pub use explain::{Blame, Explain};
+pub use failure::{ErrorClass, Failure};
+pub use job::{
+    Encode, ItemStream, Job, Loaded, MakeWorker, Options, Source, Stragglers, SystematicFailure,
+    Worker, all_at_once,
+};
+pub use run::run;
+pub use signals::Stop;
+pub use summary::{Ending, Summary};

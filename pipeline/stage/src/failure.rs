@@ -1,0 +1,73 @@
+//! Samples that could not be made: they leave by the side door and are counted, never skipped.
+
+use glass_schemas::ids::SampleId;
+
+/// Why a sample was put aside; stored as text in the quarantine table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorClass {
+    /// The input's bytes could not be read or decoded (truncated, not an image, missing object).
+    Unreadable,
+    /// The input is sound but nothing this stage can take (size, format, missing class).
+    Unsupported,
+    /// A rule of the run spec put the sample aside. Never counts as a systematic failure.
+    Rejected,
+    /// The network or a later step produced NaN or infinity.
+    NonFinite,
+    /// Anything else that went wrong while this sample was computed.
+    Failed,
+}
+
+impl ErrorClass {
+    /// The name stored in quarantine rows.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Unsupported => "unsupported",
+            Self::Rejected => "rejected",
+            Self::NonFinite => "non-finite",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One sample that failed, with what is needed to find and retry it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Human name of the input: a URI or a sample id with its replicate.
+    pub item: String,
+    /// The sample's id, where it was known before the failure.
+    pub sample_id: Option<SampleId>,
+    /// The kind of failure.
+    pub class: ErrorClass,
+    /// One line: lower case, no full stop.
+    pub message: String,
+    /// The inputs needed to try again, as JSON or text; empty when `item` says it all.
+    pub inputs: String,
+}
+
+impl Failure {
+    /// A failure of `item` with neither sample id nor inputs; set the public fields for more.
+    pub fn new(item: impl Into<String>, class: ErrorClass, message: impl ToString) -> Self {
+        Self {
+            item: item.into(),
+            sample_id: None,
+            class,
+            message: message.to_string(),
+            inputs: String::new(),
+        }
+    }
+
+    /// The same failure with the sample's id.
+    #[must_use]
+    pub fn with_sample(mut self, sample_id: SampleId) -> Self {
+        self.sample_id = Some(sample_id);
+        self
+    }
+
+    /// The same failure with the inputs needed to try again.
+    #[must_use]
+    pub fn with_inputs(mut self, inputs: impl Into<String>) -> Self {
+        self.inputs = inputs.into();
+        self
+    }
+}

@@ -1,0 +1,137 @@
+//! What a stage hands to the run loop.
+
+use std::time::Duration;
+
+use arrow::record_batch::RecordBatch;
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use glass_dataset::Dataset;
+use glass_schemas::ids::ShardIndex;
+use glass_schemas::plan::Plan;
+
+use crate::cli::WorkerSlot;
+use crate::error::StageError;
+use crate::failure::Failure;
+
+/// One input: ready for the worker, or already known to fail.
+pub type Loaded<T> = Result<T, Failure>;
+
+/// The inputs of one shard in the shard's order, read as they are asked for.
+pub type ItemStream<'a, T> = BoxStream<'a, Result<Loaded<T>, StageError>>;
+
+/// Reads and decodes the inputs of a shard while the worker computes.
+pub trait Source: Send + Sync + 'static {
+    /// What one call of the worker takes per sample: decoded pixels, a prompt with its seed …
+    type Item: Send + 'static;
+
+    /// The inputs of `shard`, in an order that is always the same.
+    ///
+    /// A broken sample is `Ok(Err(failure))` and goes into quarantine. `Err(error)` means the
+    /// shard could not be read: a transient error is retried by calling `load` again and skipping
+    /// what was already delivered, any other stops the job. At most [`Options::prefetch`] batches
+    /// are held, so a shard larger than memory may be streamed.
+    fn load(&self, shard: ShardIndex) -> ItemStream<'_, Self::Item>;
+}
+
+/// The items of a shard that are read in one go, as the stream [`Source::load`] returns.
+pub fn all_at_once<'a, T: Send + 'a>(
+    items: BoxFuture<'a, Result<Vec<Loaded<T>>, StageError>>,
+) -> ItemStream<'a, T> {
+    stream::once(items)
+        .map_ok(|items| stream::iter(items.into_iter().map(Ok)))
+        .try_flatten()
+        .boxed()
+}
+
+/// Computes one batch at a time on its own thread; owns the network.
+pub trait Worker: Send + 'static {
+    /// What [`Source`] delivers.
+    type Item: Send + 'static;
+    /// The row or rows made of one item; any type the encoding function understands.
+    type Output: Send + 'static;
+
+    /// One result per item, in order. A bad sample is a [`Failure`] of its own, never of the batch.
+    ///
+    /// The result of an item must not depend on the batch it came in: batch sizes are an
+    /// execution detail and never change a sample.
+    fn process(&mut self, batch: Vec<Self::Item>) -> Vec<Result<Self::Output, Failure>>;
+}
+
+/// Turns rows into one record batch per output dataset, in the order of [`Job::datasets`].
+///
+/// Runs on a blocking thread while the worker computes the next batch: compress images here.
+/// It is called with a fixed number of rows whatever the batch size, so that a shard's bytes do
+/// not depend on it.
+pub type Encode<O> =
+    Box<dyn Fn(Vec<O>) -> Result<Vec<RecordBatch>, StageError> + Send + Sync + 'static>;
+
+/// Makes the worker, on the worker's thread, and only when there is a shard to do: a finished
+/// dataset never loads weights.
+pub type MakeWorker<W> = Box<dyn FnOnce() -> anyhow::Result<W> + Send + 'static>;
+
+/// Everything [`crate::run`] needs.
+pub struct Job<S, W: Worker> {
+    /// Where rows go. The last one's commits say what is done; the others are committed first.
+    pub datasets: Vec<Dataset>,
+    /// The shards of the whole dataset, of which the worker takes its part.
+    pub plan: Plan,
+    /// The inputs.
+    pub source: S,
+    /// Loads the network.
+    pub worker: MakeWorker<W>,
+    /// Rows to Arrow.
+    pub encode: Encode<W::Output>,
+    /// How to run; nothing here changes a sample.
+    pub options: Options,
+}
+
+/// Whether a worker with no shard of its own left takes those of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stragglers {
+    /// Leave them to the workers they are assigned to.
+    Leave,
+    /// Take them from the end, so that the last shards of a dead or slow worker get done.
+    Take,
+}
+
+/// When failing samples mean a broken job and not broken samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SystematicFailure {
+    /// Stop when more than this share of a shard's samples failed …
+    pub share: f64,
+    /// … and at least this many samples of the shard were seen.
+    pub samples: usize,
+}
+
+/// Execution details of a job.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The part of the shards this process does.
+    pub slot: WorkerSlot,
+    /// Items handed to [`Worker::process`] at once; the last batch of a shard may be smaller.
+    pub batch_size: usize,
+    /// Batches read ahead of the worker.
+    pub prefetch: usize,
+    /// What to do when the own shards are done.
+    pub stragglers: Stragglers,
+    /// When to stop for a systematic failure.
+    pub systematic: SystematicFailure,
+    /// Attempts at reading or writing a shard before a transient error stops the job.
+    pub attempts: u32,
+    /// Wait before the second attempt; doubles with each further one.
+    pub backoff: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            slot: WorkerSlot::ALONE,
+            batch_size: 8,
+            prefetch: 2,
+            stragglers: Stragglers::Leave,
+            systematic: SystematicFailure { share: 0.5, samples: 20 },
+            attempts: 5,
+            backoff: Duration::from_millis(500),
+        }
+    }
+}
