@@ -1,1 +1,30 @@
-//! Under construction.
+//! The pretrained networks of the pipeline, written for burn.
+//!
+//! Every stage that looks at a picture or draws one needs a published network: a captioner, a latent
+//! diffusion model, a self-supervised encoder. They live together in one crate because they share
+//! everything except their architecture: the reading of `config.json` and `safetensors`, the layers, the
+//! exact preprocessing, and a reference to agree with. Sizes come from each checkpoint's own
+//! `config.json`; nothing here knows which checkpoint it runs.
+//!
+//! All networks are burn [`Module`](burn::module::Module)s: the same struct is used frozen in the
+//! pipeline and trained in the trainer. They compute in `f32` whatever the file holds.
+
+pub mod config;
+pub mod device;
+pub mod error;
+pub mod image;
+pub mod layers;
+pub mod weights;
+
+pub mod blip2;
+pub mod dinov2;
+
+// pub mod clip;
+// pub mod ops;
+// pub mod schedulers;
+// pub mod unet;
+// pub mod vae;
+
+pub use device::Backend;
+pub use error::{NetsError, Result};
+pub use weights::{Scope, Weights};

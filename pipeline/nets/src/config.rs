@@ -1,0 +1,98 @@
+//! Reading a checkpoint's `config.json`.
+//!
+//! Upstream writes only what differs from its defaults, adds keys in every release and writes `null` for
+//! "the default". So unknown keys are ignored, missing and `null` keys take the default of the struct
+//! (use `#[serde(default)]` on it), and a value of the wrong type is an error that names file and field.
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::error::{NetsError, Result};
+
+/// Reads `path` into `T`.
+///
+/// # Errors
+/// [`NetsError::Read`] when the file cannot be read, [`NetsError::Config`] when it is not JSON or a field
+/// has the wrong type; the field is named with its parents, as in `vision_config.hidden_size`.
+pub fn read<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T> {
+    let path = path.as_ref();
+    let text = std::fs::read_to_string(path).map_err(NetsError::read(path))?;
+    parse(&text, path)
+}
+
+/// Reads `path` into `T`, or gives the default when there is no such file.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_or_default<T: DeserializeOwned + Default>(path: impl AsRef<Path>) -> Result<T> {
+    match path.as_ref().try_exists() {
+        Ok(false) => Ok(T::default()),
+        _ => read(path),
+    }
+}
+
+/// Parses the text of a configuration file; `origin` is named in errors.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse<T: DeserializeOwned>(text: &str, origin: &Path) -> Result<T> {
+    let error = |field: String, message: String| NetsError::Config {
+        path: origin.to_owned(),
+        field,
+        message,
+    };
+    let value: Value =
+        serde_json::from_str(text).map_err(|e| error(String::new(), e.to_string()))?;
+    let Value::Object(mut map) = value else {
+        return Err(error(String::new(), "expected a JSON object".to_owned()));
+    };
+    drop_nulls(&mut map);
+    T::deserialize(Value::Object(map.clone()))
+        .map_err(|e| error(culprit::<T>(&map, &e.to_string()), e.to_string()))
+}
+
+fn drop_nulls(map: &mut Map<String, Value>) {
+    map.retain(|_, value| !value.is_null());
+    for value in map.values_mut() {
+        if let Value::Object(inner) = value {
+            drop_nulls(inner);
+        }
+    }
+}
+
+/// Finds the field behind a deserialization error: the one whose removal removes the error.
+///
+/// serde_json gives no path for an error inside a [`Value`], and configurations are small.
+fn culprit<T: DeserializeOwned>(root: &Map<String, Value>, message: &str) -> String {
+    let mut path: Vec<String> = Vec::new();
+    loop {
+        let Some(Value::Object(level)) = at(root, &path) else {
+            break;
+        };
+        let found = level.keys().find(|key| {
+            let mut trial = Value::Object(root.clone());
+            if let Some(map) = path
+                .iter()
+                .try_fold(&mut trial, |v, k| v.get_mut(k))
+                .and_then(Value::as_object_mut)
+            {
+                map.remove(*key);
+            }
+            T::deserialize(trial).map_or_else(|e| e.to_string() != message, |_| true)
+        });
+        match found {
+            Some(key) => path.push(key.clone()),
+            None => break,
+        }
+    }
+    path.join(".")
+}
+
+fn at(root: &Map<String, Value>, path: &[String]) -> Option<Value> {
+    path.iter()
+        .try_fold(Value::Object(root.clone()), |value, key| {
+            value.get(key).cloned()
+        })
+}

@@ -1,0 +1,1 @@
+//! Pictures: decoding, exact resizing and normalising.
