@@ -1,0 +1,174 @@
+//! Upstream `CLIPTextModel`.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::tensor::{
+    Device, Int, Tensor, TensorData, activation, module::attention, ops::AttentionModuleOptions,
+};
+
+use super::config::{Activation, ClipTextConfig};
+use super::tokenizer::TokenizedPrompt;
+use crate::error::{NetsError, Result};
+use crate::weights::Scope;
+use crate::{Weights, config, layers, ops};
+
+/// The text encoder.
+#[derive(Module, Debug)]
+pub struct ClipTextModel {
+    token_embedding: Embedding,
+    position_embedding: Embedding,
+    layers: Vec<Layer>,
+    final_layer_norm: LayerNorm,
+}
+
+#[derive(Module, Debug)]
+struct Layer {
+    layer_norm1: LayerNorm,
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    out_proj: Linear,
+    layer_norm2: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+    #[module(skip)]
+    heads: usize,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl ClipTextModel {
+    /// Reads `config.json` and `model.safetensors` in `folder`.
+    ///
+    /// # Errors
+    /// When a file is missing, damaged, or does not belong to the other.
+    pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        let folder = folder.as_ref();
+        let path = folder.join("config.json");
+        let config: ClipTextConfig = config::read(&path)?;
+        let (width, heads) = (config.hidden_size, config.num_attention_heads);
+        if heads == 0 || !width.is_multiple_of(heads) {
+            return Err(NetsError::Config {
+                path,
+                field: "num_attention_heads".to_owned(),
+                message: format!("{heads} does not divide a width of {width}"),
+            });
+        }
+        let weights = Weights::open(folder, "model")?;
+        let root = weights.root(device);
+        let prefixed = weights.names().any(|name| name.starts_with("text_model."));
+        let scope = if prefixed { root.enter("text_model") } else { root };
+        let model = Self::from_scope(&scope, &config)?;
+        // A full CLIP saves its projection beside the encoder; old versions save position ids.
+        weights.finish(&["*position_ids", "text_projection.weight"])?;
+        Ok(model)
+    }
+
+    fn from_scope(scope: &Scope<'_>, config: &ClipTextConfig) -> Result<Self> {
+        let width = config.hidden_size;
+        let embeddings = scope.enter("embeddings");
+        let embedding =
+            |name, rows| layers::embedding(&embeddings, name, &EmbeddingConfig::new(rows, width));
+        let encoder = scope.enter("encoder").enter("layers");
+        Ok(Self {
+            token_embedding: embedding("token_embedding", config.vocab_size)?,
+            position_embedding: embedding("position_embedding", config.max_position_embeddings)?,
+            layers: (0..config.num_hidden_layers)
+                .map(|i| Layer::from_scope(&encoder.enter(i), config))
+                .collect::<Result<_>>()?,
+            final_layer_norm: layers::layer_norm(scope, "final_layer_norm", &norm(config))?,
+        })
+    }
+
+    /// Hidden states after the final layer norm.
+    ///
+    /// `ids` `[batch, tokens]`, each below the vocabulary's size and no more tokens than positions; gives
+    /// `[batch, tokens, hidden_size]`. Attention is causal and padding is not masked, as upstream.
+    pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        let [_, tokens] = ids.dims();
+        let positions = self.position_embedding.weight.val().slice([0..tokens]);
+        let mut hidden = self.token_embedding.forward(ids) + positions.unsqueeze::<3>();
+        for layer in &self.layers {
+            hidden = layer.forward(hidden);
+        }
+        self.final_layer_norm.forward(hidden)
+    }
+
+    /// Hidden states of tokenized prompts of one length: `[prompts, tokens, hidden_size]`.
+    ///
+    /// # Errors
+    /// When the prompts differ in length, are longer than the model's positions or hold ids outside its
+    /// vocabulary, which means that tokenizer and encoder are not of the same checkpoint.
+    pub fn encode(&self, prompts: &[TokenizedPrompt]) -> Result<Tensor<3>> {
+        let [vocabulary, _] = self.token_embedding.weight.dims();
+        let [positions, _] = self.position_embedding.weight.dims();
+        let tokens = prompts.first().map_or(0, |prompt| prompt.ids.len());
+        let ragged = prompts.iter().any(|prompt| prompt.ids.len() != tokens);
+        if tokens == 0 || tokens > positions || ragged {
+            return Err(NetsError::input(format!(
+                "prompts must all have one length of 1 to {positions} tokens"
+            )));
+        }
+        let ids: Vec<i64> = prompts
+            .iter()
+            .flat_map(|prompt| &prompt.ids)
+            .map(|id| i64::from(*id))
+            .collect();
+        if let Some(id) = ids.iter().find(|id| **id >= vocabulary as i64) {
+            return Err(NetsError::input(format!(
+                "token {id} is outside the text encoder's vocabulary of {vocabulary}"
+            )));
+        }
+        let data = TensorData::new(ids, [prompts.len(), tokens]);
+        let device = self.token_embedding.weight.device();
+        Ok(self.forward(Tensor::from_data(data, &device)))
+    }
+}
+
+impl Layer {
+    fn from_scope(scope: &Scope<'_>, config: &ClipTextConfig) -> Result<Self> {
+        let (width, inner) = (config.hidden_size, config.intermediate_size);
+        let (attention, mlp) = (scope.enter("self_attn"), scope.enter("mlp"));
+        let square = |name| layers::linear(&attention, name, &LinearConfig::new(width, width));
+        Ok(Self {
+            layer_norm1: layers::layer_norm(scope, "layer_norm1", &norm(config))?,
+            q_proj: square("q_proj")?,
+            k_proj: square("k_proj")?,
+            v_proj: square("v_proj")?,
+            out_proj: square("out_proj")?,
+            layer_norm2: layers::layer_norm(scope, "layer_norm2", &norm(config))?,
+            fc1: layers::linear(&mlp, "fc1", &LinearConfig::new(width, inner))?,
+            fc2: layers::linear(&mlp, "fc2", &LinearConfig::new(inner, width))?,
+            heads: config.num_attention_heads,
+            activation: config.hidden_act,
+        })
+    }
+
+    fn forward(&self, hidden: Tensor<3>) -> Tensor<3> {
+        let hidden = hidden.clone() + self.attend(self.layer_norm1.forward(hidden));
+        let inner = self.fc1.forward(self.layer_norm2.forward(hidden.clone()));
+        let inner = match self.activation {
+            Activation::QuickGelu => inner.clone() * activation::sigmoid(inner * 1.702),
+            Activation::Gelu => ops::gelu(inner),
+        };
+        hidden + self.fc2.forward(inner)
+    }
+
+    fn attend(&self, hidden: Tensor<3>) -> Tensor<3> {
+        let [batch, tokens, width] = hidden.dims();
+        let shape = [batch, tokens, self.heads, width / self.heads];
+        let heads = |x: Tensor<3>| x.reshape(shape).swap_dims(1, 2); // [batch, heads, tokens, head_dim]
+        let query = heads(self.q_proj.forward(hidden.clone()));
+        let key = heads(self.k_proj.forward(hidden.clone()));
+        let value = heads(self.v_proj.forward(hidden));
+        let options = AttentionModuleOptions { is_causal: true, ..Default::default() };
+        let mixed = attention(query, key, value, None, None, options);
+        self.out_proj.forward(mixed.swap_dims(1, 2).reshape([batch, tokens, width]))
+    }
+}
+
+fn norm(config: &ClipTextConfig) -> LayerNormConfig {
+    LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps)
+}

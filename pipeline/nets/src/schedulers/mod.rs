@@ -1,0 +1,137 @@
+//! Noise schedules and samplers, as diffusers' `scheduler_config.json` describes them.
+//!
+//! A [`Scheduler`] is read from a checkpoint and never changes; a [`Trajectory`] is one run of it from
+//! noise to latent and holds what multi-step methods remember. A batch of samples steps through one
+//! trajectory together: every operation is element-wise, so a sample's numbers do not depend on its
+//! neighbours in the batch.
+
+mod config;
+mod ddim;
+mod dpm_solver;
+mod noise;
+mod pndm;
+mod timesteps;
+
+use std::path::Path;
+
+use burn::tensor::Tensor;
+
+pub use config::{BetaSchedule, FinalSigma, Prediction, SchedulerConfig, SchedulerKind, TimestepSpacing};
+pub use noise::NoiseSchedule;
+
+use crate::error::Result;
+
+/// Which sampler to run a checkpoint with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SchedulerChoice {
+    /// The one that the checkpoint names in `_class_name`.
+    #[default]
+    Checkpoint,
+    /// `DDIMScheduler` with η = 0.
+    Ddim,
+    /// `PNDMScheduler` with `skip_prk_steps` (PLMS): one call more than steps.
+    Pndm,
+    /// `DPMSolverMultistepScheduler`: DPM-Solver++ (2M), midpoint.
+    DpmSolver {
+        /// Where the last step lands.
+        final_sigma: FinalSigma,
+    },
+}
+
+/// A sampler with its noise schedule.
+#[derive(Debug, Clone)]
+pub struct Scheduler {
+    config: SchedulerConfig,
+    noise: NoiseSchedule,
+}
+
+impl Scheduler {
+    /// Reads `scheduler_config.json` in `folder`.
+    ///
+    /// As upstream's `from_config`, a sampler other than the checkpoint's keeps the keys that the file
+    /// states and takes its own defaults for the others (SD 2.1's file has no `timestep_spacing`: DDIM
+    /// then runs with `leading`, DPM-Solver with `linspace`).
+    ///
+    /// # Errors
+    /// When the file cannot be read, or asks for a variant that is not implemented: the field is named.
+    pub fn from_config(folder: impl AsRef<Path>, choice: SchedulerChoice) -> Result<Self> {
+        Self::new(SchedulerConfig::read(folder, choice)?)
+    }
+
+    /// Makes the scheduler of a configuration.
+    ///
+    /// # Errors
+    /// When the betas do not make a schedule.
+    pub fn new(config: SchedulerConfig) -> Result<Self> {
+        let noise = NoiseSchedule::new(&config)?;
+        Ok(Self { config, noise })
+    }
+
+    /// What was read.
+    pub fn config(&self) -> &SchedulerConfig {
+        &self.config
+    }
+
+    /// The forward process: adding noise, and what a network is trained to predict.
+    pub fn noise(&self) -> &NoiseSchedule {
+        &self.noise
+    }
+
+    /// Starts a run of `steps` steps from noise of unit variance.
+    ///
+    /// # Errors
+    /// When `steps` is zero or leads to a timestep outside the schedule.
+    pub fn trajectory(&self, steps: usize) -> Result<Trajectory> {
+        let timesteps = timesteps::timesteps(&self.config, steps)?;
+        let stride = (self.config.num_train_timesteps / steps) as i64;
+        let rule = match self.config.kind {
+            SchedulerKind::Ddim => Rule::Ddim(ddim::Ddim::new(&self.config, &self.noise, stride)),
+            SchedulerKind::Pndm => Rule::Pndm(pndm::Pndm::new(&self.config, &self.noise, stride)),
+            SchedulerKind::DpmSolver => Rule::DpmSolver(dpm_solver::DpmSolver::new(&self.config, &self.noise, &timesteps)),
+        };
+        Ok(Trajectory { timesteps, position: 0, rule })
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Rule {
+    Ddim(ddim::Ddim),
+    Pndm(pndm::Pndm),
+    DpmSolver(dpm_solver::DpmSolver),
+}
+
+/// One run from noise to latent.
+#[derive(Debug, Clone)]
+pub struct Trajectory {
+    timesteps: Vec<usize>,
+    position: usize,
+    rule: Rule,
+}
+
+impl Trajectory {
+    /// The timestep of every network call, in order; PNDM makes one call more than it was asked for.
+    pub fn timesteps(&self) -> &[usize] {
+        &self.timesteps
+    }
+
+    /// The timestep of the next call; `None` when the run is over.
+    pub fn next_timestep(&self) -> Option<usize> {
+        self.timesteps.get(self.position).copied()
+    }
+
+    /// Takes the network's output at [`next_timestep`](Self::next_timestep) and gives the next sample.
+    /// Both tensors are `[batch, channels, height, width]`. After the last step the sample comes back
+    /// unchanged.
+    pub fn step(&mut self, output: Tensor<4>, sample: Tensor<4>) -> Tensor<4> {
+        let Some(timestep) = self.next_timestep() else {
+            return sample;
+        };
+        let position = self.position;
+        self.position += 1;
+        match &mut self.rule {
+            Rule::Ddim(rule) => rule.step(output, timestep, sample),
+            Rule::Pndm(rule) => rule.step(output, timestep, sample),
+            Rule::DpmSolver(rule) => rule.step(output, position, sample),
+        }
+    }
+}
