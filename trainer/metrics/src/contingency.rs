@@ -29,7 +29,7 @@ impl Contingency {
         if truth.size() != prediction.size() {
             return Err(MetricsError::Size { what: "prediction", expected: truth.size(), found: prediction.size() });
         }
-        let runs = Runs::collect(truth.labels(), prediction.labels());
+        let runs = collect_runs(truth.labels(), prediction.labels());
         let (truth_index, truth) = index_labels(runs.iter().map(|run| run.0));
         let (predicted_index, predicted) = index_labels(runs.iter().map(|run| run.1));
         let mut counts = vec![0_u64; truth.len() * predicted.len()];
@@ -114,27 +114,24 @@ impl IouMatrix {
     }
 }
 
-struct Runs;
-
-impl Runs {
-    /// Stretches of equal label pairs, `(truth, prediction, pixels)`: pictures are made of few of them.
-    fn collect(truth: &[u16], prediction: &[u16]) -> Vec<(u16, u16, u64)> {
-        let mut runs: Vec<(u16, u16, u64)> = Vec::new();
-        for (&t, &p) in truth.iter().zip(prediction) {
-            let (t, p) = match t {
-                IGNORE => continue,
-                OVERLAP => (BACKGROUND, OVERLAP),
-                _ => (t, p),
-            };
-            match runs.last_mut() {
-                Some(last) if last.0 == t && last.1 == p => last.2 += 1,
-                _ => runs.push((t, p, 1)),
-            }
+/// Stretches of equal label pairs, `(truth, prediction, pixels)`: pictures are made of few of them.
+fn collect_runs(truth: &[u16], prediction: &[u16]) -> Vec<(u16, u16, u64)> {
+    let mut runs: Vec<(u16, u16, u64)> = Vec::new();
+    for (&t, &p) in truth.iter().zip(prediction) {
+        let (t, p) = match t {
+            IGNORE => continue,
+            OVERLAP => (BACKGROUND, OVERLAP),
+            _ => (t, p),
+        };
+        match runs.last_mut() {
+            Some(last) if last.0 == t && last.1 == p => last.2 += 1,
+            _ => runs.push((t, p, 1)),
         }
-        runs
     }
+    runs
 }
 
+/// The row of each label that occurs, and the labels in ascending order.
 fn index_labels(labels: impl Iterator<Item = u16>) -> (Vec<u16>, Vec<u16>) {
     let mut index = Vec::new();
     for label in labels {

@@ -1,0 +1,11 @@
+//! Metrics against brute force, published formulas and pycocotools.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod assignment;
+mod coco;
+mod edge_cases;
+mod goldens;
+mod ground_truth;
+mod maps;
+mod properties;
+mod stats;
