@@ -1,0 +1,168 @@
+//! The documents that make a dataset: identity, commit, manifest.
+//!
+//! `SPEC.json` is the identity, written before any work. `commits/<shard>.json` makes a shard
+//! visible. `MANIFEST.json` says that the plan is covered.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{DatasetId, DatasetKind, Digest, SampleId, ShardIndex};
+use crate::{SCHEMA_VERSION, SchemaError};
+
+/// What made a dataset; its id is the hash of this.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The dataset's name.
+    pub id: DatasetId,
+    /// The stage that writes it.
+    pub stage: String,
+    /// Version of the table layout.
+    pub schema_version: u32,
+    /// The seed of the run, where the stage draws random numbers.
+    pub run_seed: u64,
+    /// The stage's resolved spec: every default written out.
+    pub spec: Value,
+    /// The datasets read.
+    pub upstream: Vec<DatasetId>,
+    /// Digest of every weight folder used, by role.
+    pub weights: BTreeMap<String, Digest>,
+    /// Number of shards in the plan.
+    pub shards: u32,
+}
+
+/// The parts of an [`Identity`] that its id is computed from.
+#[derive(Clone, Debug)]
+pub struct IdentityParts {
+    /// What the dataset holds.
+    pub kind: DatasetKind,
+    /// The stage that writes it.
+    pub stage: String,
+    /// The seed of the run.
+    pub run_seed: u64,
+    /// The stage's resolved spec.
+    pub spec: Value,
+    /// The datasets read.
+    pub upstream: Vec<DatasetId>,
+    /// Digest of every weight folder used, by role.
+    pub weights: BTreeMap<String, Digest>,
+    /// Number of shards in the plan.
+    pub shards: u32,
+}
+
+impl Identity {
+    /// Names a dataset by what makes it.
+    pub fn new(parts: IdentityParts) -> Self {
+        let document = serde_json::json!({
+            "stage": parts.stage,
+            "schema_version": SCHEMA_VERSION,
+            "run_seed": parts.run_seed,
+            "spec": sorted(&parts.spec),
+            "upstream": parts.upstream,
+            "weights": parts.weights,
+            "shards": parts.shards,
+        });
+        Self {
+            id: DatasetId::new(parts.kind, &Digest::of(document.to_string().as_bytes())),
+            stage: parts.stage,
+            schema_version: SCHEMA_VERSION,
+            run_seed: parts.run_seed,
+            spec: sorted(&parts.spec),
+            upstream: parts.upstream,
+            weights: parts.weights,
+            shards: parts.shards,
+        }
+    }
+
+    /// Refuses a dataset of another table layout.
+    ///
+    /// # Errors
+    /// [`SchemaError::InvalidSpec`] naming both versions.
+    pub fn check_version(&self) -> Result<(), SchemaError> {
+        if self.schema_version == SCHEMA_VERSION {
+            return Ok(());
+        }
+        Err(SchemaError::InvalidSpec {
+            origin: format!("{}/SPEC.json", self.id.path()),
+            message: format!(
+                "`schema_version` is {}, this build reads {SCHEMA_VERSION}",
+                self.schema_version
+            ),
+            hint: Some("use the release that wrote it, or make the dataset again".to_owned()),
+        })
+    }
+}
+
+/// Keys in one order, so that the same spec always has the same text.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let ordered: BTreeMap<_, _> = map.iter().map(|(k, v)| (k.clone(), sorted(v))).collect();
+            Value::Object(ordered.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        other => other.clone(),
+    }
+}
+
+/// The record whose existence commits a shard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Commit {
+    /// The shard.
+    pub shard: ShardIndex,
+    /// Object that holds its rows, relative to the dataset.
+    pub data_key: String,
+    /// SHA-256 of that object.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+    /// Rows in it.
+    pub rows: u64,
+    /// Sample of the first row.
+    pub first_sample: Option<SampleId>,
+    /// Sample of the last row.
+    pub last_sample: Option<SampleId>,
+    /// Samples that failed.
+    pub quarantined: u64,
+    /// Object that holds their rows, relative to the dataset.
+    pub quarantine_key: Option<String>,
+    /// Name of the attempt that wrote it.
+    pub attempt: String,
+}
+
+/// The document that says that a dataset is complete.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// What made it.
+    pub identity: Identity,
+    /// Rows over all shards.
+    pub rows: u64,
+    /// Bytes over all shards.
+    pub bytes: u64,
+    /// Samples that failed over all shards.
+    pub quarantined: u64,
+    /// Every shard's commit, in order.
+    pub shards: Vec<Commit>,
+}
+
+impl Manifest {
+    /// The manifest of a covered plan.
+    pub fn new(identity: Identity, shards: Vec<Commit>) -> Self {
+        Self {
+            rows: shards.iter().map(|commit| commit.rows).sum(),
+            bytes: shards.iter().map(|commit| commit.bytes).sum(),
+            quarantined: shards.iter().map(|commit| commit.quarantined).sum(),
+            identity,
+            shards,
+        }
+    }
+
+    /// Share of the planned samples that have a row (1 for an empty plan).
+    pub fn coverage(&self) -> f64 {
+        match self.rows + self.quarantined {
+            0 => 1.0,
+            planned => self.rows as f64 / planned as f64,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What the formats promise.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod identity;
+mod randomness;
+mod rows;
+mod specs;
