@@ -1,1 +1,39 @@
-//! Under construction.
+//! Sharded, committed Parquet datasets on any object store.
+//!
+//! A dataset is a folder of shards that many workers fill at once, each of which may die, be
+//! started twice or be cut off from the store at any moment. What makes that safe is in
+//! [`commit`]: data goes under keys nobody else uses, and a shard exists from the moment one small
+//! record is created, which only one attempt can do. Readers believe these records and nothing
+//! else, so a torn or half-written object is never seen.
+//!
+//! ```text
+//! <kind>/<dataset id>/SPEC.json                          what made it (identity)
+//!                     data/<shard>-<attempt>.parquet     rows
+//!                     quarantine/<shard>-<attempt>.parquet   samples that failed
+//!                     commits/<shard>.json               the shard exists
+//!                     MANIFEST.json                      every shard exists
+//! ```
+//!
+//! Memory is bounded by a row group when reading and by a row group and a few upload parts when
+//! writing; nothing grows with the size of a shard or of a dataset.
+
+pub mod commit;
+
+mod attempt;
+mod dataset;
+mod error;
+mod layout;
+mod read;
+mod retry;
+mod store;
+mod upload;
+mod write;
+
+pub use attempt::Attempt;
+pub use commit::Outcome;
+pub use dataset::{Dataset, Progress};
+pub use error::{DatasetError, Result};
+pub use read::{BatchStream, Columns};
+pub use retry::RetryPolicy;
+pub use store::{Entry, PlainHttp, Store, StoreOptions};
+pub use write::{ShardWriter, WrittenShard};

@@ -1,0 +1,297 @@
+//! One dataset: its identity, its commits, its manifest.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use glass_schemas::SCHEMA_VERSION;
+use glass_schemas::dataset::{QuarantineRow, Row};
+use glass_schemas::ids::{DatasetId, DatasetKind, ShardIndex};
+use glass_schemas::manifest::{Commit, Identity, Manifest};
+
+use crate::commit::{Outcome, create, from_json, to_json};
+use crate::error::{DatasetError, Result};
+use crate::layout::{Layout, shard_of_commit};
+use crate::read::{self, BatchStream, Columns};
+use crate::store::{Created, Store};
+use crate::write::ShardWriter;
+
+/// Commit records read at once when a manifest is made.
+const COMMITS_AT_ONCE: usize = 32;
+
+/// A dataset in a store. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    store: Store,
+    identity: Arc<Identity>,
+    layout: Layout,
+}
+
+/// How far a dataset is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Shards in the plan.
+    pub shards: u32,
+    /// Shards committed.
+    pub committed: u32,
+}
+
+impl Dataset {
+    /// Creates the dataset with this identity, or opens the one that is there. Any number of
+    /// workers may do this at once.
+    ///
+    /// # Errors
+    /// [`DatasetError::OtherIdentity`] if its `SPEC.json` says something else; the store's errors.
+    pub async fn create(store: &Store, identity: &Identity) -> Result<Self> {
+        let layout = Layout::new(&identity.id);
+        let key = layout.spec();
+        let found = match store.get_if_there(&key).await? {
+            Some(found) => Some(found),
+            None => match create(store, &key, to_json(&key, identity)?).await? {
+                Created::New => None,
+                Created::Found(found) => Some(found),
+            },
+        };
+        if let Some(found) = found
+            && from_json::<Identity>(&key, &found)? != *identity
+        {
+            return Err(DatasetError::OtherIdentity {
+                store: store.uri().to_owned(),
+                id: identity.id.clone(),
+            });
+        }
+        Ok(Self { store: store.clone(), identity: Arc::new(identity.clone()), layout })
+    }
+
+    /// Opens a dataset that is there.
+    ///
+    /// # Errors
+    /// [`DatasetError::UnknownDataset`], [`DatasetError::OtherVersion`], [`DatasetError::Document`].
+    pub async fn open(store: &Store, id: &DatasetId) -> Result<Self> {
+        let layout = Layout::new(id);
+        let key = layout.spec();
+        let found = store.get_if_there(&key).await?;
+        let bytes = found.ok_or_else(|| DatasetError::UnknownDataset {
+            store: store.uri().to_owned(),
+            id: id.clone(),
+        })?;
+        let identity = read_identity(&key, id, &bytes)?;
+        if identity.id != *id {
+            return Err(DatasetError::OtherIdentity {
+                store: store.uri().to_owned(),
+                id: id.clone(),
+            });
+        }
+        Ok(Self { store: store.clone(), identity: Arc::new(identity), layout })
+    }
+
+    /// The datasets of one kind in a store.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn list(store: &Store, kind: DatasetKind) -> Result<Vec<DatasetId>> {
+        let folders = store.list_folders(kind.as_str()).await?;
+        let mut ids: Vec<DatasetId> = folders.iter().filter_map(|name| name.parse().ok()).collect();
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// Its name.
+    pub fn id(&self) -> &DatasetId {
+        &self.identity.id
+    }
+
+    /// What made it.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The store it is in.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The shards that are committed, from one listing.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn committed(&self) -> Result<BTreeSet<ShardIndex>> {
+        let keys = self.store.list_keys(&self.layout.commits()).await?;
+        let shards = keys.iter().filter_map(|key| shard_of_commit(key));
+        Ok(shards.filter(|shard| shard.0 < self.identity.shards).collect())
+    }
+
+    /// How far it is, from one listing.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn progress(&self) -> Result<Progress> {
+        let committed = self.committed().await?.len();
+        Ok(Progress {
+            shards: self.identity.shards,
+            committed: u32::try_from(committed).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// The record of a committed shard.
+    ///
+    /// # Errors
+    /// [`DatasetError::NotCommitted`], [`DatasetError::NoSuchShard`], [`DatasetError::Document`].
+    pub async fn commit(&self, shard: ShardIndex) -> Result<Commit> {
+        let key = self.layout.commit(shard);
+        match self.store.get_if_there(&key).await? {
+            Some(bytes) => from_json(&key, &bytes),
+            None if shard.0 >= self.identity.shards => Err(DatasetError::NoSuchShard {
+                id: self.id().clone(),
+                shard,
+                shards: self.identity.shards,
+            }),
+            None => Err(DatasetError::NotCommitted { id: self.id().clone(), shard }),
+        }
+    }
+
+    /// Starts an attempt at a shard.
+    ///
+    /// # Errors
+    /// [`DatasetError::Parquet`] if the schema has a type that Parquet does not.
+    pub fn shard_writer(&self, shard: ShardIndex, schema: SchemaRef) -> Result<ShardWriter> {
+        ShardWriter::new(self.clone(), shard, schema)
+    }
+
+    /// Writes and commits a shard that is in memory as a whole.
+    ///
+    /// # Errors
+    /// As [`ShardWriter::write`] and [`crate::WrittenShard::commit`].
+    pub async fn write_shard(
+        &self,
+        shard: ShardIndex,
+        schema: SchemaRef,
+        batches: Vec<RecordBatch>,
+        quarantine: &[QuarantineRow],
+    ) -> Result<Outcome> {
+        let mut writer = self.shard_writer(shard, schema)?;
+        for batch in batches {
+            if let Err(error) = writer.write(batch).await {
+                writer.abort().await;
+                return Err(error);
+            }
+        }
+        writer.finish(quarantine).await?.commit().await
+    }
+
+    /// The rows of a shard, row group by row group, in order.
+    ///
+    /// With [`Columns::All`] the whole object passes by and its digest is verified: the stream ends
+    /// with [`DatasetError::Damaged`] if it does not match. With [`Columns::Only`] just the ranges
+    /// of these columns are fetched and only the object's size is checked.
+    ///
+    /// # Errors
+    /// [`DatasetError::NotCommitted`], [`DatasetError::NoColumn`], [`DatasetError::Damaged`],
+    /// [`DatasetError::Parquet`] and the store's errors.
+    pub async fn stream_shard(&self, shard: ShardIndex, columns: Columns<'_>) -> Result<BatchStream> {
+        let commit = self.commit(shard).await?;
+        let key = self.layout.absolute(&commit.data_key);
+        read::stream(self.store.clone(), key, &commit, columns).await
+    }
+
+    /// The rows of a shard at once; see [`Dataset::stream_shard`].
+    ///
+    /// # Errors
+    /// As [`Dataset::stream_shard`].
+    pub async fn read_shard(
+        &self,
+        shard: ShardIndex,
+        columns: Columns<'_>,
+    ) -> Result<Vec<RecordBatch>> {
+        self.stream_shard(shard, columns).await?.try_collect().await
+    }
+
+    /// The failed samples of a committed shard.
+    ///
+    /// # Errors
+    /// As [`Dataset::commit`]; [`DatasetError::Parquet`].
+    pub async fn quarantine(&self, shard: ShardIndex) -> Result<Vec<QuarantineRow>> {
+        let commit = self.commit(shard).await?;
+        let Some(relative) = &commit.quarantine_key else {
+            return Ok(Vec::new());
+        };
+        let key = self.layout.absolute(relative);
+        let batches = read::whole_table(&key, self.store.get(&key).await?)?;
+        let mut rows = Vec::new();
+        for batch in &batches {
+            rows.extend(QuarantineRow::decode(batch)?);
+        }
+        Ok(rows)
+    }
+
+    /// Reads a shard's object from end to end and compares it with its commit, holding no more
+    /// than a chunk of it.
+    ///
+    /// # Errors
+    /// [`DatasetError::Damaged`], [`DatasetError::Missing`] if the object is gone, and as
+    /// [`Dataset::commit`].
+    pub async fn verify_shard(&self, shard: ShardIndex) -> Result<Commit> {
+        let commit = self.commit(shard).await?;
+        let key = self.layout.absolute(&commit.data_key);
+        read::verify(&self.store, &key, &commit).await?;
+        Ok(commit)
+    }
+
+    /// Writes the manifest if every shard is committed; `None` if some are missing.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn finish(&self) -> Result<Option<Manifest>> {
+        if let Some(manifest) = self.manifest().await? {
+            return Ok(Some(manifest));
+        }
+        let committed = self.committed().await?;
+        if committed.len() != self.identity.shards as usize {
+            return Ok(None);
+        }
+        let commits: Vec<Commit> = stream::iter(committed)
+            .map(|shard| self.commit(shard))
+            .buffered(COMMITS_AT_ONCE)
+            .try_collect()
+            .await?;
+        let manifest = Manifest::new(self.identity.as_ref().clone(), commits);
+        let key = self.layout.manifest();
+        match create(&self.store, &key, to_json(&key, &manifest)?).await? {
+            Created::New => Ok(Some(manifest)),
+            Created::Found(found) => from_json(&key, &found).map(Some),
+        }
+    }
+
+    /// The manifest, `None` while the dataset is not complete.
+    ///
+    /// # Errors
+    /// The store's errors; [`DatasetError::Document`].
+    pub async fn manifest(&self) -> Result<Option<Manifest>> {
+        let key = self.layout.manifest();
+        let found = self.store.get_if_there(&key).await?;
+        found.map(|bytes| from_json(&key, &bytes)).transpose()
+    }
+}
+
+/// Reads `SPEC.json`, its version first: a later version may have other fields.
+fn read_identity(key: &str, id: &DatasetId, bytes: &[u8]) -> Result<Identity> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        schema_version: u32,
+    }
+    let found = from_json::<Version>(key, bytes)?.schema_version;
+    if found != SCHEMA_VERSION {
+        return Err(DatasetError::OtherVersion {
+            id: id.clone(),
+            found,
+            expected: SCHEMA_VERSION,
+        });
+    }
+    from_json(key, bytes)
+}

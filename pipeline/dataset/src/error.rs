@@ -1,0 +1,271 @@
+//! The one error of this crate.
+
+use std::io;
+
+use glass_schemas::SchemaError;
+use glass_schemas::ids::{DatasetId, Digest, ShardIndex};
+
+/// The result of the fallible functions of this crate.
+pub type Result<T, E = DatasetError> = std::result::Result<T, E>;
+
+/// What can go wrong with a store or a dataset in it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatasetError {
+    /// The store's URI or its options are not usable as given.
+    #[error("cannot use `{uri}` as a store: {message}")]
+    InvalidStore {
+        /// The URI as given.
+        uri: String,
+        /// What is wrong with it.
+        message: String,
+    },
+
+    /// The store refuses this user: credentials, permissions, a read-only disk, a file in the way.
+    #[error("no access to `{key}` in the store `{store}`")]
+    Denied {
+        /// The store's URI.
+        store: String,
+        /// The object.
+        key: String,
+        /// The store's answer.
+        source: object_store::Error,
+    },
+
+    /// An object that should be there is not.
+    #[error("there is no `{key}` in the store `{store}`")]
+    Missing {
+        /// The store's URI.
+        store: String,
+        /// The object.
+        key: String,
+    },
+
+    /// The store failed; retries are over.
+    #[error("the store `{store}` failed at `{key}`")]
+    Store {
+        /// The store's URI.
+        store: String,
+        /// The object.
+        key: String,
+        /// The store's answer.
+        source: object_store::Error,
+    },
+
+    /// It is not known whether a record was created: neither the write nor the reading back came
+    /// through. Nothing was deleted; run again.
+    #[error("cannot tell whether `{key}` was created in the store `{store}`")]
+    Unsettled {
+        /// The store's URI.
+        store: String,
+        /// The record.
+        key: String,
+        /// The last answer.
+        source: object_store::Error,
+    },
+
+    /// The store holds no dataset of this name.
+    #[error("there is no dataset `{id}` in the store `{store}`")]
+    UnknownDataset {
+        /// The store's URI.
+        store: String,
+        /// The dataset asked for.
+        id: DatasetId,
+    },
+
+    /// The dataset was written by a build with other tables.
+    #[error("dataset `{id}` has schema version {found}, this build reads {expected}")]
+    OtherVersion {
+        /// The dataset.
+        id: DatasetId,
+        /// Its version.
+        found: u32,
+        /// Ours.
+        expected: u32,
+    },
+
+    /// `SPEC.json` is there and says something else than the identity that has its name.
+    #[error("dataset `{id}` in the store `{store}` was made by something else: its SPEC.json differs")]
+    OtherIdentity {
+        /// The store's URI.
+        store: String,
+        /// The dataset.
+        id: DatasetId,
+    },
+
+    /// A shard that no attempt has committed.
+    #[error("shard `{shard}` of dataset `{id}` is not committed")]
+    NotCommitted {
+        /// The dataset.
+        id: DatasetId,
+        /// The shard.
+        shard: ShardIndex,
+    },
+
+    /// A shard number outside the dataset's plan.
+    #[error("dataset `{id}` has {shards} shards, there is no `{shard}`")]
+    NoSuchShard {
+        /// The dataset.
+        id: DatasetId,
+        /// The shard asked for.
+        shard: ShardIndex,
+        /// Shards in the plan.
+        shards: u32,
+    },
+
+    /// An object does not hold the bytes its commit promises.
+    #[error("`{key}` is damaged: expected {expected}, found {found}")]
+    Damaged {
+        /// The object.
+        key: String,
+        /// What the commit says.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+
+    /// A document in the store is not what it should be.
+    #[error("cannot read the document `{key}`")]
+    Document {
+        /// The object.
+        key: String,
+        /// Where it breaks.
+        source: serde_json::Error,
+    },
+
+    /// Parquet refused to write or read an object.
+    #[error("cannot read or write the table `{key}`")]
+    Parquet {
+        /// The object.
+        key: String,
+        /// Parquet's own words.
+        source: parquet::errors::ParquetError,
+    },
+
+    /// A column asked for is not in the table.
+    #[error("the table `{key}` has no column `{column}`")]
+    NoColumn {
+        /// The object.
+        key: String,
+        /// The column.
+        column: String,
+    },
+
+    /// Rows do not fit their table.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+
+    /// A blocking task was lost to a panic or to the runtime's end.
+    #[error("a background task for `{key}` was lost")]
+    Task {
+        /// The object it worked on.
+        key: String,
+        /// Why.
+        source: tokio::task::JoinError,
+    },
+}
+
+impl DatasetError {
+    /// Whether the same call may succeed later without anything being changed.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store { source, .. } => is_transient(source),
+            Self::Unsettled { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the user's input has to change: store, credentials, dataset name.
+    pub fn is_user_input(&self) -> bool {
+        matches!(
+            self,
+            Self::InvalidStore { .. }
+                | Self::Denied { .. }
+                | Self::UnknownDataset { .. }
+                | Self::OtherVersion { .. }
+                | Self::OtherIdentity { .. }
+                | Self::NotCommitted { .. }
+                | Self::NoSuchShard { .. }
+        )
+    }
+
+    /// What the user can do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::InvalidStore { .. } => {
+                "a store is a folder, file://<folder>, memory:// or s3://<bucket>/<prefix>"
+            }
+            Self::Denied { store, .. } if store.starts_with("s3://") => {
+                "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"
+            }
+            Self::Denied { .. } => "check that the folder can be created and written",
+            Self::UnknownDataset { .. } => {
+                "run the stage that makes it, or check --store; `glassctl status` lists what is there"
+            }
+            Self::OtherVersion { .. } => "use the release that wrote it, or make the dataset again",
+            Self::OtherIdentity { .. } => "move the old dataset away or use another store",
+            Self::NotCommitted { .. } => "run the stage that makes this dataset to its end first",
+            Self::Damaged { .. } => {
+                "`glassctl verify` lists damaged shards; `glassctl retry` has them made again"
+            }
+            Self::Unsettled { .. } => "run the same command again: nothing was lost",
+            Self::Store { .. } if self.is_transient() => "the store may be busy or away; run again",
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    pub(crate) fn damaged_digest(key: &str, expected: &Digest, found: &Digest) -> Self {
+        Self::Damaged {
+            key: key.to_owned(),
+            expected: format!("sha256 {expected}"),
+            found: found.to_string(),
+        }
+    }
+}
+
+/// Whether a store's answer may be another one next time.
+pub(crate) fn is_transient(error: &object_store::Error) -> bool {
+    match error {
+        object_store::Error::Generic { source, .. } => match io_kind(source.as_ref()) {
+            Some(kind) => !is_denial(kind) && kind != io::ErrorKind::StorageFull,
+            None => true,
+        },
+        object_store::Error::JoinError { .. } => true,
+        _ => false,
+    }
+}
+
+/// Whether the store refuses this user.
+pub(crate) fn is_denied(error: &object_store::Error) -> bool {
+    match error {
+        object_store::Error::PermissionDenied { .. }
+        | object_store::Error::Unauthenticated { .. } => true,
+        object_store::Error::Generic { source, .. } => {
+            io_kind(source.as_ref()).is_some_and(is_denial)
+        }
+        _ => false,
+    }
+}
+
+fn is_denial(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
+    )
+}
+
+/// The kind of the file system's error below a store's, which the store wraps several times.
+fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return Some(io.kind());
+        }
+        next = error.source();
+    }
+    None
+}

@@ -1,0 +1,56 @@
+//! Where the objects of a dataset are; the only place that knows.
+
+use glass_schemas::ids::{DatasetId, ShardIndex};
+
+use crate::attempt::Attempt;
+
+/// Keys below the store's root.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    root: String,
+}
+
+impl Layout {
+    pub(crate) fn new(id: &DatasetId) -> Self {
+        Self { root: id.path() }
+    }
+
+    /// The key of an object named in a commit, which is relative to the dataset.
+    pub(crate) fn absolute(&self, relative: &str) -> String {
+        format!("{}/{relative}", self.root)
+    }
+
+    pub(crate) fn spec(&self) -> String {
+        self.absolute("SPEC.json")
+    }
+
+    pub(crate) fn manifest(&self) -> String {
+        self.absolute("MANIFEST.json")
+    }
+
+    pub(crate) fn commits(&self) -> String {
+        self.absolute("commits")
+    }
+
+    pub(crate) fn commit(&self, shard: ShardIndex) -> String {
+        format!("{}/commits/{shard}.json", self.root)
+    }
+}
+
+/// Key of a shard's rows, relative to the dataset.
+pub(crate) fn data_key(shard: ShardIndex, attempt: &Attempt) -> String {
+    format!("data/{shard}-{attempt}.parquet")
+}
+
+/// Key of a shard's failed samples, relative to the dataset.
+pub(crate) fn quarantine_key(shard: ShardIndex, attempt: &Attempt) -> String {
+    format!("quarantine/{shard}-{attempt}.parquet")
+}
+
+/// The shard a commit record is for; `None` for any other object.
+pub(crate) fn shard_of_commit(key: &str) -> Option<ShardIndex> {
+    let name = key.rsplit('/').next()?;
+    let digits = name.strip_suffix(".json")?;
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().ok().map(ShardIndex))?
+}
