@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::SchedulerChoice;
+
 /// What `trainer evaluate`, `trainer generate` and `trainer compose` read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -90,7 +92,7 @@ pub struct GenerationSpec {
     /// How many validation pictures.
     pub images: u32,
     /// Sampler.
-    pub scheduler: String,
+    pub scheduler: SchedulerChoice,
     /// Denoising steps.
     pub steps: u32,
     /// Classifier-free guidance; 1 switches it off.
@@ -101,7 +103,7 @@ pub struct GenerationSpec {
 
 impl Default for GenerationSpec {
     fn default() -> Self {
-        Self { images: 512, scheduler: "dpm-solver++".into(), steps: 250, guidance_scale: 1.3, seed: 42 }
+        Self { images: 512, scheduler: SchedulerChoice::DpmSolver, steps: 250, guidance_scale: 1.3, seed: 42 }
     }
 }
 
@@ -114,7 +116,7 @@ pub struct CompositionSpec {
     /// What is done to each pair.
     pub edits: Vec<Edit>,
     /// Sampler.
-    pub scheduler: String,
+    pub scheduler: SchedulerChoice,
     /// Denoising steps.
     pub steps: u32,
     /// Classifier-free guidance; 1 switches it off.
@@ -128,7 +130,7 @@ impl Default for CompositionSpec {
         Self {
             pairs: 100,
             edits: vec![Edit::Remove, Edit::Add, Edit::Swap],
-            scheduler: "dpm-solver++".into(),
+            scheduler: SchedulerChoice::DpmSolver,
             steps: 75,
             guidance_scale: 3.0,
             seed: 42,

@@ -1,0 +1,115 @@
+use std::path::PathBuf;
+
+use glass_metrics::MetricsError;
+use glass_nets::NetsError;
+use thiserror::Error;
+
+/// What can go wrong when slots are evaluated, named by what the user can do about it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EvalError {
+    /// A file cannot be read or written.
+    #[error("cannot {verb} `{}`", path.display())]
+    File {
+        /// `read` or `write`.
+        verb: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// An annotation file that is not COCO's format, or contradicts itself.
+    #[error("`{}`: `{field}` {problem}", path.display())]
+    Annotations {
+        /// The annotation file.
+        path: PathBuf,
+        /// The field at fault.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An annotation file that is not JSON of the expected shape.
+    #[error("`{}` is not a COCO annotation file", path.display())]
+    Json {
+        /// The annotation file.
+        path: PathBuf,
+        /// Line, column and field.
+        source: serde_json::Error,
+    },
+    /// A picture that cannot be decoded.
+    #[error("picture `{}` cannot be used", path.display())]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: NetsError,
+    },
+    /// A picture that is not the one the annotations were made for.
+    #[error("picture `{}` is {found} pixels, its entry in `{}` says {expected}", path.display(), annotations.display())]
+    PictureSize {
+        /// The picture.
+        path: PathBuf,
+        /// The annotation file.
+        annotations: PathBuf,
+        /// Width × height of the picture.
+        found: String,
+        /// Width × height that its entry says.
+        expected: String,
+    },
+    /// A protocol that is neither shipped nor a readable file.
+    #[error("protocol `{name}`: {problem}")]
+    Protocol {
+        /// Id or path, as the spec names it.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Values of the spec that do not fit each other or the networks.
+    #[error("`evaluation.{key}` {problem}")]
+    Spec {
+        /// Key of the `[evaluation]` table.
+        key: &'static str,
+        /// What is wrong with its value.
+        problem: String,
+    },
+    /// A tensor that does not have the shape it should have.
+    #[error("{0}")]
+    Shape(String),
+    /// A network cannot be loaded or refuses its input.
+    #[error(transparent)]
+    Nets(#[from] NetsError),
+    /// A metric refused its input.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// A table could not be written.
+    #[error("cannot write the per-image table")]
+    Table(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A picture or its index could not be encoded.
+    #[error("cannot encode a picture of the report")]
+    Drawing(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl EvalError {
+    /// Advice for the user, where there is some.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Protocol { .. } => Some(format!(
+                "shipped protocols are {}; anything else must be the path of a `.toml` file as in `manifests/eval`",
+                glass_metrics::Protocol::SHIPPED.map(|id| format!("`{id}`")).join(", ")
+            )),
+            Self::PictureSize { .. } => Some("pictures and annotations must come from the same release of the data".into()),
+            Self::Nets(source) | Self::Picture { source, .. } => source.hint().map(str::to_owned),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { verb: "read", path, source }
+    }
+
+    pub(crate) fn write(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { verb: "write", path, source }
+    }
+}

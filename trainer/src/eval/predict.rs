@@ -1,0 +1,190 @@
+//! Segmentations of one batch by every method, on the token grid.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use glass_metrics::{GroundTruth, LabelMap};
+use glass_schemas::seeds::{Purpose, Stream};
+use glass_schemas::spec::evaluation::{Baseline, MaskSource};
+use image::RgbImage;
+use rayon::prelude::*;
+
+use super::baselines::{blocks, kmeans};
+use super::masks::{grid_to_labels, soft_to_labels, through_grid};
+use super::model::{Encoder, SlotModel};
+use super::{EvalError, Method};
+
+/// The networks of an evaluation.
+pub struct Networks<'a> {
+    /// Frozen encoder.
+    pub encoder: &'a dyn Encoder,
+    /// The checkpoint's slots, where one is evaluated.
+    pub trained: Option<&'a dyn SlotModel>,
+    /// Slots with initial weights, one model a seed; may be empty where that baseline is not asked for.
+    pub untrained: Vec<&'a dyn SlotModel>,
+    /// Where they compute.
+    pub device: Device,
+}
+
+/// One picture's segmentation before it has a size.
+#[derive(Debug, Clone)]
+pub enum Prediction {
+    /// Soft masks, `[slots, grid, grid]`.
+    Soft { masks: Vec<f32>, slots: usize },
+    /// One label a token.
+    Tokens(Vec<u16>),
+    /// Rectangles.
+    Blocks(usize),
+    /// The truth as the grid sees it.
+    Truth,
+}
+
+impl Prediction {
+    /// The label map at `side` pixels; `truth` is needed at that size by the ceiling only.
+    pub fn labels(&self, grid: usize, side: usize, truth: &GroundTruth) -> LabelMap {
+        match self {
+            Self::Soft { masks, slots } => soft_to_labels(masks, *slots, grid, side),
+            Self::Tokens(labels) => grid_to_labels(labels, grid, side),
+            Self::Blocks(segments) => blocks(side, *segments),
+            Self::Truth => through_grid(&truth.instances, grid),
+        }
+    }
+}
+
+/// What one method says, with one seed, about every picture of a batch.
+pub struct BatchPrediction {
+    /// The method.
+    pub method: Method,
+    /// The seed; also given for methods that draw nothing.
+    pub seed: u64,
+    /// One a picture.
+    pub pictures: Vec<Prediction>,
+}
+
+/// Tokens of a batch.
+pub struct Features {
+    tensor: Tensor<3>,
+    values: Vec<f32>,
+    /// Tokens along one side of the picture.
+    pub grid: usize,
+}
+
+impl Features {
+    /// Runs the encoder on square pictures of `side` pixels.
+    ///
+    /// # Errors
+    /// [`EvalError::Spec`] where the encoder cannot take pictures of this size.
+    pub fn of(networks: &Networks<'_>, pictures: &[RgbImage], side: usize) -> Result<Self, EvalError> {
+        let patch = networks.encoder.patch();
+        if side == 0 || side % patch != 0 {
+            let problem = format!("is {side}, the encoder takes multiples of {patch}");
+            return Err(EvalError::Spec { key: "input_size", problem });
+        }
+        let tensor = networks.encoder.features(pictures)?;
+        let values = floats(tensor.clone())?;
+        Ok(Self { tensor, values, grid: side / patch })
+    }
+
+    fn picture(&self, index: usize) -> &[f32] {
+        let [_, tokens, dim] = self.tensor.dims();
+        &self.values[index * tokens * dim..(index + 1) * tokens * dim]
+    }
+}
+
+/// Segments a batch with every method and seed. `names` are the pictures' names: noise is drawn for (seed, picture),
+/// so neither the order of pictures nor the batch can change it.
+///
+/// # Errors
+/// [`EvalError::Shape`] where a network returns something else than its contract says.
+pub fn predict(
+    networks: &Networks<'_>,
+    features: &Features,
+    names: &[&str],
+    methods: &[Method],
+    seeds: &[u64],
+    slots: usize,
+) -> Result<Vec<BatchPrediction>, EvalError> {
+    let mut predictions = Vec::new();
+    for (place, &seed) in seeds.iter().enumerate() {
+        let asked: Vec<Method> = methods.iter().copied().filter(|method| method.seeds(seeds).contains(&seed)).collect();
+        let soft = |model: &dyn SlotModel, sources: Vec<(Method, MaskSource)>| {
+            soft_predictions(model, features, names, &sources, seed, slots, &networks.device)
+        };
+        if let Some(model) = networks.trained {
+            let source = |&method: &Method| match method {
+                Method::Slots(source) => Some((method, source)),
+                Method::Baseline(_) => None,
+            };
+            predictions.extend(soft(model, asked.iter().filter_map(source).collect())?);
+        }
+        if let Some(model) = networks.untrained.get(place) {
+            let untrained = |method: &&Method| **method == Method::Baseline(Baseline::Untrained);
+            let sources = asked.iter().filter(untrained).map(|&method| (method, MaskSource::SlotAttention)).collect();
+            predictions.extend(soft(*model, sources)?);
+        }
+        for method in asked {
+            let Method::Baseline(baseline) = method else { continue };
+            let pictures = match baseline {
+                Baseline::Blocks => vec![Prediction::Blocks(slots); names.len()],
+                Baseline::Ceiling => vec![Prediction::Truth; names.len()],
+                Baseline::KMeans => clusters(features, names, seed, slots),
+                Baseline::Untrained => continue,
+            };
+            predictions.push(BatchPrediction { method, seed, pictures });
+        }
+    }
+    Ok(predictions)
+}
+
+fn clusters(features: &Features, names: &[&str], seed: u64, slots: usize) -> Vec<Prediction> {
+    let dim = features.tensor.dims()[2];
+    let cluster = |(index, name): (usize, &&str)| kmeans(features.picture(index), dim, slots, seed, name);
+    names.par_iter().enumerate().map(cluster).map(Prediction::Tokens).collect()
+}
+
+fn soft_predictions(
+    model: &dyn SlotModel,
+    features: &Features,
+    names: &[&str],
+    sources: &[(Method, MaskSource)],
+    seed: u64,
+    slots: usize,
+    device: &Device,
+) -> Result<Vec<BatchPrediction>, EvalError> {
+    if sources.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = model.attend(features.tensor.clone(), noise(names, seed, slots, model.noise_dim(), device));
+    let mut predictions = Vec::new();
+    for &(method, source) in sources {
+        let masks = match source {
+            MaskSource::SlotAttention => Some(found.attention.clone()),
+            MaskSource::Decoder => model.decoder_masks(found.slots.clone()),
+        };
+        if let Some(masks) = masks {
+            let pictures = split(masks, names.len(), features.grid, slots)?;
+            predictions.push(BatchPrediction { method, seed, pictures });
+        }
+    }
+    Ok(predictions)
+}
+
+/// Initial noise of the slots, `[pictures, slots, dim]`, standard normal.
+pub fn noise(names: &[&str], seed: u64, slots: usize, dim: usize, device: &Device) -> Tensor<3> {
+    let draw = |name: &&str| Stream::new(seed, name, Purpose::SlotInit).normal(slots * dim);
+    let values: Vec<f32> = names.iter().flat_map(draw).collect();
+    Tensor::from_data(TensorData::new(values, [names.len(), slots, dim]), device)
+}
+
+/// `[batch, slots, tokens]` → a picture's `[slots, tokens]` each.
+fn split(masks: Tensor<3>, pictures: usize, grid: usize, slots: usize) -> Result<Vec<Prediction>, EvalError> {
+    let expected = [pictures, slots, grid * grid];
+    if masks.dims() != expected {
+        return Err(EvalError::Shape(format!("masks are {:?}, expected {expected:?}", masks.dims())));
+    }
+    let values = floats(masks)?;
+    let each = slots * grid * grid;
+    Ok(values.chunks_exact(each).map(|masks| Prediction::Soft { masks: masks.to_vec(), slots }).collect())
+}
+
+fn floats(tensor: Tensor<3>) -> Result<Vec<f32>, EvalError> {
+    tensor.into_data().to_vec().map_err(|error| EvalError::Shape(format!("{error:?}")))
+}

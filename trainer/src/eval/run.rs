@@ -1,0 +1,220 @@
+//! One pass over the pictures: every method, every seed, every protocol.
+
+use std::collections::BTreeSet;
+
+use glass_metrics::{GroundTruth, ImageScores, LabelMap, Protocol, Resampling};
+use image::RgbImage;
+use rayon::prelude::*;
+
+use super::coco::{Picture, ValidationSet};
+use super::predict::{BatchPrediction, Features, Networks, predict};
+use super::{EvalError, Method, picture};
+
+/// What is computed.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Rules to score under.
+    pub protocols: Vec<Protocol>,
+    /// Methods to score.
+    pub methods: Vec<Method>,
+    /// Seeds of everything that is drawn.
+    pub seeds: Vec<u64>,
+    /// Segments a picture.
+    pub slots: usize,
+    /// Pictures computed at once; never changes a number.
+    pub batch: usize,
+}
+
+/// The scores of one picture by one method, one seed, one protocol.
+#[derive(Debug, Clone)]
+pub struct Row<'a> {
+    /// The picture.
+    pub picture: &'a Picture,
+    /// The method.
+    pub method: Method,
+    /// The seed.
+    pub seed: u64,
+    /// Place of the protocol in the plan.
+    pub protocol: usize,
+    /// Segments that won a pixel.
+    pub segments: usize,
+    /// All scores.
+    pub scores: ImageScores,
+}
+
+/// What a picture looks like beside its truth, for the report.
+#[derive(Debug)]
+pub struct Look<'a> {
+    /// Place of the picture in the data.
+    pub index: usize,
+    /// The picture.
+    pub picture: &'a Picture,
+    /// As the encoder saw it.
+    pub pixels: RgbImage,
+    /// Truth under the first protocol.
+    pub truth: GroundTruth,
+    /// Segmentations at the same size, first seed.
+    pub segmentations: Vec<(Method, LabelMap)>,
+}
+
+/// Where the results of a pass go, in the order of the pictures.
+pub trait Sink {
+    /// One score.
+    ///
+    /// # Errors
+    /// Where it cannot be kept.
+    fn row(&mut self, row: &Row<'_>) -> Result<(), EvalError>;
+
+    /// How many pictures at the head of the data the sink wants to see.
+    fn looks(&self) -> usize;
+
+    /// One of those pictures.
+    ///
+    /// # Errors
+    /// Where it cannot be kept.
+    fn look(&mut self, look: Look<'_>) -> Result<(), EvalError>;
+
+    /// So many pictures are done.
+    fn advanced(&mut self, pictures: usize);
+}
+
+/// Scores every picture. Memory does not grow with their number.
+///
+/// # Errors
+/// The first picture or annotation that cannot be used, by name; evaluation never skips one, because a mean over
+/// other pictures is another number.
+pub fn evaluate(
+    data: &ValidationSet,
+    networks: &Networks<'_>,
+    plan: &Plan,
+    sink: &mut dyn Sink,
+) -> Result<(), EvalError> {
+    for (number, pictures) in data.pictures().chunks(plan.batch.max(1)).enumerate() {
+        let first = number * plan.batch.max(1);
+        let batch: Vec<Loaded<'_>> =
+            pictures.par_iter().map(|picture| Loaded::new(data, picture, plan)).collect::<Result<_, _>>()?;
+        for input in inputs(&plan.protocols) {
+            score_input(&batch, first, input, networks, plan, sink)?;
+        }
+        sink.advanced(batch.len());
+    }
+    Ok(())
+}
+
+/// A picture and its truth under every protocol; `None` where a protocol leaves the picture out.
+struct Loaded<'a> {
+    picture: &'a Picture,
+    pixels: RgbImage,
+    truths: Vec<Option<GroundTruth>>,
+}
+
+impl<'a> Loaded<'a> {
+    fn new(data: &ValidationSet, picture: &'a Picture, plan: &Plan) -> Result<Self, EvalError> {
+        let pixels = data.decode(picture)?;
+        let regions = data.regions(picture)?;
+        let truth = |protocol: &Protocol| {
+            let painted = GroundTruth::paint(protocol, picture.width, picture.height, &regions)?;
+            Ok(painted.map(|truth| truth.square(protocol, protocol.mask_size as usize)))
+        };
+        let truths = plan.protocols.iter().map(truth).collect::<Result<_, EvalError>>()?;
+        Ok(Self { picture, pixels, truths })
+    }
+}
+
+/// What the encoder sees: protocols that agree on it share its work.
+type Input = (u32, Resampling);
+
+fn inputs(protocols: &[Protocol]) -> Vec<Input> {
+    let mut inputs: Vec<Input> = Vec::new();
+    for protocol in protocols {
+        let input = (protocol.input_size, protocol.resampling);
+        if !inputs.contains(&input) {
+            inputs.push(input);
+        }
+    }
+    inputs
+}
+
+fn score_input(
+    batch: &[Loaded<'_>],
+    first: usize,
+    input: Input,
+    networks: &Networks<'_>,
+    plan: &Plan,
+    sink: &mut dyn Sink,
+) -> Result<(), EvalError> {
+    let (size, resampling) = input;
+    let square = |loaded: &Loaded<'_>| {
+        picture::square(&loaded.pixels, size, resampling)
+            .map_err(|source| EvalError::Picture { path: loaded.picture.path.clone(), source })
+    };
+    let squares: Vec<RgbImage> = batch.par_iter().map(square).collect::<Result<_, _>>()?;
+    let features = Features::of(networks, &squares, size as usize)?;
+    let names: Vec<&str> = batch.iter().map(|loaded| loaded.picture.name.as_str()).collect();
+    let predictions = predict(networks, &features, &names, &plan.methods, &plan.seeds, plan.slots)?;
+    let protocols: Vec<usize> = (0..plan.protocols.len())
+        .filter(|&index| (plan.protocols[index].input_size, plan.protocols[index].resampling) == input)
+        .collect();
+    let rows: Vec<Vec<Row<'_>>> = batch
+        .par_iter()
+        .enumerate()
+        .map(|(at, loaded)| score_picture(loaded, at, &predictions, &protocols, features.grid, plan))
+        .collect::<Result<_, _>>()?;
+    for row in rows.iter().flatten() {
+        sink.row(row)?;
+    }
+    if protocols.contains(&0) {
+        for (at, (loaded, pixels)) in batch.iter().zip(squares).enumerate() {
+            if first + at < sink.looks() {
+                if let Some(look) = look(loaded, pixels, at, first + at, &predictions, features.grid, plan) {
+                    sink.look(look)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn score_picture<'a>(
+    loaded: &Loaded<'a>,
+    at: usize,
+    predictions: &[BatchPrediction],
+    protocols: &[usize],
+    grid: usize,
+    plan: &Plan,
+) -> Result<Vec<Row<'a>>, EvalError> {
+    let mut rows = Vec::new();
+    for prediction in predictions {
+        for &index in protocols {
+            let protocol = &plan.protocols[index];
+            let Some(truth) = &loaded.truths[index] else { continue };
+            let labels = prediction.pictures[at].labels(grid, protocol.mask_size as usize, truth);
+            rows.push(Row {
+                picture: loaded.picture,
+                method: prediction.method,
+                seed: prediction.seed,
+                protocol: index,
+                segments: labels.labels().iter().collect::<BTreeSet<_>>().len(),
+                scores: protocol.score(truth, &labels)?,
+            });
+        }
+    }
+    Ok(rows)
+}
+
+fn look<'a>(
+    loaded: &Loaded<'a>,
+    pixels: RgbImage,
+    at: usize,
+    index: usize,
+    predictions: &[BatchPrediction],
+    grid: usize,
+    plan: &Plan,
+) -> Option<Look<'a>> {
+    let truth = loaded.truths.first()?.clone()?;
+    let side = truth.instances.width();
+    let shown = predictions.iter().filter(|prediction| Some(&prediction.seed) == plan.seeds.first());
+    let segmentations =
+        shown.map(|shown| (shown.method, shown.pictures[at].labels(grid, side, &truth))).collect();
+    Some(Look { index, picture: loaded.picture, pixels, truth, segmentations })
+}

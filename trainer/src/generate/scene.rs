@@ -1,0 +1,75 @@
+//! A validation picture with its slots.
+
+use burn::tensor::Tensor;
+use glass_metrics::{LabelMap, Protocol};
+use image::RgbImage;
+
+use crate::eval::coco::{Picture, ValidationSet};
+use crate::eval::masks::soft_to_labels;
+use crate::eval::model::{Encoder, SlotModel};
+use crate::eval::predict::noise;
+use crate::eval::{EvalError, picture};
+
+/// A picture and what slot attention finds in it.
+pub struct Scene {
+    /// Its name in the data set.
+    pub name: String,
+    /// As the encoder saw it.
+    pub pixels: RgbImage,
+    /// `[slots, dim]`
+    pub slots: Tensor<2>,
+    /// Slot of every pixel, at the size of `pixels`.
+    pub masks: LabelMap,
+}
+
+/// Networks and settings that turn pictures into [`Scene`]s.
+pub struct SceneReader<'a> {
+    /// The data.
+    pub data: &'a ValidationSet,
+    /// Size and resampling of what the encoder sees.
+    pub protocol: &'a Protocol,
+    /// Frozen encoder.
+    pub encoder: &'a dyn Encoder,
+    /// Slots.
+    pub model: &'a dyn SlotModel,
+    /// Slots a picture.
+    pub slots: usize,
+    /// Seed of their initial noise.
+    pub seed: u64,
+}
+
+impl SceneReader<'_> {
+    /// Reads a batch of pictures.
+    ///
+    /// # Errors
+    /// The first picture that cannot be used.
+    pub fn read(&self, pictures: &[Picture]) -> Result<Vec<Scene>, EvalError> {
+        let square = |entry: &Picture| {
+            let pixels = self.data.decode(entry)?;
+            picture::square(&pixels, self.protocol.input_size, self.protocol.resampling)
+                .map_err(|source| EvalError::Picture { path: entry.path.clone(), source })
+        };
+        let squares: Vec<RgbImage> = pictures.iter().map(square).collect::<Result<_, _>>()?;
+        let features = self.encoder.features(&squares)?;
+        let names: Vec<&str> = pictures.iter().map(|picture| picture.name.as_str()).collect();
+        let device = features.device();
+        let initial = noise(&names, self.seed, self.slots, self.model.noise_dim(), &device);
+        let found = self.model.attend(features, initial);
+        let side = self.protocol.input_size as usize;
+        let grid = side / self.encoder.patch();
+        let attention = found.attention.into_data().to_vec::<f32>();
+        let attention = attention.map_err(|error| EvalError::Shape(format!("{error:?}")))?;
+        let each = self.slots * grid * grid;
+        Ok(squares
+            .into_iter()
+            .zip(names)
+            .enumerate()
+            .map(|(at, (pixels, name))| Scene {
+                name: name.to_owned(),
+                pixels,
+                slots: found.slots.clone().narrow(0, at, 1).squeeze_dim(0),
+                masks: soft_to_labels(&attention[at * each..(at + 1) * each], self.slots, grid, side),
+            })
+            .collect())
+    }
+}
