@@ -1,2 +1,5 @@
-//! Under construction.
-fn main() {}
+//! `captioner`: see the crate's documentation.
+
+fn main() -> std::process::ExitCode {
+    glass_stage::stage_main("captioner", glass_captioner::caption)
+}

@@ -9,6 +9,7 @@ mod captioner;
 pub mod evaluation;
 mod execution;
 mod generator;
+mod identity;
 mod masks;
 mod overrides;
 mod source;
