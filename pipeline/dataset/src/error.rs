@@ -3,7 +3,7 @@
 use std::io;
 
 use glass_schemas::SchemaError;
-use glass_schemas::ids::{DatasetId, Digest, ShardIndex};
+use glass_schemas::ids::{DatasetId, DatasetKind, Digest, ShardIndex};
 
 /// The result of the fallible functions of this crate.
 pub type Result<T, E = DatasetError> = std::result::Result<T, E>;
@@ -50,6 +50,24 @@ pub enum DatasetError {
         key: String,
         /// The store's answer.
         source: object_store::Error,
+    },
+
+    /// No dataset in the store was made with this spec.
+    #[error("the store `{store}` holds no {kind} dataset made with this run spec")]
+    NotMade {
+        /// The store's URI.
+        store: String,
+        /// What was looked for.
+        kind: DatasetKind,
+    },
+
+    /// Several datasets were made with this spec, from other weights or another source listing.
+    #[error("several {kind} datasets were made with this run spec: {}", join(ids))]
+    Ambiguous {
+        /// What was looked for.
+        kind: DatasetKind,
+        /// The candidates.
+        ids: Vec<DatasetId>,
     },
 
     /// It is not known whether a record was created: neither the write nor the reading back came
@@ -184,6 +202,8 @@ impl DatasetError {
                 | Self::UnknownDataset { .. }
                 | Self::OtherVersion { .. }
                 | Self::OtherIdentity { .. }
+                | Self::NotMade { .. }
+                | Self::Ambiguous { .. }
                 | Self::NotCommitted { .. }
                 | Self::NoSuchShard { .. }
         )
@@ -202,6 +222,10 @@ impl DatasetError {
             Self::UnknownDataset { .. } => {
                 "run the stage that makes it, or check --store; `glassctl status` lists what is there"
             }
+            Self::NotMade { .. } => {
+                "run the stage that makes it first, with the same spec, seed and `--set` flags"
+            }
+            Self::Ambiguous { .. } => "say which one with --upstream",
             Self::OtherVersion { .. } => "use the release that wrote it, or make the dataset again",
             Self::OtherIdentity { .. } => "move the old dataset away or use another store",
             Self::NotCommitted { .. } => "run the stage that makes this dataset to its end first",
@@ -222,6 +246,11 @@ impl DatasetError {
             found: found.to_string(),
         }
     }
+}
+
+fn join(ids: &[DatasetId]) -> String {
+    let names: Vec<_> = ids.iter().map(|id| format!("`{id}`")).collect();
+    names.join(", ")
 }
 
 /// Whether a store's answer may be another one next time.

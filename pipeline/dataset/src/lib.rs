@@ -22,6 +22,7 @@ pub mod commit;
 mod attempt;
 mod dataset;
 mod error;
+mod find;
 mod layout;
 mod read;
 mod retry;

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use glass_dataset::{Dataset, Store, StoreOptions};
+use glass_schemas::ids::{DatasetId, DatasetKind};
+use glass_schemas::spec::RunSpec;
 
 /// How log lines are written to stderr.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -48,9 +51,15 @@ pub struct StageArgs {
     /// Run spec (TOML)
     #[arg(long, value_name = "FILE")]
     pub spec: PathBuf,
+    /// Change one value of the spec, e.g. `masks.low=0.4`; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     /// Where datasets are written (path, file://, s3://); overrides the spec's [store]
     #[arg(long, value_name = "URI")]
     pub store: Option<String>,
+    /// The dataset to read, where the spec alone does not tell
+    #[arg(long, value_name = "DATASET")]
+    pub upstream: Option<DatasetId>,
     /// This worker's number, from 0
     #[arg(long, value_name = "N")]
     pub index: Option<u32>,

@@ -1,0 +1,107 @@
+//! The stage: identity, job, run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use glass_dataset::{Dataset, StoreOptions};
+use glass_nets::Backend;
+use glass_nets::image::ImageProcessor;
+use glass_nets::weights::folder_digest;
+use glass_schemas::dataset::{CaptionRow, Row};
+use glass_schemas::ids::DatasetKind;
+use glass_schemas::manifest::{Identity, IdentityParts};
+use glass_schemas::spec::{ClassSource, RunSpec};
+use glass_stage::{
+    Context, ExitStatus, Explain, Job, Options, ProcessArgs, StageArgs, Stragglers,
+    SystematicFailure,
+};
+
+use crate::ground_truth::GroundTruth;
+use crate::source::{Images, Listing};
+use crate::vocabulary::Vocabulary;
+use crate::worker::{CaptionWorker, Labeller};
+
+/// Captions real images and turns their nouns into classes and prompts.
+#[derive(clap::Parser)]
+#[command(name = "captioner", version, after_help = "Example:\n  captioner --spec manifests/runs/mini/demo.toml --store demo-out")]
+pub struct Args {
+    #[command(flatten)]
+    stage: StageArgs,
+}
+
+impl AsRef<ProcessArgs> for Args {
+    fn as_ref(&self) -> &ProcessArgs {
+        &self.stage.process
+    }
+}
+
+/// Runs the stage to completion.
+///
+/// # Errors
+/// The user's (spec, source, weights, store) and the store's.
+pub async fn caption(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
+    let spec = args.stage.spec()?;
+    let store = StageArgs::open_store(&spec)?;
+    let labeller = Arc::new(labeller(&spec)?);
+    let processor = ImageProcessor::load(&spec.captioner.weights)?;
+    let options = StoreOptions::from(&spec.store);
+    let (images, listing) = Images::list(&spec.source, &options, processor).await?;
+    let identity = identity(&spec, &labeller.vocabulary, &listing, images.plan().shards())?;
+    let dataset = Dataset::create(&store, &identity).await?;
+    let device = spec.execution.device.parse::<Backend>()?.device()?;
+    let job = Job {
+        datasets: vec![dataset],
+        plan: images.plan(),
+        source: images,
+        worker: Box::new(move || CaptionWorker::load(labeller, device)),
+        encode: Box::new(|rows| Ok(vec![CaptionRow::encode(&rows)?])),
+        options: Options {
+            slot: args.stage.slot()?,
+            batch_size: args.stage.batch_size.unwrap_or(spec.execution.caption_batch),
+            stragglers: Stragglers::Take,
+            systematic: SystematicFailure {
+                share: spec.execution.max_failed_share,
+                ..Options::default().systematic
+            },
+            ..Options::default()
+        },
+    };
+    let summary = glass_stage::run(job, &context).await?;
+    Ok(summary.status())
+}
+
+fn labeller(spec: &RunSpec) -> anyhow::Result<Labeller> {
+    let vocabulary = Vocabulary::load(&spec.captioner.vocabulary).blame_user()?;
+    let ground_truth = match (spec.captioner.class_source, &spec.source.ground_truth) {
+        (ClassSource::Caption, _) => GroundTruth::default(),
+        (ClassSource::GroundTruth, Some(path)) => GroundTruth::load(path, &vocabulary)?,
+        (ClassSource::GroundTruth, None) => {
+            return Err(anyhow::anyhow!("`captioner.class_source` is `ground-truth` and `source.ground_truth` is not set"))
+                .blame_user()
+                .hint("set `source.ground_truth` to an instances.json in COCO format");
+        }
+    };
+    Ok(Labeller { vocabulary, ground_truth, spec: spec.captioner.clone() })
+}
+
+fn identity(
+    spec: &RunSpec,
+    vocabulary: &Vocabulary,
+    listing: &Listing,
+    shards: u32,
+) -> anyhow::Result<Identity> {
+    Ok(Identity::new(IdentityParts {
+        kind: DatasetKind::Captions,
+        stage: "captioner".to_owned(),
+        // Captions are not drawn at random: runs that differ in their seed share them.
+        run_seed: 0,
+        spec: spec.identity_of(DatasetKind::Captions),
+        upstream: Vec::new(),
+        weights: BTreeMap::from([
+            ("captioner".to_owned(), folder_digest(&spec.captioner.weights)?.parse()?),
+            ("vocabulary".to_owned(), vocabulary.digest()),
+            ("listing".to_owned(), listing.digest()),
+        ]),
+        shards,
+    }))
+}
