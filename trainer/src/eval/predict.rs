@@ -27,8 +27,15 @@ pub struct Networks<'a> {
 /// One picture's segmentation before it has a size.
 #[derive(Debug, Clone)]
 pub enum Prediction {
-    /// Soft masks, `[slots, grid, grid]`.
-    Soft { masks: Vec<f32>, slots: usize },
+    /// Soft masks.
+    Soft {
+        /// `[slots, grid, grid]`
+        masks: Vec<f32>,
+        /// Slots.
+        slots: usize,
+        /// Tokens along one side: a decoder keeps the grid that it was trained on.
+        grid: usize,
+    },
     /// One label a token.
     Tokens(Vec<u16>),
     /// Rectangles.
@@ -41,7 +48,7 @@ impl Prediction {
     /// The label map at `side` pixels; `truth` is needed at that size by the ceiling only.
     pub fn labels(&self, grid: usize, side: usize, truth: &GroundTruth) -> LabelMap {
         match self {
-            Self::Soft { masks, slots } => soft_to_labels(masks, *slots, grid, side),
+            Self::Soft { masks, slots, grid } => soft_to_labels(masks, *slots, *grid, side),
             Self::Tokens(labels) => grid_to_labels(labels, grid, side),
             Self::Blocks(segments) => blocks(side, *segments),
             Self::Truth => through_grid(&truth.instances, grid),
@@ -160,7 +167,7 @@ fn soft_predictions(
             MaskSource::Decoder => model.decoder_masks(found.slots.clone()),
         };
         if let Some(masks) = masks {
-            let pictures = split(masks, names.len(), features.grid, slots)?;
+            let pictures = split(masks, names.len(), slots)?;
             predictions.push(BatchPrediction { method, seed, pictures });
         }
     }
@@ -175,14 +182,16 @@ pub fn noise(names: &[&str], seed: u64, slots: usize, dim: usize, device: &Devic
 }
 
 /// `[batch, slots, tokens]` → a picture's `[slots, tokens]` each.
-fn split(masks: Tensor<3>, pictures: usize, grid: usize, slots: usize) -> Result<Vec<Prediction>, EvalError> {
-    let expected = [pictures, slots, grid * grid];
-    if masks.dims() != expected {
-        return Err(EvalError::Shape(format!("masks are {:?}, expected {expected:?}", masks.dims())));
+fn split(masks: Tensor<3>, pictures: usize, slots: usize) -> Result<Vec<Prediction>, EvalError> {
+    let [batch, found, tokens] = masks.dims();
+    let grid = tokens.isqrt();
+    if [batch, found] != [pictures, slots] || grid * grid != tokens {
+        let expected = format!("[{pictures}, {slots}, a square number]");
+        return Err(EvalError::Shape(format!("masks are {:?}, expected {expected}", masks.dims())));
     }
     let values = floats(masks)?;
-    let each = slots * grid * grid;
-    Ok(values.chunks_exact(each).map(|masks| Prediction::Soft { masks: masks.to_vec(), slots }).collect())
+    let soft = |masks: &[f32]| Prediction::Soft { masks: masks.to_vec(), slots, grid };
+    Ok(values.chunks_exact((slots * tokens).max(1)).map(soft).collect())
 }
 
 fn floats(tensor: Tensor<3>) -> Result<Vec<f32>, EvalError> {

@@ -1,6 +1,7 @@
 //! Draws pictures from slots: reconstructions of validation pictures, and compositions in which slots were removed,
 //! added or exchanged.
 
+pub mod command;
 pub mod compose;
 pub mod edits;
 pub mod objects;

@@ -1,0 +1,214 @@
+//! `trainer generate` and `trainer compose`.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use burn::tensor::Device;
+use glass_metrics::Protocol;
+use glass_nets::Weights;
+use glass_nets::unet::UNet2DConditionModel;
+use glass_schemas::ids::Digest;
+use glass_schemas::seeds::{Purpose, Stream};
+use glass_schemas::spec::RunSpec;
+use glass_schemas::spec::evaluation::{CompositionSpec, GenerationSpec};
+use serde::Serialize;
+use tracing::warn;
+
+use super::compose::Compositions;
+use super::painter::{Denoiser, Painter, Sampling};
+use super::reconstruct::Reconstructions;
+use super::scene::SceneReader;
+use crate::eval::coco::{Picture, ValidationSet};
+use crate::eval::command::Candidate;
+use crate::eval::dino::DinoEncoder;
+use crate::eval::protocols;
+
+/// Takes a file of the result: its name in the folder and its bytes.
+pub type Sink<'a> = dyn FnMut(String, Vec<u8>) -> anyhow::Result<()> + 'a;
+
+/// What is needed to draw from a checkpoint's slots.
+pub struct Request<'a> {
+    /// The run spec.
+    pub spec: &'a RunSpec,
+    /// The checkpoint.
+    pub candidate: &'a Candidate,
+    /// The UNet that phase 2 trained; the pretrained one is taken where there is none.
+    pub unet: Option<Box<dyn Denoiser>>,
+    /// Pictures drawn at once; never changes a picture.
+    pub batch: usize,
+    /// Where to compute.
+    pub device: Device,
+}
+
+/// Head of `generated.json` and `compositions.json`.
+#[derive(Debug, Clone, Serialize)]
+struct Head<'a, S> {
+    id: String,
+    run: &'a str,
+    checkpoint: &'a str,
+    unet: &'static str,
+    slots: usize,
+    slot_seed: u64,
+    settings: &'a S,
+}
+
+/// Draws validation pictures again from their slots. `generated.json` comes last, as the sign that all files are there.
+///
+/// # Errors
+/// Where the data or a network cannot be used, or the sink does not take a file.
+pub fn generate(request: Request<'_>, name: &str, sink: &mut Sink<'_>) -> anyhow::Result<()> {
+    let settings = request.spec.evaluation.generation.clone();
+    let sampling = sampling_of_generation(&settings, request.spec);
+    let studio = Studio::open(request, sampling)?;
+    let head = studio.head(name, &settings);
+    let pictures = studio.data.pictures();
+    let mut drawn = Reconstructions::default();
+    for batch in pictures[..pictures.len().min(settings.images as usize)].chunks(studio.batch) {
+        let scenes = studio.reader().read(batch)?;
+        for (file, bytes) in drawn.draw(&studio.painter, &scenes, &sampling)? {
+            sink(file, bytes)?;
+        }
+    }
+    drawn.finish(head)?.into_iter().try_for_each(|(file, bytes)| sink(file, bytes))
+}
+
+/// Draws pairs of validation pictures after edits of their slots. `compositions.json` comes last.
+///
+/// # Errors
+/// As [`generate`].
+pub fn compose(request: Request<'_>, name: &str, sink: &mut Sink<'_>) -> anyhow::Result<()> {
+    let settings = request.spec.evaluation.composition.clone();
+    let sampling = sampling_of_composition(&settings, request.spec);
+    let studio = Studio::open(request, sampling)?;
+    let head = studio.head(name, &settings);
+    let mut drawn = Compositions::default();
+    for [first, second] in pairs(studio.data.pictures(), &settings) {
+        let mut scenes = studio.reader().read(std::slice::from_ref(first))?;
+        scenes.extend(studio.reader().read(std::slice::from_ref(second))?);
+        if let [first, second] = &scenes[..] {
+            for (file, bytes) in drawn.draw(&studio.painter, [first, second], &settings.edits, &sampling)? {
+                sink(file, bytes)?;
+            }
+        }
+    }
+    drawn.finish(head)?.into_iter().try_for_each(|(file, bytes)| sink(file, bytes))
+}
+
+/// Name of the folder of `trainer generate`: the digest of everything that decides its pictures.
+///
+/// # Errors
+/// Where the weights cannot be read.
+pub fn generation_name(spec: &RunSpec, candidate: &Candidate) -> anyhow::Result<String> {
+    folder_name("generate", spec, candidate, &spec.evaluation.generation)
+}
+
+/// Name of the folder of `trainer compose`.
+///
+/// # Errors
+/// Where the weights cannot be read.
+pub fn composition_name(spec: &RunSpec, candidate: &Candidate) -> anyhow::Result<String> {
+    folder_name("compose", spec, candidate, &spec.evaluation.composition)
+}
+
+fn folder_name(verb: &str, spec: &RunSpec, candidate: &Candidate, settings: &impl Serialize) -> anyhow::Result<String> {
+    let unet = Weights::open(spec.trainer.diffusion.weights.join("unet"), "diffusion_pytorch_model")?.digest();
+    let encoder = Weights::open(&spec.trainer.encoder.weights, "model")?.digest();
+    let instances = std::fs::read(&spec.evaluation.instances)
+        .with_context(|| format!("cannot read `{}`", spec.evaluation.instances))?;
+    let data = Digest::of(&instances).to_string();
+    let evaluation = &spec.evaluation;
+    let input = (&evaluation.protocols, evaluation.input_size, evaluation.slots, &evaluation.slot_seeds);
+    let deciding = (settings, &candidate.checkpoint, unet, encoder, data, input, spec.trainer.diffusion.image_size);
+    Ok(format!("{verb}-{}", Digest::of(&serde_json::to_vec(&deciding)?).short(16)))
+}
+
+/// Everything loaded.
+struct Studio<'a> {
+    candidate: &'a Candidate,
+    data: ValidationSet,
+    protocol: Protocol,
+    encoder: DinoEncoder,
+    painter: Painter,
+    unet: &'static str,
+    slots: usize,
+    seed: u64,
+    batch: usize,
+}
+
+impl<'a> Studio<'a> {
+    fn open(request: Request<'a>, sampling: Sampling) -> anyhow::Result<Self> {
+        let Request { spec, candidate, unet, batch, device } = request;
+        let evaluation = &spec.evaluation;
+        let weights = &spec.trainer.diffusion.weights;
+        let (unet, origin) = match unet {
+            Some(unet) => (unet, "phase 2"),
+            None => {
+                warn!("this checkpoint has no trained UNet: the pretrained one has never seen slots");
+                let unet: Box<dyn Denoiser> = Box::new(UNet2DConditionModel::load(weights.join("unet"), &device)?);
+                (unet, "pretrained")
+            }
+        };
+        let trained = candidate.slots.trained_slots();
+        Ok(Self {
+            candidate,
+            data: ValidationSet::open(Path::new(&evaluation.images), Path::new(&evaluation.instances), evaluation.limit)?,
+            protocol: protocols::resolve(evaluation)?.swap_remove(0),
+            encoder: DinoEncoder::load(&spec.trainer.encoder.weights, &device)?,
+            painter: Painter::load(weights, unet, &sampling, &device)?,
+            unet: origin,
+            slots: evaluation.slots.map_or(trained, |slots| slots as usize).max(1),
+            seed: evaluation.slot_seeds.first().copied().unwrap_or_default(),
+            batch: batch.max(1),
+        })
+    }
+
+    fn reader(&self) -> SceneReader<'_> {
+        SceneReader {
+            data: &self.data,
+            protocol: &self.protocol,
+            encoder: &self.encoder,
+            model: self.candidate.slots.as_ref(),
+            slots: self.slots,
+            seed: self.seed,
+        }
+    }
+
+    fn head<'s, S>(&'s self, name: &str, settings: &'s S) -> Head<'s, S> {
+        Head {
+            id: name.to_owned(),
+            run: &self.candidate.run,
+            checkpoint: &self.candidate.checkpoint,
+            unet: self.unet,
+            slots: self.slots,
+            slot_seed: self.seed,
+            settings,
+        }
+    }
+}
+
+/// Pairs of different pictures, drawn without repetition.
+fn pairs<'p>(pictures: &'p [Picture], settings: &CompositionSpec) -> Vec<[&'p Picture; 2]> {
+    let mut order: Vec<&Picture> = pictures.iter().collect();
+    Stream::new(settings.seed, "pairs", Purpose::Composition).shuffle(&mut order);
+    order.chunks_exact(2).take(settings.pairs as usize).map(|pair| [pair[0], pair[1]]).collect()
+}
+
+fn sampling_of_generation(settings: &GenerationSpec, spec: &RunSpec) -> Sampling {
+    Sampling {
+        scheduler: settings.scheduler,
+        steps: settings.steps as usize,
+        guidance_scale: settings.guidance_scale,
+        size: spec.trainer.diffusion.image_size as usize,
+        seed: settings.seed,
+    }
+}
+
+fn sampling_of_composition(settings: &CompositionSpec, spec: &RunSpec) -> Sampling {
+    Sampling {
+        scheduler: settings.scheduler,
+        steps: settings.steps as usize,
+        guidance_scale: settings.guidance_scale,
+        size: spec.trainer.diffusion.image_size as usize,
+        seed: settings.seed,
+    }
+}
