@@ -1,0 +1,122 @@
+//! The stage: identity, job, run.
+
+use std::collections::BTreeMap;
+
+use glass_dataset::Dataset;
+use glass_nets::weights::folder_digest;
+use glass_nets::Backend;
+use glass_schemas::ids::DatasetKind;
+use glass_schemas::manifest::{Identity, IdentityParts};
+use glass_schemas::plan::Plan;
+use glass_schemas::spec::RunSpec;
+use glass_stage::{
+    Context, ErrorClass, ExitStatus, Explain, Failure, Job, Options, ProcessArgs, StageArgs,
+    Stragglers, SystematicFailure, Worker,
+};
+
+use crate::draw::{Drawing, Generator, Request};
+use crate::encode::encode;
+use crate::source::Prompts;
+
+/// Draws prompts with Stable Diffusion and keeps the attention means that find the objects.
+#[derive(clap::Parser)]
+#[command(name = "sd-generator", version, after_help = "Example:\n  sd-generator --spec manifests/runs/mini/demo.toml --store demo-out")]
+pub struct Args {
+    #[command(flatten)]
+    stage: StageArgs,
+}
+
+impl AsRef<ProcessArgs> for Args {
+    fn as_ref(&self) -> &ProcessArgs {
+        &self.stage.process
+    }
+}
+
+/// Runs the stage to completion.
+///
+/// # Errors
+/// The user's (spec, weights, store, no captions yet) and the store's.
+pub async fn generate(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
+    let spec = args.stage.spec()?;
+    let store = StageArgs::open_store(&spec)?;
+    let captions = args.stage.upstream(&store, &spec, DatasetKind::Captions, None).await?;
+    let mut datasets = Vec::new();
+    // The last one's commits count, so attention is committed first.
+    for kind in [DatasetKind::Attention, DatasetKind::Generations] {
+        let identity = identity(&spec, &captions, kind)?;
+        datasets.push(Dataset::create(&store, &identity).await?);
+    }
+    let replicates = spec.generator.replicates.max(1);
+    let rows = spec.source.rows_per_shard.saturating_mul(replicates);
+    let shards = captions.identity().shards;
+    let device = spec.execution.device.parse::<Backend>()?.device()?;
+    let (seed, format) = (spec.seed, spec.generator.image_format);
+    let generator = spec.generator.clone();
+    let job = Job {
+        datasets,
+        plan: Plan::new(u64::from(shards) * u64::from(rows), rows),
+        source: Prompts { captions, replicates },
+        worker: Box::new(move || Ok(Artist(Generator::load(&generator, seed, device).blame_user()?))),
+        encode: Box::new(move |drawn| encode(drawn, seed, format)),
+        options: Options {
+            slot: args.stage.slot()?,
+            batch_size: args.stage.batch_size.unwrap_or(spec.execution.generate_batch),
+            stragglers: Stragglers::Take,
+            systematic: SystematicFailure {
+                share: spec.execution.max_failed_share,
+                ..Options::default().systematic
+            },
+            ..Options::default()
+        },
+    };
+    let summary = glass_stage::run(job, &context).await?;
+    Ok(summary.status())
+}
+
+fn identity(spec: &RunSpec, captions: &Dataset, kind: DatasetKind) -> anyhow::Result<Identity> {
+    let weights = folder_digest(&spec.generator.weights).blame_user()?.parse()?;
+    Ok(Identity::new(IdentityParts {
+        kind,
+        stage: "sd-generator".to_owned(),
+        run_seed: spec.seed,
+        spec: spec.identity_of(kind),
+        upstream: vec![captions.id().clone()],
+        weights: BTreeMap::from([("stable-diffusion".to_owned(), weights)]),
+        shards: captions.identity().shards,
+    }))
+}
+
+struct Artist(Generator);
+
+impl Worker for Artist {
+    type Item = Request;
+    type Output = (Request, Drawing);
+
+    fn process(&mut self, batch: Vec<Request>) -> Vec<Result<Self::Output, Failure>> {
+        match self.0.draw(&batch) {
+            Ok(drawings) => batch.into_iter().zip(drawings).map(finite).collect(),
+            // One prompt may be at fault: find it by drawing each alone.
+            Err(_) if batch.len() > 1 => {
+                batch.into_iter().flat_map(|request| self.process(vec![request])).collect()
+            }
+            Err(error) => batch
+                .into_iter()
+                .map(|request| Err(failure(&request, ErrorClass::Failed, &error.to_string())))
+                .collect(),
+        }
+    }
+}
+
+/// Refuses a drawing with NaN or infinity in its latent.
+fn finite((request, drawing): (Request, Drawing)) -> Result<(Request, Drawing), Failure> {
+    if drawing.latent.iter().all(|value| value.is_finite()) {
+        return Ok((request, drawing));
+    }
+    Err(failure(&request, ErrorClass::NonFinite, "the latent is not finite"))
+}
+
+fn failure(request: &Request, class: ErrorClass, message: &str) -> Failure {
+    Failure::new(format!("{}#{}", request.caption.source_uri, request.replicate), class, message)
+        .with_sample(request.sample_id)
+        .with_inputs(request.caption.prompt.clone())
+}

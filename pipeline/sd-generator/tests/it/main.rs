@@ -1,0 +1,1 @@
+//! Drawing with the mini checkpoint.
