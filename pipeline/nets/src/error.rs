@@ -47,7 +47,7 @@ pub enum NetsError {
         path: PathBuf,
         /// The shape that was asked for.
         expected: Vec<usize>,
-        /// ``; nearest is `…` `` or nothing.
+        /// ``; did you mean `…` `` or nothing.
         nearest: String,
     },
     /// A tensor has another shape than the configuration says.

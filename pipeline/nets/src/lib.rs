@@ -9,11 +9,14 @@
 //! All networks are burn [`Module`](burn::module::Module)s: the same struct is used frozen in the
 //! pipeline and trained in the trainer. They compute in `f32` whatever the file holds.
 
+pub mod activation;
+pub mod attention;
 pub mod config;
 pub mod device;
 pub mod error;
 pub mod image;
 pub mod layers;
+pub mod vision;
 pub mod weights;
 
 pub mod blip2;

@@ -74,6 +74,12 @@ impl Weights {
         self.entries.get(name).map(|entry| entry.shape.as_slice())
     }
 
+    /// The bytes of a tensor of any type as they lie in the file, little-endian.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        let entry = self.entries.get(name)?;
+        Some(self.files[entry.file].bytes(entry))
+    }
+
     /// The view from which layers take their tensors; they are placed on `device`.
     pub fn root(&self, device: &Device) -> Scope<'_> {
         Scope {
@@ -187,17 +193,21 @@ impl Weights {
 
     /// A tensor with the same ending, for a checkpoint whose names carry another prefix.
     fn nearest(&self, name: &str) -> String {
+        let same_ending = |ending: &str| {
+            self.names().find(|other| {
+                let head = other.strip_suffix(ending);
+                head.is_some_and(|head| head.is_empty() || head.ends_with('.'))
+            })
+        };
         let mut ending = name;
-        while let Some((_, rest)) = ending.split_once('.') {
-            ending = rest;
-            let same = self.names().find(|other| {
-                other
-                    .strip_suffix(ending)
-                    .is_some_and(|head| head.ends_with('.'))
-            });
-            if let (Some(other), true) = (same, ending.contains('.')) {
-                return format!("; the nearest is `{other}`");
+        while let Some((_, rest)) = ending
+            .split_once('.')
+            .filter(|(_, rest)| rest.contains('.'))
+        {
+            if let Some(other) = same_ending(rest) {
+                return format!("; did you mean `{other}`");
             }
+            ending = rest;
         }
         String::new()
     }

@@ -1,0 +1,41 @@
+//! Multi-head attention without maps, shared by the transformers.
+
+use burn::tensor::Tensor;
+use burn::tensor::module::attention;
+use burn::tensor::ops::AttentionModuleOptions;
+
+/// Which keys a query may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// All of them.
+    All,
+    /// Those at its own position and before.
+    Causal,
+}
+
+/// `[batch, tokens, heads * head_dim]` to `[batch, heads, tokens, head_dim]`.
+pub fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
+    let [batch, tokens, width] = x.dims();
+    x.reshape([batch, tokens, heads, width / heads])
+        .swap_dims(1, 2)
+}
+
+/// `[batch, heads, tokens, head_dim]` to `[batch, tokens, heads * head_dim]`.
+pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
+    let [batch, heads, tokens, head_dim] = x.dims();
+    x.swap_dims(1, 2).reshape([batch, tokens, heads * head_dim])
+}
+
+/// softmax(Q Kᵀ / √head_dim) V with the backend's fused kernel; all of shape `[batch, heads, tokens, head_dim]`.
+pub fn attend(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    visibility: Visibility,
+) -> Tensor<4> {
+    let options = AttentionModuleOptions {
+        is_causal: visibility == Visibility::Causal,
+        ..Default::default()
+    };
+    attention(query, key, value, None, None, options)
+}

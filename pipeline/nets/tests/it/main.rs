@@ -1,0 +1,9 @@
+//! The networks against tensors that their reference libraries made (`ci/reference`).
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod support;
+
+mod blip2;
+mod dinov2;
+mod image;
+mod weights;
