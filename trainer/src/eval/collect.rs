@@ -1,5 +1,7 @@
 //! Keeps everything that a pass produces, and makes the files of it.
 
+use std::ops::ControlFlow;
+
 use glass_metrics::Protocol;
 
 use super::run::{Look, Row, Sink};
@@ -15,7 +17,7 @@ pub struct Collector<'a> {
     table: ImageTable,
     samples: Samples,
     looks: usize,
-    progress: Box<dyn FnMut(usize) + 'a>,
+    progress: Box<dyn FnMut(usize) -> ControlFlow<()> + 'a>,
 }
 
 /// What a pass leaves.
@@ -29,14 +31,15 @@ pub struct Collected {
 }
 
 impl<'a> Collector<'a> {
-    /// Draws the first `looks` pictures; `progress` hears how many pictures each batch had.
+    /// Draws the first `looks` pictures; `progress` hears how many pictures each batch had
+    /// and may break off.
     ///
     /// # Errors
     /// [`EvalError::Table`].
     pub fn new(
         protocols: &'a [Protocol],
         looks: usize,
-        progress: impl FnMut(usize) + 'a,
+        progress: impl FnMut(usize) -> ControlFlow<()> + 'a,
     ) -> Result<Self, EvalError> {
         Ok(Self {
             protocols,
@@ -79,7 +82,10 @@ impl Sink for Collector<'_> {
         Ok(())
     }
 
-    fn advanced(&mut self, pictures: usize) {
-        (self.progress)(pictures);
+    fn advanced(&mut self, pictures: usize) -> Result<(), EvalError> {
+        match (self.progress)(pictures) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(EvalError::Interrupted),
+        }
     }
 }

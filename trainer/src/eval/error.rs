@@ -78,6 +78,9 @@ pub enum EvalError {
     /// A network cannot be loaded or refuses its input.
     #[error(transparent)]
     Nets(#[from] NetsError),
+    /// A signal asked to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// A metric refused its input.
     #[error(transparent)]
     Metrics(#[from] MetricsError),

@@ -7,10 +7,9 @@
 pub mod baselines;
 pub mod coco;
 pub mod collect;
-pub mod command;
-
 pub mod dino;
 mod error;
+pub mod job;
 pub mod masks;
 mod method;
 pub mod model;
@@ -22,6 +21,7 @@ pub mod run;
 pub mod samples;
 pub mod scores;
 pub mod table;
+pub mod trained;
 
 pub use error::EvalError;
 pub use method::{Method, Trained};

@@ -90,9 +90,11 @@ impl Features {
         Ok(Self { tensor, values, grid: side / patch })
     }
 
-    fn picture(&self, index: usize) -> &[f32] {
+    /// Clusters of every picture's tokens.
+    fn clusters(&self, names: &[&str], seed: u64, clusters: usize) -> Vec<Prediction> {
         let [_, tokens, dim] = self.tensor.dims();
-        &self.values[index * tokens * dim..(index + 1) * tokens * dim]
+        let pictures = self.values.par_chunks_exact((tokens * dim).max(1)).zip(names);
+        pictures.map(|(values, name)| Prediction::Tokens(kmeans(values, dim, clusters, seed, name))).collect()
     }
 }
 
@@ -132,19 +134,13 @@ pub fn predict(
             let pictures = match baseline {
                 Baseline::Blocks => vec![Prediction::Blocks(slots); names.len()],
                 Baseline::Ceiling => vec![Prediction::Truth; names.len()],
-                Baseline::KMeans => clusters(features, names, seed, slots),
+                Baseline::KMeans => features.clusters(names, seed, slots),
                 Baseline::Untrained => continue,
             };
             predictions.push(BatchPrediction { method, seed, pictures });
         }
     }
     Ok(predictions)
-}
-
-fn clusters(features: &Features, names: &[&str], seed: u64, slots: usize) -> Vec<Prediction> {
-    let dim = features.tensor.dims()[2];
-    let cluster = |(index, name): (usize, &&str)| kmeans(features.picture(index), dim, slots, seed, name);
-    names.par_iter().enumerate().map(cluster).map(Prediction::Tokens).collect()
 }
 
 fn soft_predictions(

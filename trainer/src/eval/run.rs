@@ -75,7 +75,10 @@ pub trait Sink {
     fn look(&mut self, look: Look<'_>) -> Result<(), EvalError>;
 
     /// So many pictures are done.
-    fn advanced(&mut self, pictures: usize);
+    ///
+    /// # Errors
+    /// [`EvalError::Interrupted`] where no more are wanted.
+    fn advanced(&mut self, pictures: usize) -> Result<(), EvalError>;
 }
 
 /// Scores every picture. Memory does not grow with their number.
@@ -96,7 +99,7 @@ pub fn evaluate(
         for input in inputs(&plan.protocols) {
             score_input(&batch, first, input, networks, plan, sink)?;
         }
-        sink.advanced(batch.len());
+        sink.advanced(batch.len())?;
     }
     Ok(())
 }

@@ -29,7 +29,13 @@ pub const COLOURS: [[u8; 3]; 24] = [
     [110, 170, 250],
 ];
 
-/// Colour of a label; the table repeats after its last entry.
+/// Label of undecided pixels in pseudo-masks.
+const UNCERTAIN: u16 = 255;
+
+/// Colour of a label; the table repeats after its last entry, and undecided pixels (255) are white.
 pub fn colour(label: u16) -> Rgb<u8> {
+    if label == UNCERTAIN {
+        return Rgb([255; 3]);
+    }
     Rgb(COLOURS[usize::from(label) % COLOURS.len()])
 }

@@ -1,5 +1,6 @@
-//! `trainer evaluate`.
+//! One evaluation: what decides it, its name, its files.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -137,12 +138,12 @@ impl<'a> Prepared<'a> {
         self.data.pictures().len()
     }
 
-    /// Computes it; `progress` hears how many pictures each batch had. The files come in the order in which they
+    /// Computes it; `progress` hears how many pictures each batch had and may break off. The files come in the order in which they
     /// are to be written: `results.json` last, as the sign that the others are there.
     ///
     /// # Errors
     /// Where a picture or a network cannot be used.
-    pub fn compute(self, progress: impl FnMut(usize)) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    pub fn compute(self, progress: impl FnMut(usize) -> ControlFlow<()>) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         let Self { request, plan, data, mut results } = self;
         let encoder = DinoEncoder::load(&request.spec.trainer.encoder.weights, &request.device)
             .context("the encoder cannot be loaded")?;

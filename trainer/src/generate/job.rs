@@ -1,4 +1,4 @@
-//! `trainer generate` and `trainer compose`.
+//! Drawing from a checkpoint: what decides the pictures, their name, their files.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use super::painter::{Denoiser, Painter, Sampling};
 use super::reconstruct::Reconstructions;
 use super::scene::SceneReader;
 use crate::eval::coco::{Picture, ValidationSet};
-use crate::eval::command::Candidate;
+use crate::eval::job::Candidate;
 use crate::eval::dino::DinoEncoder;
 use crate::eval::protocols;
 
