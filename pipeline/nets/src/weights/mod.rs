@@ -7,6 +7,9 @@
 
 mod convert;
 mod files;
+mod folder;
+
+pub use folder::folder_digest;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
