@@ -1,0 +1,157 @@
+//! One sample from attention to mask and quality signals.
+
+use crate::extractors::{Extractor, HeatMaps, NormaliseAt};
+use crate::refine::{
+    Bicubic, Interval, MAX_CLASS_ID, Plane, UNCERTAIN, area_share, intersection_over_union, label_normalised_pixels,
+    label_pixels, min_max, normalised_entropy, peak,
+};
+use crate::{Attention, ExtractError};
+
+/// Which classes leave the mask because they were asked for and never drawn. Nothing is dropped by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct DropRules {
+    /// Drop classes whose un-normalised peak is below this.
+    pub peak: Option<f32>,
+    /// Drop classes that would take a smaller share of the image than this.
+    pub area: Option<f32>,
+    /// Drop classes whose even and odd masks agree less than this.
+    pub agreement: Option<f32>,
+}
+
+/// How masks are cut from heat maps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cutting {
+    /// Thresholds.
+    pub interval: Interval,
+    /// Phantom classes.
+    pub drop: DropRules,
+}
+
+impl Cutting {
+    /// Checks the thresholds.
+    pub fn new(interval: Interval, drop: DropRules) -> Result<Self, ExtractError> {
+        if interval.low.is_nan() || interval.high.is_nan() || interval.low > interval.high {
+            let problem = format!("is {}, above `masks.high` = {}", interval.low, interval.high);
+            return Err(ExtractError::Settings { field: "low", problem });
+        }
+        Ok(Self { interval, drop })
+    }
+}
+
+/// Attention of one sample over all calls and, where stored, over even and odd calls apart.
+#[derive(Debug, Clone)]
+pub struct Parts<'a> {
+    /// Means over all calls: what the mask is made of.
+    pub all: Attention<'a>,
+    /// Means over even and over odd calls: two weaker opinions on the same picture.
+    pub halves: Option<[Attention<'a>; 2]>,
+}
+
+/// What is known about one class of a mask, before any class was dropped.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quality {
+    /// Highest value of the heat map before it was normalised.
+    pub peak: f32,
+    /// Share of the image that the class takes.
+    pub area: f32,
+    /// Entropy of the heat map over that of an even one, 0 to 1.
+    pub entropy: f32,
+    /// Intersection over union of the class's masks from even and odd calls; NaN where these are not stored.
+    pub agreement: f32,
+    /// Whether a rule took the class out of the mask.
+    pub dropped: Dropped,
+}
+
+/// Whether a class is in the mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dropped {
+    /// It takes part.
+    No,
+    /// A rule took it out.
+    Yes,
+}
+
+/// A mask and what is known about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extraction {
+    /// Class ids, 0 for ground, 255 for uncertain; row by row.
+    pub labels: Vec<u8>,
+    /// One entry per class, in the sample's order.
+    pub quality: Vec<Quality>,
+    /// Mean agreement over classes; NaN where even and odd calls are not stored or there is no class.
+    pub agreement: f32,
+}
+
+/// Makes the mask of one sample at `size` pixels; `ids` are the mask values of its classes.
+pub fn extract(
+    extractor: &dyn Extractor,
+    cutting: &Cutting,
+    parts: &Parts<'_>,
+    ids: &[u32],
+    size: Plane,
+) -> Result<Extraction, ExtractError> {
+    let ids = ids.iter().map(|&id| mask_value(id)).collect::<Result<Vec<u8>, _>>()?;
+    let raw = extractor.heat_maps(&parts.all)?;
+    let everyone: Vec<usize> = (0..ids.len()).collect();
+    let labels = cut(&raw, &everyone, &ids, size, cutting.interval);
+    let agreement = match &parts.halves {
+        Some(halves) => half_agreement(extractor, cutting.interval, halves, &ids, size)?,
+        None => vec![f32::NAN; ids.len()],
+    };
+    let mut quality = Vec::with_capacity(ids.len());
+    for ((map, &id), agreement) in raw.classes.iter().zip(&ids).zip(agreement) {
+        let (peak, area) = (peak(map), area_share(&labels, id));
+        let dropped = verdict(&cutting.drop, peak, area, agreement);
+        quality.push(Quality { peak, area, entropy: normalised_entropy(map), agreement, dropped });
+    }
+    let kept: Vec<usize> = everyone.iter().copied().filter(|&c| quality[c].dropped == Dropped::No).collect();
+    let labels = if kept.len() == ids.len() { labels } else { cut(&raw, &kept, &ids, size, cutting.interval) };
+    let agreement = quality.iter().map(|class| class.agreement).sum::<f32>() / quality.len() as f32;
+    Ok(Extraction { labels, quality, agreement })
+}
+
+fn mask_value(id: u32) -> Result<u8, ExtractError> {
+    match u8::try_from(id) {
+        Ok(value) if (1..=MAX_CLASS_ID).contains(&id) && value != UNCERTAIN => Ok(value),
+        _ => Err(ExtractError::ClassId { id }),
+    }
+}
+
+/// Labels from the heat maps of the classes `kept`.
+fn cut(raw: &HeatMaps, kept: &[usize], ids: &[u8], size: Plane, interval: Interval) -> Vec<u8> {
+    let ids: Vec<u8> = kept.iter().map(|&class| ids[class]).collect();
+    let mut maps: Vec<Vec<f32>> = kept.iter().map(|&class| raw.classes[class].clone()).collect();
+    let resize = Bicubic::new(Plane::square(raw.resolution as usize), size);
+    match raw.normalise {
+        NormaliseAt::Map => {
+            for map in &mut maps {
+                min_max(map);
+            }
+            label_pixels(&maps, &ids, &resize, interval)
+        }
+        NormaliseAt::Image => label_normalised_pixels(&maps, &ids, &resize, interval),
+    }
+}
+
+fn half_agreement(
+    extractor: &dyn Extractor,
+    interval: Interval,
+    halves: &[Attention<'_>; 2],
+    ids: &[u8],
+    size: Plane,
+) -> Result<Vec<f32>, ExtractError> {
+    let everyone: Vec<usize> = (0..ids.len()).collect();
+    let [even, odd] = halves;
+    let even = cut(&extractor.heat_maps(even)?, &everyone, ids, size, interval);
+    let odd = cut(&extractor.heat_maps(odd)?, &everyone, ids, size, interval);
+    Ok(ids.iter().map(|&id| intersection_over_union(&even, &odd, id)).collect())
+}
+
+fn verdict(rules: &DropRules, peak: f32, area: f32, agreement: f32) -> Dropped {
+    let below = |value: f32, limit: Option<f32>| limit.is_some_and(|limit| value < limit);
+    if below(peak, rules.peak) || below(area, rules.area) || below(agreement, rules.agreement) {
+        Dropped::Yes
+    } else {
+        Dropped::No
+    }
+}
