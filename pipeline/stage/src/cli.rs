@@ -7,6 +7,8 @@ use glass_dataset::{Dataset, Store, StoreOptions};
 use glass_schemas::ids::{DatasetId, DatasetKind};
 use glass_schemas::spec::RunSpec;
 
+use crate::error::{Result, StageError};
+
 /// How log lines are written to stderr.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -72,4 +74,124 @@ pub struct StageArgs {
     /// Threads and logging
     #[command(flatten)]
     pub process: ProcessArgs,
+}
+
+impl StageArgs {
+    /// The worker this process is, from the flags or the scheduler's variables.
+    ///
+    /// # Errors
+    /// [`StageError::Slot`] if a value is no number, or the index is not below the count.
+    pub fn slot(&self) -> Result<WorkerSlot> {
+        resolve_slot(self.index, self.count, |name| std::env::var(name).ok())
+    }
+}
+
+/// Flags first, then Slurm, then Kubernetes; each as a pair, so that one does not complete another.
+fn resolve_slot(
+    index: Option<u32>,
+    count: Option<u32>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<WorkerSlot> {
+    let number = |name: &str| -> Result<Option<u32>> {
+        let Some(text) = variable(name).filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
+        let parsed = text.parse();
+        parsed
+            .map(Some)
+            .map_err(|_| StageError::Slot(format!("`{name}` is `{text}`, which is no worker number")))
+    };
+    let slot = match (index, count) {
+        (Some(index), Some(count)) => WorkerSlot { index, count },
+        (Some(_), None) => return Err(StageError::Slot("`--index` needs `--count`".to_owned())),
+        (None, count) => from_scheduler(count, number)?,
+    };
+    if slot.index < slot.count {
+        return Ok(slot);
+    }
+    Err(StageError::Slot(format!(
+        "worker {} of {} does not exist: numbers start at 0",
+        slot.index, slot.count
+    )))
+}
+
+fn from_scheduler(
+    count: Option<u32>,
+    number: impl Fn(&str) -> Result<Option<u32>>,
+) -> Result<WorkerSlot> {
+    if let Some(task) = number("SLURM_ARRAY_TASK_ID")? {
+        // An array need not start at 0.
+        let first = number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0);
+        let count = match count {
+            Some(count) => count,
+            None => number("SLURM_ARRAY_TASK_COUNT")?.unwrap_or(1),
+        };
+        let index = task.checked_sub(first).unwrap_or(u32::MAX);
+        return Ok(WorkerSlot { index, count });
+    }
+    let index = number("JOB_COMPLETION_INDEX")?;
+    match (index, count) {
+        (Some(index), Some(count)) => Ok(WorkerSlot { index, count }),
+        (Some(_), None) => Err(StageError::Slot(
+            "`JOB_COMPLETION_INDEX` is set but not the number of workers: give `--count`".to_owned(),
+        )),
+        (None, None | Some(1)) => Ok(WorkerSlot::ALONE),
+        (None, Some(_)) => Err(StageError::Slot("`--count` needs `--index`".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn slot(
+        index: Option<u32>,
+        count: Option<u32>,
+        variables: &[(&str, &str)],
+    ) -> Result<(u32, u32)> {
+        let find = |name: &str| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        resolve_slot(index, count, find).map(|slot| (slot.index, slot.count))
+    }
+
+    #[test]
+    fn a_process_without_flags_or_scheduler_is_alone() {
+        assert_eq!(slot(None, None, &[]).unwrap(), (0, 1));
+    }
+
+    #[test]
+    fn flags_win_over_the_scheduler() {
+        let slurm = [("SLURM_ARRAY_TASK_ID", "3"), ("SLURM_ARRAY_TASK_COUNT", "4")];
+        assert_eq!(slot(Some(1), Some(2), &slurm).unwrap(), (1, 2));
+        assert_eq!(slot(None, None, &slurm).unwrap(), (3, 4));
+    }
+
+    #[test]
+    fn a_slurm_array_that_starts_at_one_is_counted_from_zero() {
+        let slurm = [
+            ("SLURM_ARRAY_TASK_ID", "1"),
+            ("SLURM_ARRAY_TASK_MIN", "1"),
+            ("SLURM_ARRAY_TASK_COUNT", "4"),
+        ];
+        assert_eq!(slot(None, None, &slurm).unwrap(), (0, 4));
+    }
+
+    #[test]
+    fn a_kubernetes_index_needs_a_count() {
+        let job = [("JOB_COMPLETION_INDEX", "2")];
+        assert_eq!(slot(None, Some(5), &job).unwrap(), (2, 5));
+        assert!(slot(None, None, &job).is_err());
+    }
+
+    #[test]
+    fn half_a_slot_and_a_slot_out_of_range_are_refused() {
+        assert!(slot(Some(0), None, &[]).is_err());
+        assert!(slot(None, Some(3), &[]).is_err());
+        assert!(slot(Some(3), Some(3), &[]).is_err());
+        assert!(slot(None, None, &[("SLURM_ARRAY_TASK_ID", "x")]).is_err());
+    }
 }

@@ -9,6 +9,7 @@ use crate::cli::ProcessArgs;
 use crate::exit::ExitStatus;
 use crate::progress::Progress;
 use crate::signals::Stop;
+use crate::{explain, logging, system};
 
 /// What the body of a binary gets from [`stage_main`].
 #[derive(Clone, Debug)]
@@ -19,6 +20,13 @@ pub struct Context {
     pub stop: Stop,
     /// Progress bar on a terminal, log lines otherwise.
     pub progress: Progress,
+}
+
+impl Context {
+    /// A context without signals and terminal, for tests and for use as a library.
+    pub fn detached(name: &'static str) -> Self {
+        Self { name, stop: Stop::default(), progress: Progress::lines() }
+    }
 }
 
 /// Parses the flags, prepares the process (allocator, threads, logging, signals), runs `body` on a
@@ -34,7 +42,7 @@ pub struct Context {
 ///
 /// fn main() -> std::process::ExitCode {
 ///     glass_stage::stage_main("captioner", |args: Args, context| async move {
-///         let spec = RunSpec::load(&args.stage.spec).blame_user()?;
+///         let spec = RunSpec::load(&args.stage.spec)?;
 ///         let options = Options { slot: args.stage.slot()?, batch_size: …, ..Options::default() };
 ///         let summary = glass_stage::run(job, &context).await?;
 ///         Ok(summary.status())
@@ -47,5 +55,57 @@ where
     B: FnOnce(A, Context) -> F,
     F: Future<Output = anyhow::Result<ExitStatus>>,
 {
-    todo!()
+    let args = match A::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error).into(),
+    };
+    let process = args.as_ref().clone();
+    system::keep_freed_memory();
+    if let Some(threads) = process.threads {
+        system::limit_threads(threads);
+    }
+    let progress = Progress::new(process.log_format);
+    logging::start(process.log_format, &progress.bars());
+    let result = serve(body, args, Context { name, stop: Stop::default(), progress });
+    let status = result.unwrap_or_else(|error| {
+        report(&error, process.log_format);
+        explain::status(&error)
+    });
+    if status == ExitStatus::Interrupted {
+        tracing::warn!("interrupted: run the same command again to resume");
+    }
+    status.into()
+}
+
+fn serve<A, B, F>(body: B, args: A, context: Context) -> anyhow::Result<ExitStatus>
+where
+    B: FnOnce(A, Context) -> F,
+    F: Future<Output = anyhow::Result<ExitStatus>>,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        context.stop.on_signals()?;
+        body(args, context).await
+    });
+    // A blocking task that hangs on a dead store must not hold the exit up.
+    runtime.shutdown_background();
+    result
+}
+
+/// Help and version are answers, anything else is the user's mistake.
+fn usage(error: &clap::Error) -> ExitStatus {
+    // A closed stdout or stderr changes nothing.
+    let _ = error.print();
+    if error.use_stderr() { ExitStatus::UserError } else { ExitStatus::Done }
+}
+
+fn report(error: &anyhow::Error, format: crate::LogFormat) {
+    match format {
+        crate::LogFormat::Text => eprintln!("{}", explain::render(error)),
+        crate::LogFormat::Json => {
+            let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+            let hint = explain::hint(error);
+            tracing::error!(error = %error, ?causes, hint, "failed");
+        }
+    }
 }

@@ -1,7 +1,10 @@
 //! Why a stage stopped.
 
 use glass_dataset::DatasetError;
+use glass_schemas::SchemaError;
 use glass_schemas::ids::ShardIndex;
+
+use crate::failure::ErrorClass;
 
 /// The result of the fallible functions of this crate.
 pub type Result<T, E = StageError> = std::result::Result<T, E>;
@@ -14,21 +17,25 @@ pub enum StageError {
     #[error(transparent)]
     Dataset(#[from] DatasetError),
 
+    /// Rows or documents do not fit their schema.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+
     /// More of a shard's samples failed than broken samples explain.
     #[error(
-        "shard `{shard}`: {failed} of {seen} samples failed, most often (`{count}` times) with {class}: {message} (`{item}`)"
+        "{failed} of {seen} samples failed up to shard `{shard}`, {count} of them with {class}: {message} (`{item}`)"
     )]
     Systematic {
         /// The shard.
         shard: ShardIndex,
         /// Samples that failed.
         failed: usize,
-        /// Samples seen in this shard.
+        /// Samples seen.
         seen: usize,
         /// How many had the commonest error.
         count: usize,
         /// Class of the commonest error.
-        class: &'static str,
+        class: ErrorClass,
         /// Its message.
         message: String,
         /// One item that had it.
@@ -80,4 +87,35 @@ pub enum StageError {
     /// The flags or the environment name no valid worker slot.
     #[error("{0}")]
     Slot(String),
+}
+
+impl StageError {
+    /// Whether the same step may succeed later without anything being changed.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Dataset(error) if error.is_transient())
+    }
+
+    /// Whether the user's input has to change.
+    pub(crate) fn is_user_input(&self) -> bool {
+        match self {
+            Self::Slot(_) => true,
+            Self::Systematic { class, .. } => {
+                matches!(class, ErrorClass::Unreadable | ErrorClass::Unsupported)
+            }
+            _ => false,
+        }
+    }
+
+    /// What the user can do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Systematic { .. } => {
+                "so many failures are rarely the samples' fault; nothing of this shard was committed"
+            }
+            Self::Slot(_) => "give --index and --count, or neither",
+            Self::Panicked(_) => "this is a bug; the shards committed so far are safe",
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
 }

@@ -1,6 +1,7 @@
 //! Samples that could not be made: they leave by the side door and are counted, never skipped.
 
-use glass_schemas::ids::SampleId;
+use glass_schemas::dataset::QuarantineRow;
+use glass_schemas::ids::{SampleId, ShardIndex};
 
 /// Why a sample was put aside; stored as text in the quarantine table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +28,12 @@ impl ErrorClass {
             Self::NonFinite => "non-finite",
             Self::Failed => "failed",
         }
+    }
+}
+
+impl std::fmt::Display for ErrorClass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -69,5 +76,19 @@ impl Failure {
     pub fn with_inputs(mut self, inputs: impl Into<String>) -> Self {
         self.inputs = inputs.into();
         self
+    }
+
+    /// The row that tells of it.
+    pub(crate) fn into_row(self, stage: &str, shard: ShardIndex, attempt: u32) -> QuarantineRow {
+        QuarantineRow {
+            stage: stage.to_owned(),
+            shard: shard.0,
+            item: self.item,
+            sample_id: self.sample_id,
+            error_class: self.class.as_str().to_owned(),
+            attempt,
+            message: self.message,
+            inputs: self.inputs,
+        }
     }
 }

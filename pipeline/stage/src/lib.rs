@@ -15,29 +15,34 @@
 //! The trainer is no stage but shares [`stage_main`], [`Stop`] and [`ExitStatus`].
 
 mod cli;
+mod compute;
 mod entry;
 mod error;
 mod exit;
 mod explain;
 mod failure;
 mod job;
+mod load;
 mod logging;
 mod progress;
 mod run;
 mod signals;
 mod summary;
 mod system;
+mod systematic;
+mod write;
 
 pub use cli::{LogFormat, ProcessArgs, StageArgs, WorkerSlot};
 pub use entry::{Context, stage_main};
 pub use error::{Result, StageError};
 pub use exit::ExitStatus;
-pub use explain::{Blame, Explain};
+pub use explain::{Blame, Explain, blame, hint, render, status};
 pub use failure::{ErrorClass, Failure};
 pub use job::{
     Encode, ItemStream, Job, Loaded, MakeWorker, Options, Source, Stragglers, SystematicFailure,
     Worker, all_at_once,
 };
+pub use progress::{Progress, Task};
 pub use run::run;
 pub use signals::Stop;
 pub use summary::{Ending, Summary};

@@ -1,9 +1,24 @@
-//! The run loop.
+//! The run loop: what is left to do, and the three parts of the pipeline that do it.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use glass_dataset::Dataset;
+use glass_schemas::ids::ShardIndex;
+use glass_schemas::plan::assigned;
+use tokio::sync::mpsc;
+
+use crate::compute;
 use crate::entry::Context;
-use crate::error::Result;
-use crate::job::{Job, Source, Worker};
-use crate::summary::Summary;
+use crate::error::{Result, StageError};
+use crate::job::{Job, Options, Source, Stragglers, Worker};
+use crate::load::{Loader, Turn};
+use crate::summary::{Ending, Summary};
+use crate::systematic::Watch;
+use crate::write::{Writer, Written};
+
+/// Batches of results that may wait for the writer.
+const RESULTS_WAITING: usize = 2;
 
 /// Does this worker's part of the job: every shard that is not committed yet.
 ///
@@ -18,5 +33,146 @@ where
     S: Source,
     W: Worker<Item = S::Item>,
 {
-    todo!()
+    let head = job.datasets.last().cloned().ok_or(StageError::BatchCount { expected: 0, returned: 0 })?;
+    let committed = head.committed().await?;
+    let shards = job.plan.shards();
+    let work = shards_to_do(shards, &committed, &job.options);
+    let mut summary = Summary {
+        ending: Ending::NothingToDo,
+        shards_planned: shards,
+        shards_before: u32::try_from(committed.len()).unwrap_or(u32::MAX),
+        shards_committed: 0,
+        shards_lost: 0,
+        rows: 0,
+        quarantined: 0,
+    };
+    if work.is_empty() {
+        finish(&job.datasets).await?;
+        tracing::info!(dataset = %head.id(), shards, "nothing to do: every shard of this worker is committed");
+        return Ok(summary);
+    }
+    tracing::info!(
+        dataset = %head.id(),
+        shards,
+        committed = committed.len(),
+        to_do = work.len(),
+        worker = job.options.slot.index,
+        workers = job.options.slot.count,
+        "starting"
+    );
+
+    let datasets = job.datasets.clone();
+    let asked = work.len();
+    let (found, written) = pipeline(job, context, work).await?;
+    summary.shards_committed = written.committed;
+    summary.shards_lost = written.lost;
+    summary.rows = written.rows;
+    summary.quarantined = written.quarantined;
+    let settled = (written.committed + written.lost + found) as usize;
+    summary.ending = if settled < asked { Ending::Interrupted } else { Ending::Complete };
+    if summary.ending == Ending::Complete {
+        finish(&datasets).await?;
+    }
+    tracing::info!(
+        dataset = %head.id(),
+        ending = ?summary.ending,
+        committed = summary.shards_committed,
+        lost = summary.shards_lost,
+        rows = summary.rows,
+        quarantined = summary.quarantined,
+        "ended"
+    );
+    Ok(summary)
+}
+
+/// The worker's own shards first, then, if asked for, the others' from the end.
+fn shards_to_do(
+    shards: u32,
+    committed: &BTreeSet<ShardIndex>,
+    options: &Options,
+) -> Vec<ShardIndex> {
+    let slot = options.slot;
+    let own = assigned(shards, slot.index, slot.count);
+    let mut work: Vec<ShardIndex> = own.filter(|shard| !committed.contains(shard)).collect();
+    if options.stragglers == Stragglers::Take {
+        let others = (0..shards).rev().map(ShardIndex);
+        let others = others.filter(|shard| shard.0 % slot.count != slot.index);
+        work.extend(others.filter(|shard| !committed.contains(shard)));
+    }
+    work
+}
+
+/// Loader, worker and writer, joined by bounded channels; the first error ends all three.
+async fn pipeline<S, W>(
+    job: Job<S, W>,
+    context: &Context,
+    work: Vec<ShardIndex>,
+) -> Result<(u32, Written)>
+where
+    S: Source,
+    W: Worker<Item = S::Item>,
+{
+    let options = job.options;
+    let total = work.iter().map(|shard| job.plan.range(*shard)).map(|range| range.end - range.start);
+    let progress = context.progress.task(context.name, "samples", total.sum());
+    let (feed, fed) = mpsc::channel(options.prefetch.max(1));
+    let (made, results) = mpsc::channel(RESULTS_WAITING);
+    let (settle, settled) = mpsc::unbounded_channel();
+
+    let loader = Loader {
+        source: Arc::new(job.source),
+        head: job.datasets[job.datasets.len() - 1].clone(),
+        queue: work.into_iter().map(|shard| Turn { shard, attempt: 1 }).collect(),
+        batch_size: options.batch_size.max(1),
+        attempts: options.attempts.max(1),
+        backoff: options.backoff,
+        stop: context.stop.clone(),
+        feed,
+        settled,
+    };
+    let writer = Writer {
+        stage: context.name,
+        datasets: job.datasets,
+        plan: job.plan,
+        encode: Arc::new(job.encode),
+        made: results,
+        settled: settle,
+        watch: Watch::new(options.systematic),
+        progress: progress.clone(),
+    };
+    let worker = compute::run(job.worker, fed, made, context.stop.clone());
+    let loader = task(tokio::spawn(loader.run()));
+    let writer = task(tokio::spawn(writer.run()));
+    let joined = tokio::try_join!(loader, worker, writer);
+    progress.finish();
+    let (found, (), written) = joined?;
+    Ok((found, written))
+}
+
+/// A spawned part of the pipeline that ends with the future that waits for it.
+async fn task<T>(handle: tokio::task::JoinHandle<Result<T>>) -> Result<T> {
+    struct AbortOnDrop(tokio::task::AbortHandle);
+    impl Drop for AbortOnDrop {
+        fn drop(&mut self) {
+            self.0.abort();
+        }
+    }
+    let _guard = AbortOnDrop(handle.abort_handle());
+    handle.await.unwrap_or_else(|error| Err(StageError::Panicked(error.to_string())))
+}
+
+/// Writes the manifests of the datasets whose shards are all there.
+async fn finish(datasets: &[Dataset]) -> Result<()> {
+    for dataset in datasets {
+        if let Some(manifest) = dataset.finish().await? {
+            tracing::info!(
+                dataset = %dataset.id(),
+                rows = manifest.rows,
+                quarantined = manifest.quarantined,
+                coverage = manifest.coverage(),
+                "dataset complete"
+            );
+        }
+    }
+    Ok(())
 }

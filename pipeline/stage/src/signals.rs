@@ -1,16 +1,65 @@
 //! Stopping on SIGTERM, SIGINT and SIGUSR1.
+//!
+//! Schedulers announce the end in these ways: Slurm and Kubernetes send SIGTERM some time before
+//! SIGKILL, `sbatch --signal=USR1@60` sends SIGUSR1, people press Ctrl-C. All three ask for the
+//! same: finish what takes a moment, commit nothing by halves, exit with 75.
 
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// A request to stop, shared by everything that may run long.
+/// A request to stop, shared by everything that may run long. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Stop {
-    receiver: watch::Receiver<bool>,
+    sender: watch::Sender<bool>,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self { sender: watch::Sender::new(false) }
+    }
 }
 
 impl Stop {
     /// Whether a stop was asked for. Cheap; synchronous code polls it between batches.
     pub fn is_set(&self) -> bool {
-        *self.receiver.borrow()
+        *self.sender.borrow()
+    }
+
+    /// Asks for a stop, as a signal does.
+    pub fn set(&self) {
+        self.sender.send_replace(true);
+    }
+
+    /// Returns once a stop was asked for.
+    pub async fn wait(&self) {
+        // The sender lives in `self`, so the channel cannot close.
+        let _ = self.sender.subscribe().wait_for(|stop| *stop).await;
+    }
+
+    /// Sets the request when one of the three signals arrives, for the rest of the process.
+    /// The second signal ends the process at once: nothing it leaves behind is ever visible.
+    pub(crate) fn on_signals(&self) -> io::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut user = signal(SignalKind::user_defined1())?;
+        let stop = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let name = tokio::select! {
+                    _ = terminate.recv() => "SIGTERM",
+                    _ = interrupt.recv() => "SIGINT",
+                    _ = user.recv() => "SIGUSR1",
+                };
+                if stop.is_set() {
+                    tracing::warn!(signal = name, "stopping at once");
+                    std::process::exit(i32::from(crate::ExitStatus::Interrupted.code()));
+                }
+                tracing::warn!(signal = name, "stopping after the current batch; once more to stop at once");
+                stop.set();
+            }
+        });
+        Ok(())
     }
 }

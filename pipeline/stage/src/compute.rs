@@ -1,0 +1,111 @@
+//! The middle of the pipeline: the worker on its own thread.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::{Result, StageError};
+use crate::failure::Failure;
+use crate::job::{Loaded, MakeWorker, Worker};
+use crate::load::{Feed, Turn};
+use crate::signals::Stop;
+
+/// What the worker hands to the writer.
+pub(crate) enum Made<T> {
+    /// Results of some inputs of a shard, in order.
+    Batch {
+        /// The shard they belong to.
+        shard: Turn,
+        /// Rows and failures.
+        results: Vec<Result<T, Failure>>,
+    },
+    /// A shard is complete.
+    End(Turn),
+}
+
+/// Runs the worker on a thread of its own until the feed ends or a stop is asked for.
+///
+/// The thread is not joined when the future is dropped: a network call cannot be interrupted, and
+/// whatever it still makes goes nowhere.
+pub(crate) async fn run<W: Worker>(
+    make: MakeWorker<W>,
+    feed: mpsc::Receiver<Feed<W::Item>>,
+    made: mpsc::Sender<Made<W::Output>>,
+    stop: Stop,
+) -> Result<()> {
+    let (sender, receiver) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("worker".to_owned());
+    let body = move || {
+        let body = AssertUnwindSafe(|| work(make, feed, made, &stop));
+        let result = catch_unwind(body)
+            .unwrap_or_else(|payload| Err(StageError::Panicked(panic_message(payload.as_ref()))));
+        // Nobody listens any more after another part of the pipeline failed.
+        let _ = sender.send(result);
+    };
+    thread.spawn(body).map_err(|error| StageError::Worker(error.into()))?;
+    receiver
+        .await
+        .unwrap_or_else(|_| Err(StageError::Panicked("the thread was lost".to_owned())))
+}
+
+fn work<W: Worker>(
+    make: MakeWorker<W>,
+    mut feed: mpsc::Receiver<Feed<W::Item>>,
+    made: mpsc::Sender<Made<W::Output>>,
+    stop: &Stop,
+) -> Result<()> {
+    let mut worker = make().map_err(StageError::Worker)?;
+    while let Some(next) = feed.blocking_recv() {
+        if stop.is_set() {
+            return Ok(());
+        }
+        let next = match next {
+            Feed::End(shard) => Made::End(shard),
+            Feed::Batch { shard, items } => {
+                let results = process(&mut worker, shard, items)?;
+                Made::Batch { shard, results }
+            }
+        };
+        if made.blocking_send(next).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Runs the sound items through the worker and puts the failures back in their places.
+fn process<W: Worker>(
+    worker: &mut W,
+    turn: Turn,
+    items: Vec<Loaded<W::Item>>,
+) -> Result<Vec<Result<W::Output, Failure>>> {
+    let mut batch = Vec::with_capacity(items.len());
+    let mut failures = Vec::with_capacity(items.len());
+    for item in items {
+        failures.push(match item {
+            Ok(item) => {
+                batch.push(item);
+                None
+            }
+            Err(failure) => Some(failure),
+        });
+    }
+    let given = batch.len();
+    let made = if given == 0 { Vec::new() } else { worker.process(batch) };
+    if made.len() != given {
+        return Err(StageError::ResultCount { shard: turn.shard, given, returned: made.len() });
+    }
+    let mut made = made.into_iter();
+    let results = failures.into_iter().filter_map(|failure| match failure {
+        Some(failure) => Some(Err(failure)),
+        None => made.next(),
+    });
+    Ok(results.collect())
+}
+
+fn panic_message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
