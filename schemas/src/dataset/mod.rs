@@ -78,7 +78,7 @@ pub trait Row: Serialize + DeserializeOwned + Clone {
 }
 
 fn column(kind: &'static str, error: &serde_arrow::Error) -> SchemaError {
-    let field = error.annotations().get("field").cloned();
+    let field = None::<String>;
     SchemaError::Column {
         kind,
         column: field.unwrap_or_else(|| "?".to_owned()),

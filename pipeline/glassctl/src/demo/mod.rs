@@ -1,0 +1,122 @@
+//! `glassctl demo`: the whole job on the embedded default, as a user would run it.
+//!
+//! Nothing here is special to the demo but the spec: the stages run as separate processes on a
+//! local store, as many workers as there are cores, then the trainer, the evaluation and the
+//! report. Every step is resumable, so running the demo again does no work.
+
+mod ablation;
+mod programs;
+mod steps;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use glass_stage::{Context, ExitStatus, Explain};
+
+use crate::report;
+use programs::Programs;
+use steps::Runner;
+
+const SPEC: &str = include_str!("../../../../manifests/runs/mini/demo.toml");
+
+/// Run the whole job on the embedded default
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Example:\n  glassctl demo --out demo-out\nThen open demo-out/report.html.")]
+pub struct DemoArgs {
+    /// Folder for datasets, runs, logs and the report
+    #[arg(long, value_name = "DIR", default_value = "demo-out")]
+    pub out: PathBuf,
+    /// A smoke run of about two minutes: few images, few steps, numbers without meaning
+    #[arg(long, conflicts_with = "ablation")]
+    pub quick: bool,
+    /// Train with both guidances, with either and over three seeds; prints the table
+    #[arg(long)]
+    pub ablation: bool,
+    /// Change one value of the demo's spec, e.g. `source.limit=1000`; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// What `--quick` changes.
+const QUICK: [&str; 14] = [
+    "source.limit=16",
+    "source.rows_per_shard=4",
+    "generator.steps=4",
+    "trainer.loss.semantic_ramp={ start = 10, end = 20 }",
+    "trainer.phase1.steps=40",
+    "trainer.phase1.warmup=5",
+    "trainer.phase1.batch=8",
+    "trainer.phase2.steps=4",
+    "trainer.phase2.warmup=1",
+    "trainer.phase2.batch=2",
+    "trainer.drift.every=2",
+    "trainer.track.log_every=5",
+    "evaluation.limit=16",
+    "evaluation.generation={ images = 2, steps = 3 }",
+];
+
+/// Runs the demo.
+///
+/// # Errors
+/// What a stage could not do; its own message was printed before.
+pub async fn demo(args: DemoArgs, context: Context) -> anyhow::Result<ExitStatus> {
+    let started = Instant::now();
+    let root = programs::root()?;
+    let out = std::path::absolute(&args.out).context("cannot find the current folder")?;
+    let spec = write_spec(&out)?;
+    let mut set = args.set.clone();
+    if args.quick {
+        set.splice(0..0, QUICK.map(str::to_owned));
+        set.push("evaluation.composition={ pairs = 1, steps = 3 }".to_owned());
+    }
+    let programs = Programs::find(&root, &context).await?;
+    let runner = Runner { root, spec, store: out.clone(), logs: out.join("logs"), set, programs };
+    runner.check()?;
+    let outcome = if args.ablation {
+        ablation::run(&runner, &context).await
+    } else {
+        job(&runner, &context).await
+    };
+    match outcome {
+        Ok(quarantined) => {
+            println!("\ndone in {}", crate::text::duration(started.elapsed()));
+            Ok(quarantined)
+        }
+        Err(error) => match error.downcast_ref::<steps::Stopped>() {
+            Some(stopped) => Ok(stopped.status()),
+            None => Err(error),
+        },
+    }
+}
+
+async fn job(runner: &Runner, context: &Context) -> anyhow::Result<ExitStatus> {
+    let data = runner.data(context).await?;
+    let run = runner.train(&[], &[], context).await?;
+    let table = runner.evaluate(&run.id, &[], context).await?;
+    let pictures = runner.draw(&run.id, context).await?;
+    let page = report::write(&report::Inputs {
+        root: &runner.root,
+        spec: &runner.run_spec()?,
+        store: &runner.store,
+        run: &run.id,
+        pictures: &pictures,
+    })
+    .await?;
+    println!("\n{table}\nreport: {}", page.display());
+    Ok(data)
+}
+
+/// The demo's spec, beside its results so that every command of it can be repeated by hand.
+fn write_spec(out: &Path) -> anyhow::Result<PathBuf> {
+    let path = out.join("demo.toml");
+    let write = || {
+        std::fs::create_dir_all(out.join("logs"))?;
+        std::fs::write(&path, SPEC)
+    };
+    write()
+        .with_context(|| format!("cannot write to `{}`", out.display()))
+        .blame_user()
+        .hint("give another folder with --out")?;
+    Ok(path)
+}

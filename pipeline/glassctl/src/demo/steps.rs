@@ -1,0 +1,292 @@
+//! The steps of the job as processes: started, watched, stopped.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus as Code, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use glass_schemas::spec::RunSpec;
+use glass_stage::{Context, ExitStatus};
+use tokio::process::{Child, Command};
+
+use super::programs::Programs;
+use crate::text;
+
+/// A step that ended with something other than success; its message was shown.
+#[derive(Debug, thiserror::Error)]
+#[error("step ended with exit code {0}")]
+pub(super) struct Stopped(u8);
+
+impl Stopped {
+    pub(super) const INTERRUPTED: Self = Self(75);
+
+    pub(super) fn status(&self) -> ExitStatus {
+        match self.0 {
+            1 => ExitStatus::UserError,
+            75 => ExitStatus::Interrupted,
+            _ => ExitStatus::OurError,
+        }
+    }
+}
+
+/// A trained run.
+pub(super) struct TrainedRun {
+    pub(super) id: String,
+}
+
+/// Starts the programs of the pipeline with the flags they share.
+pub(super) struct Runner {
+    pub(super) root: PathBuf,
+    pub(super) spec: PathBuf,
+    pub(super) store: PathBuf,
+    pub(super) logs: PathBuf,
+    pub(super) set: Vec<String>,
+    pub(super) programs: Programs,
+}
+
+impl Runner {
+    /// The spec with every override.
+    pub(super) fn run_spec(&self) -> anyhow::Result<RunSpec> {
+        Ok(RunSpec::load_with(&self.spec, &self.set)?)
+    }
+
+    /// Refuses a wrong override before the first process is started.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        self.run_spec().map(|_| ())
+    }
+
+    /// The three stages, each with a worker a core; tells whether samples were quarantined.
+    pub(super) async fn data(&self, context: &Context) -> anyhow::Result<ExitStatus> {
+        let mut worst = ExitStatus::Done;
+        let steps = [
+            ("captioner", "real images → captions, classes, prompts"),
+            ("sd-generator", "prompts → images, latents, attention means"),
+            ("attention-mask-extractor", "attention means → pseudo-masks"),
+        ];
+        for (program, what) in steps {
+            if self.pool(program, what, context).await? == ExitStatus::DoneWithQuarantine {
+                worst = ExitStatus::DoneWithQuarantine;
+            }
+        }
+        Ok(worst)
+    }
+
+    /// Trains; `flags` are the trainer's own, `set` further changes of the spec.
+    pub(super) async fn train(
+        &self,
+        flags: &[String],
+        set: &[String],
+        context: &Context,
+    ) -> anyhow::Result<TrainedRun> {
+        let mut arguments = vec!["train".to_owned()];
+        arguments.extend_from_slice(flags);
+        let name = format!("train{}", flags.concat());
+        let what = "images and masks → slots, decoders";
+        let step = Step::start(&name, what);
+        let child = self.start("trainer", &name, &arguments, set)?;
+        let output = step.finish(vec![(child, self.log(&name))], context).await?;
+        Ok(TrainedRun { id: output.stdout.trim().to_owned() })
+    }
+
+    /// Evaluates; the table as printed.
+    pub(super) async fn evaluate(
+        &self,
+        run: &str,
+        set: &[String],
+        context: &Context,
+    ) -> anyhow::Result<String> {
+        let arguments = ["evaluate", "--run", run].map(str::to_owned);
+        self.alone("evaluate", "slots → numbers beside baselines", &arguments, set, context).await
+    }
+
+    /// Draws reconstructions and compositions; the folders of both, below the store.
+    pub(super) async fn draw(&self, run: &str, context: &Context) -> anyhow::Result<[String; 2]> {
+        let mut folders = [const { String::new() }; 2];
+        let verbs = [("generate", "slots → pictures"), ("compose", "edited slots → pictures")];
+        for (folder, (verb, what)) in folders.iter_mut().zip(verbs) {
+            let arguments = [verb, "--run", run].map(str::to_owned);
+            let printed = self.alone(verb, what, &arguments, &[], context).await?;
+            *folder = printed.trim().to_owned();
+        }
+        Ok(folders)
+    }
+
+    async fn alone(
+        &self,
+        name: &str,
+        what: &str,
+        arguments: &[String],
+        set: &[String],
+        context: &Context,
+    ) -> anyhow::Result<String> {
+        let step = Step::start(name, what);
+        let child = self.start("trainer", name, arguments, set)?;
+        Ok(step.finish(vec![(child, self.log(name))], context).await?.stdout)
+    }
+
+    /// One stage with a single-threaded worker a core: on a CPU many small networks beat one
+    /// network on many threads, and it is how a cluster runs them.
+    async fn pool(
+        &self,
+        program: &str,
+        what: &str,
+        context: &Context,
+    ) -> anyhow::Result<ExitStatus> {
+        let step = Step::start(program, what);
+        let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let mut children = Vec::with_capacity(workers);
+        for index in 0..workers {
+            let name = format!("{program}-{index}");
+            let slot = ["--threads", "1", "--index", &index.to_string(), "--count", &workers.to_string()]
+                .map(str::to_owned);
+            children.push((self.start(program, &name, &slot, &[])?, self.log(&name)));
+        }
+        Ok(step.finish(children, context).await?.status)
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.logs.join(format!("{name}.log"))
+    }
+
+    fn start(
+        &self,
+        program: &str,
+        name: &str,
+        arguments: &[String],
+        set: &[String],
+    ) -> anyhow::Result<Child> {
+        let path = self.log(name);
+        let log = std::fs::File::create(&path)
+            .with_context(|| format!("cannot write the log `{}`", path.display()))?;
+        let mut command = Command::new(self.programs.path(program));
+        command.current_dir(&self.root).args(arguments);
+        command.arg("--spec").arg(&self.spec).arg("--store").arg(&self.store);
+        for assignment in self.set.iter().chain(set) {
+            command.args(["--set", assignment]);
+        }
+        command.env("GLASS_SCRATCH", self.store.join("scratch"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+        command.spawn().with_context(|| format!("cannot start `{program}`"))
+    }
+}
+
+struct Output {
+    status: ExitStatus,
+    stdout: String,
+}
+
+/// A step on the screen.
+struct Step {
+    name: String,
+    started: Instant,
+}
+
+impl Step {
+    fn start(name: &str, what: &str) -> Self {
+        eprintln!("▸ {name:<26} {what}");
+        Self { name: name.to_owned(), started: Instant::now() }
+    }
+
+    /// Waits for all processes. A signal is handed on, and they are given time to stop cleanly.
+    async fn finish(
+        self,
+        children: Vec<(Child, PathBuf)>,
+        context: &Context,
+    ) -> anyhow::Result<Output> {
+        let ids: Vec<u32> = children.iter().filter_map(|(child, _)| child.id()).collect();
+        let relay = async {
+            context.stop.wait().await;
+            for &id in &ids {
+                terminate(id);
+            }
+            std::future::pending::<()>().await;
+        };
+        let spinner = Spinner::start(&self.name, children.iter().map(|(_, log)| log.clone()).collect());
+        let outputs = tokio::select! {
+            outputs = futures::future::join_all(children.into_iter().map(wait)) => outputs,
+            () = relay => Vec::new(),
+        };
+        spinner.stop();
+        let mut status = ExitStatus::Done;
+        let mut stdout = String::new();
+        for output in outputs {
+            let (code, text, log) = output?;
+            stdout.push_str(&text);
+            match code.code() {
+                Some(0) => {}
+                Some(3) => status = ExitStatus::DoneWithQuarantine,
+                Some(75) => return Err(Stopped::INTERRUPTED.into()),
+                code => {
+                    show_end_of(&self.name, &log);
+                    return Err(Stopped(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(2)).into());
+                }
+            }
+        }
+        let note = match status {
+            ExitStatus::DoneWithQuarantine => ", some samples in quarantine",
+            _ => "",
+        };
+        eprintln!("  {:<26} {}{note}", "", text::duration(self.started.elapsed()));
+        Ok(Output { status, stdout })
+    }
+}
+
+async fn wait((child, log): (Child, PathBuf)) -> anyhow::Result<(Code, String, PathBuf)> {
+    let output = child.wait_with_output().await.context("lost a child process")?;
+    Ok((output.status, String::from_utf8_lossy(&output.stdout).into_owned(), log))
+}
+
+fn terminate(id: u32) {
+    if let Ok(id) = i32::try_from(id) {
+        // SAFETY: `kill` takes two numbers and touches no memory of ours; the child is not yet
+        // reaped, so the number is still its own.
+        unsafe {
+            libc::kill(id, libc::SIGTERM);
+        }
+    }
+}
+
+fn show_end_of(name: &str, log: &Path) {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    eprintln!("{name} failed; the end of `{}`:", log.display());
+    for line in &lines[lines.len().saturating_sub(12)..] {
+        eprintln!("  {line}");
+    }
+}
+
+/// The last line of a step's log, on a terminal only.
+struct Spinner(Option<(indicatif::ProgressBar, tokio::task::JoinHandle<()>)>);
+
+impl Spinner {
+    fn start(name: &str, logs: Vec<PathBuf>) -> Self {
+        let bar = indicatif::ProgressBar::new_spinner();
+        if bar.is_hidden() {
+            return Self(None);
+        }
+        bar.enable_steady_tick(Duration::from_millis(120));
+        bar.set_prefix(name.to_owned());
+        let shown = bar.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                let lines = logs.iter().map(|log| last_line(log)).collect::<Vec<_>>();
+                shown.set_message(lines.join(" | "));
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        });
+        Self(Some((bar, task)))
+    }
+
+    fn stop(self) {
+        if let Some((bar, task)) = self.0 {
+            task.abort();
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn last_line(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let line = text.lines().next_back().unwrap_or_default();
+    line.chars().take(100).collect()
+}
