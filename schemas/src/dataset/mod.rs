@@ -78,12 +78,8 @@ pub trait Row: Serialize + DeserializeOwned + Clone {
 }
 
 fn column(kind: &'static str, error: &serde_arrow::Error) -> SchemaError {
-    let field = None::<String>;
-    SchemaError::Column {
-        kind,
-        column: field.unwrap_or_else(|| "?".to_owned()),
-        message: error.message().to_owned(),
-    }
+    // The library names the field within its message.
+    SchemaError::Column { kind, column: "?".to_owned(), message: error.message().to_owned() }
 }
 
 /// A non-null field.
