@@ -5,7 +5,7 @@ use futures::TryStreamExt;
 use glass_dataset::Store;
 use glass_schemas::ids::Digest;
 use glass_stage::Explain;
-use globset::GlobBuilder;
+use glob::{MatchOptions, Pattern};
 
 /// The sorted objects of a source.
 #[derive(Clone, Debug)]
@@ -59,16 +59,15 @@ pub(super) async fn list(
     endings: &[&str],
     limit: u64,
 ) -> anyhow::Result<Listing> {
-    let glob = GlobBuilder::new(pattern)
-        .literal_separator(true)
-        .build()
+    let glob = Pattern::new(pattern)
         .with_context(|| format!("`source.uri`: invalid glob `{pattern}`"))
-        .blame_user()?
-        .compile_matcher();
+        .blame_user()?;
+    // `*` stays within one folder; `**` does not.
+    let options = MatchOptions { require_literal_separator: true, ..MatchOptions::default() };
     let mut entries: Vec<(String, u64)> = store
         .list("")
         .try_filter_map(|entry| {
-            let wanted = has_ending(&entry.key, endings) && glob.is_match(&entry.key);
+            let wanted = has_ending(&entry.key, endings) && glob.matches_with(&entry.key, options);
             futures::future::ready(Ok(wanted.then_some((entry.key, entry.bytes))))
         })
         .try_collect()
