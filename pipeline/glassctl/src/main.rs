@@ -1,2 +1,35 @@
-//! Under construction.
-fn main() {}
+//! `glassctl`: see the crate's documentation.
+
+use glass_ctl::demo::{DemoArgs, demo};
+use glass_stage::{Context, ExitStatus, ProcessArgs};
+
+/// Look after GLASS datasets and runs.
+#[derive(clap::Parser)]
+#[command(name = "glassctl", version)]
+struct Args {
+    #[command(flatten)]
+    process: ProcessArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Demo(DemoArgs),
+}
+
+impl AsRef<ProcessArgs> for Args {
+    fn as_ref(&self) -> &ProcessArgs {
+        &self.process
+    }
+}
+
+async fn run(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
+    match args.command {
+        Command::Demo(args) => demo(args, context).await,
+    }
+}
+
+fn main() -> std::process::ExitCode {
+    glass_stage::stage_main("glassctl", run)
+}

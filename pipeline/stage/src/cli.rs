@@ -77,6 +77,44 @@ pub struct StageArgs {
 }
 
 impl StageArgs {
+    /// The run spec with the changes of `--set` and `--store`.
+    ///
+    /// # Errors
+    /// [`StageError::Schema`] if it cannot be read or a key or value is wrong.
+    pub fn spec(&self) -> Result<RunSpec> {
+        let mut spec = RunSpec::load_with(&self.spec, &self.set)?;
+        if let Some(uri) = &self.store {
+            spec.store.uri.clone_from(uri);
+        }
+        Ok(spec)
+    }
+
+    /// The dataset this stage reads: `--upstream`, or the one of `kind` made with this spec.
+    ///
+    /// # Errors
+    /// [`StageError::Dataset`] if there is none or more than one.
+    pub async fn upstream(
+        &self,
+        store: &Store,
+        spec: &RunSpec,
+        kind: DatasetKind,
+        further_up: Option<&DatasetId>,
+    ) -> Result<Dataset> {
+        let dataset = match &self.upstream {
+            Some(id) => Dataset::open(store, id).await?,
+            None => Dataset::find(store, kind, &spec.identity_of(kind), further_up).await?,
+        };
+        Ok(dataset)
+    }
+
+    /// The store that the spec names.
+    ///
+    /// # Errors
+    /// [`StageError::Dataset`] if there is none or its URI cannot be used.
+    pub fn open_store(spec: &RunSpec) -> Result<Store> {
+        Ok(Store::open(&spec.store.uri, &StoreOptions::from(&spec.store))?)
+    }
+
     /// The worker this process is, from the flags or the scheduler's variables.
     ///
     /// # Errors

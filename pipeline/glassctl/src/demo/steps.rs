@@ -5,11 +5,14 @@ use std::process::{ExitStatus as Code, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use glass_dataset::{Store, StoreOptions};
 use glass_schemas::spec::RunSpec;
 use glass_stage::{Context, ExitStatus};
 use tokio::process::{Child, Command};
 
 use super::programs::Programs;
+use crate::ablation_table::{Column, columns};
+use crate::report::results::Results;
 use crate::text;
 
 /// A step that ended with something other than success; its message was shown.
@@ -97,6 +100,21 @@ impl Runner {
     ) -> anyhow::Result<String> {
         let arguments = ["evaluate", "--run", run].map(str::to_owned);
         self.alone("evaluate", "slots → numbers beside baselines", &arguments, set, context).await
+    }
+
+    /// Evaluates a run and reads the numbers back.
+    pub(super) async fn scores(
+        &self,
+        run: &str,
+        set: &[String],
+        context: &Context,
+    ) -> anyhow::Result<Vec<Column>> {
+        let name = format!("evaluate-{run}");
+        let arguments = ["evaluate", "--run", run, "--threads", "1"].map(str::to_owned);
+        self.alone(&name, "slots → numbers", &arguments, set, context).await?;
+        let store = Store::open(&self.store.to_string_lossy(), &StoreOptions::default())?;
+        let results = Results::newest(&store, run).await?;
+        Ok(columns(&results))
     }
 
     /// Draws reconstructions and compositions; the folders of both, below the store.
