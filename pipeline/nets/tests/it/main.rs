@@ -6,4 +6,5 @@ mod support;
 mod blip2;
 mod dinov2;
 mod image;
+mod speed;
 mod weights;
