@@ -40,7 +40,7 @@ fn a_linear_weight_is_turned_over() {
     let weight = scope.transposed("weight", 2, 3).unwrap();
     assert_eq!(weight.dims(), [3, 2]);
     assert_eq!(
-        weight.into_data().to_vec::<f32>().unwrap(),
+        weight.into_data().try_to_vec::<f32>().unwrap(),
         [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]
     );
 }
