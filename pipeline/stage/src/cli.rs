@@ -89,7 +89,8 @@ impl StageArgs {
         Ok(spec)
     }
 
-    /// The dataset this stage reads: `--upstream`, or the one of `kind` made with this spec.
+    /// The dataset this stage reads: `--upstream` if it is of that kind, or the one of `kind` made
+    /// with this spec.
     ///
     /// # Errors
     /// [`StageError::Dataset`] if there is none or more than one.
@@ -101,8 +102,8 @@ impl StageArgs {
         further_up: Option<&DatasetId>,
     ) -> Result<Dataset> {
         let dataset = match &self.upstream {
-            Some(id) => Dataset::open(store, id).await?,
-            None => Dataset::find(store, kind, &spec.identity_of(kind), further_up).await?,
+            Some(id) if id.kind() == kind => Dataset::open(store, id).await?,
+            _ => Dataset::find(store, kind, &spec.identity_of(kind), further_up).await?,
         };
         Ok(dataset)
     }
