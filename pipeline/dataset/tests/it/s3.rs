@@ -1,0 +1,35 @@
+//! The same suite on a real S3 server.
+//!
+//! `GLASS_TEST_S3=http://127.0.0.1:18333 GLASS_TEST_S3_BUCKET=glass AWS_ACCESS_KEY_ID=…
+//! AWS_SECRET_ACCESS_KEY=… cargo test -p glass-dataset s3`
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use glass_dataset::{DatasetError, PlainHttp, Store, StoreOptions};
+
+use crate::conformance::conforms;
+
+fn options(endpoint: String) -> StoreOptions {
+    StoreOptions {
+        endpoint: Some(endpoint),
+        plain_http: PlainHttp::Allow,
+        ..StoreOptions::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_s3_server_conforms() {
+    let Ok(endpoint) = std::env::var("GLASS_TEST_S3") else {
+        return;
+    };
+    let bucket = std::env::var("GLASS_TEST_S3_BUCKET").unwrap_or_else(|_| "glass".to_owned());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let uri = format!("s3://{bucket}/conformance-{now}");
+    let store = Store::open(&uri, &options(endpoint.clone())).unwrap();
+    conforms(&store).await;
+
+    let missing = Store::open("s3://no-such-bucket-here", &options(endpoint)).unwrap();
+    let error = missing.put("x", Bytes::from_static(b"x")).await.unwrap_err();
+    assert!(matches!(error, DatasetError::InvalidStore { .. } | DatasetError::Denied { .. }), "{error:?}");
+}
