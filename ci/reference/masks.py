@@ -122,7 +122,7 @@ def self_map(sample, side):
 
 PRESET = {"extractor": "self-refined", "cross": [16], "self": 32, "power": 4, "low": 0.5, "high": 0.6}
 GROUPS = {
-    "dataset-diffusion": {**PRESET, "extractor": "dataset-diffusion", "size": [512, 512], "samples": 80},
+    "dataset-diffusion": {**PRESET, "size": [512, 512], "samples": 80},
     "many-resolutions": {**PRESET, "cross": [8, 16, 32], "power": 2, "size": [256, 256], "samples": 4},
     "not-square": {**PRESET, "cross": [8], "self": 16, "power": 1, "size": [200, 136], "samples": 4},
     "cross-only": {**PRESET, "extractor": "cross-only", "cross": [8, 16], "size": [256, 256], "samples": 2},
@@ -149,7 +149,7 @@ def formula_group(name, settings, first):
     for sample in range(first, first + settings["samples"]):
         ids = classes_of(sample)
         cross = [torch.stack([cross_map(sample, c, side) for c in range(len(ids))]) for side in settings["cross"]]
-        needs_self = settings["extractor"] in ("self-refined", "dataset-diffusion")
+        needs_self = settings["extractor"] == "self-refined"
         masks.append(extract(settings, cross, self_map(sample, settings["self"]) if needs_self else None, ids))
     write(name, masks)
     return {**settings, "first": first}

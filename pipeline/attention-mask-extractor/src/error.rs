@@ -39,6 +39,17 @@ pub enum ExtractError {
         /// The id.
         id: u32,
     },
+    /// A mask of no size.
+    #[error("a mask cannot be {width}×{height} pixels")]
+    Size {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// A mask that could not be written as PNG.
+    #[error("the mask cannot be written as PNG: {0}")]
+    Png(String),
     /// Settings that no sample can be extracted with.
     #[error("`masks.{field}` {problem}")]
     Settings {

@@ -1,5 +1,7 @@
 //! One sample from attention to mask and quality signals.
 
+use glass_schemas::spec::MasksSpec;
+
 use crate::extractors::{Extractor, HeatMaps, NormaliseAt};
 use crate::refine::{
     Bicubic, Interval, MAX_CLASS_ID, Plane, UNCERTAIN, area_share, intersection_over_union, label_normalised_pixels,
@@ -28,7 +30,23 @@ pub struct Cutting {
 }
 
 impl Cutting {
+    /// The thresholds and rules of a spec.
+    ///
+    /// # Errors
+    /// As [`Cutting::new`].
+    pub fn from_spec(spec: &MasksSpec) -> Result<Self, ExtractError> {
+        let drop = DropRules {
+            peak: spec.drop_below_peak,
+            area: spec.drop_below_area,
+            agreement: spec.drop_below_agreement,
+        };
+        Self::new(Interval { low: spec.low, high: spec.high }, drop)
+    }
+
     /// Checks the thresholds.
+    ///
+    /// # Errors
+    /// [`ExtractError::Settings`] where `low` is above `high`.
     pub fn new(interval: Interval, drop: DropRules) -> Result<Self, ExtractError> {
         if interval.low.is_nan() || interval.high.is_nan() || interval.low > interval.high {
             let problem = format!("is {}, above `masks.high` = {}", interval.low, interval.high);
@@ -78,7 +96,8 @@ pub struct Extraction {
     pub labels: Vec<u8>,
     /// One entry per class, in the sample's order.
     pub quality: Vec<Quality>,
-    /// Mean agreement over classes; NaN where even and odd calls are not stored or there is no class.
+    /// Mean agreement over the classes in the mask; NaN where there is none, and where even and odd
+    /// calls are not stored.
     pub agreement: f32,
 }
 
@@ -106,7 +125,7 @@ pub fn extract(
     }
     let kept: Vec<usize> = everyone.iter().copied().filter(|&c| quality[c].dropped == Dropped::No).collect();
     let labels = if kept.len() == ids.len() { labels } else { cut(&raw, &kept, &ids, size, cutting.interval) };
-    let agreement = quality.iter().map(|class| class.agreement).sum::<f32>() / quality.len() as f32;
+    let agreement = kept.iter().map(|&c| quality[c].agreement).sum::<f32>() / kept.len() as f32;
     Ok(Extraction { labels, quality, agreement })
 }
 

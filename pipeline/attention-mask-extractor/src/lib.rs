@@ -5,11 +5,16 @@
 //! committed dataset. [`extract`] is the whole of it for one sample; the stage around it only reads and writes.
 
 mod attention;
+mod caption;
 mod error;
 mod extraction;
 pub mod extractors;
 pub mod refine;
+mod row;
+mod stage;
 
 pub use attention::Attention;
 pub use error::ExtractError;
 pub use extraction::{Cutting, DropRules, Dropped, Extraction, Parts, Quality, extract};
+pub use row::MaskMaker;
+pub use stage::{Args, extract_masks};

@@ -1,7 +1,8 @@
 //! Ways from attention to heat maps, one file each behind one trait.
 //!
-//! To add one: a file here that implements [`Extractor`], and a line in [`SHIPPED`] and [`by_name`]. Normalisation, interpolation,
-//! thresholds and quality signals are the same for all and live outside.
+//! To add one: a file here that implements [`Extractor`], a name in the spec's `ExtractorChoice` and
+//! a line in [`from_spec`]. Normalisation, interpolation, thresholds and quality signals are the
+//! same for all and live outside.
 
 mod cross_only;
 mod daam;
@@ -12,10 +13,9 @@ pub use cross_only::CrossOnly;
 pub use daam::Daam;
 pub use self_refined::SelfRefined;
 
-use crate::{Attention, ExtractError};
+use glass_schemas::spec::{ExtractorChoice, MasksSpec};
 
-/// Names that `masks.extractor` can have.
-pub const SHIPPED: [&str; 4] = ["self-refined", "dataset-diffusion", "cross-only", "daam"];
+use crate::{Attention, ExtractError};
 
 /// When heat maps are brought to [0, 1].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,36 +56,22 @@ pub trait Extractor: Send + Sync {
     fn heat_maps(&self, attention: &Attention<'_>) -> Result<HeatMaps, ExtractError>;
 }
 
-/// The maps and exponent of a spec; an extractor takes what it knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
-    /// `masks.extractor`, one of [`SHIPPED`].
-    pub name: String,
-    /// `masks.cross_resolutions`.
-    pub cross: Vec<u32>,
-    /// `masks.self_resolution`: the side of the self-attention map, to which cross-attention is brought.
-    pub working: u32,
-    /// `masks.power`: exponent of self-attention.
-    pub power: u32,
-}
-
-/// The extractor a spec asks for.
-pub fn by_name(choice: &Choice) -> Result<Box<dyn Extractor>, ExtractError> {
-    let wrong = |field, problem: String| Err(ExtractError::Settings { field, problem });
-    if choice.name == "dataset-diffusion" {
-        return Ok(Box::new(SelfRefined::dataset_diffusion()));
+/// The extractor a spec asks for. The spec's defaults are Dataset Diffusion's published settings.
+///
+/// # Errors
+/// [`ExtractError::Settings`] for resolutions that no map can have.
+pub fn from_spec(spec: &MasksSpec) -> Result<Box<dyn Extractor>, ExtractError> {
+    let wrong = |field, problem: &str| Err(ExtractError::Settings { field, problem: problem.into() });
+    if spec.cross_resolutions.is_empty() || spec.cross_resolutions.contains(&0) {
+        return wrong("cross_resolutions", "needs at least one resolution, none of them 0");
     }
-    if choice.cross.is_empty() || choice.cross.contains(&0) {
-        return wrong("cross_resolutions", "needs at least one resolution, none of them 0".into());
+    if spec.self_resolution == 0 {
+        return wrong("self_resolution", "must not be 0");
     }
-    if choice.working == 0 {
-        return wrong("self_resolution", "must not be 0".into());
-    }
-    let cross = choice.cross.clone();
-    match choice.name.as_str() {
-        "self-refined" => Ok(Box::new(SelfRefined { cross, resolution: choice.working, power: choice.power })),
-        "cross-only" => Ok(Box::new(CrossOnly { cross, resolution: choice.working })),
-        "daam" => Ok(Box::new(Daam { cross, resolution: choice.working })),
-        other => wrong("extractor", format!("`{other}` is not one of {SHIPPED:?}")),
-    }
+    let (cross, resolution) = (spec.cross_resolutions.clone(), spec.self_resolution);
+    Ok(match spec.extractor {
+        ExtractorChoice::SelfRefined => Box::new(SelfRefined { cross, resolution, power: spec.power }),
+        ExtractorChoice::CrossOnly => Box::new(CrossOnly { cross, resolution }),
+        ExtractorChoice::Daam => Box::new(Daam { cross, resolution }),
+    })
 }

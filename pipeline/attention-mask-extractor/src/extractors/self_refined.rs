@@ -3,7 +3,8 @@ use super::{Extractor, HeatMaps, Needs, NormaliseAt};
 use crate::refine::propagate;
 use crate::{Attention, ExtractError};
 
-/// Cross-attention spread along self-attention, `A^power · cross`: the way of Dataset Diffusion, which GLASS uses.
+/// Cross-attention spread along self-attention, `A^power · cross`: the way of Dataset Diffusion, which GLASS uses
+/// (cross-attention 16², self-attention 32², power 4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelfRefined {
     /// Cross-attention resolutions, averaged.
@@ -12,14 +13,6 @@ pub struct SelfRefined {
     pub resolution: u32,
     /// Exponent τ of self-attention.
     pub power: u32,
-}
-
-impl SelfRefined {
-    /// The published settings: cross-attention 16², self-attention 32², τ = 4. Thresholds 0.5 and 0.6 and joint class
-    /// prompts complete the preset.
-    pub fn dataset_diffusion() -> Self {
-        Self { cross: vec![16], resolution: 32, power: 4 }
-    }
 }
 
 impl Extractor for SelfRefined {

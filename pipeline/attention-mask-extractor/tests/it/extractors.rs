@@ -1,46 +1,60 @@
 use glass_attention_mask_extractor::ExtractError;
-use glass_attention_mask_extractor::extractors::{Choice, Extractor, SHIPPED, SelfRefined, by_name};
+use glass_attention_mask_extractor::extractors::from_spec;
+use glass_schemas::spec::{ExtractorChoice, MasksSpec};
 
 use crate::formula;
 
-fn choice(name: &str) -> Choice {
-    Choice { name: name.into(), cross: vec![8, 16], working: 16, power: 2 }
-}
+const ALL: [ExtractorChoice; 3] =
+    [ExtractorChoice::SelfRefined, ExtractorChoice::CrossOnly, ExtractorChoice::Daam];
 
-#[test]
-fn every_shipped_name_is_an_extractor_that_reads_only_what_it_says() {
-    for name in SHIPPED {
-        let extractor = by_name(&choice(name)).unwrap();
-        let needs = extractor.needs();
-        let attention = formula::attention(5, 2, &needs.cross, needs.self_attention);
-        let maps = extractor.heat_maps(&attention).unwrap();
-        assert_eq!(maps.classes.len(), 2, "{name}");
-        assert!(maps.classes.iter().all(|map| map.len() == (maps.resolution * maps.resolution) as usize));
-        assert!(!extractor.describe().is_empty());
+fn spec(extractor: ExtractorChoice) -> MasksSpec {
+    MasksSpec {
+        extractor,
+        cross_resolutions: vec![8, 16],
+        self_resolution: 16,
+        power: 2,
+        ..MasksSpec::default()
     }
 }
 
 #[test]
-fn the_preset_overrides_the_maps_of_the_spec() {
-    let needs = by_name(&choice("dataset-diffusion")).unwrap().needs();
-    assert_eq!((needs.cross, needs.self_attention), (vec![16], Some(32)));
+fn every_extractor_reads_only_what_it_says() {
+    for choice in ALL {
+        let extractor = from_spec(&spec(choice)).unwrap();
+        let needs = extractor.needs();
+        let attention = formula::attention(5, 2, &needs.cross, needs.self_attention);
+        let maps = extractor.heat_maps(&attention).unwrap();
+        assert_eq!(maps.classes.len(), 2, "{choice:?}");
+        assert_eq!(maps.resolution, 16);
+        assert!(maps.classes.iter().all(|map| map.len() == 256));
+        assert!(extractor.describe().contains("[8, 16]"));
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_dataset_diffusion() {
+    let extractor = from_spec(&MasksSpec::default()).unwrap();
+    assert_eq!(extractor.describe(), "self-refined cross=[16] self=32 power=4");
+    let (low, high) = (MasksSpec::default().low, MasksSpec::default().high);
+    assert_eq!((low, high), (0.5, 0.6));
 }
 
 #[test]
 fn power_zero_needs_no_self_attention_and_equals_cross_only() {
-    let refined = SelfRefined { cross: vec![8, 16], resolution: 16, power: 0 };
+    let refined = MasksSpec { power: 0, ..spec(ExtractorChoice::SelfRefined) };
+    let refined = from_spec(&refined).unwrap();
     assert_eq!(refined.needs().self_attention, None);
     let attention = formula::attention(1, 2, &[8, 16], None);
-    let plain = by_name(&choice("cross-only")).unwrap();
+    let plain = from_spec(&spec(ExtractorChoice::CrossOnly)).unwrap();
     assert_eq!(refined.heat_maps(&attention).unwrap(), plain.heat_maps(&attention).unwrap());
 }
 
 #[test]
 fn every_resolution_weighs_the_same() {
     let attention = formula::attention(2, 1, &[8, 16], None);
-    let map = |cross: Vec<u32>| {
-        let choice = Choice { cross, ..choice("cross-only") };
-        by_name(&choice).unwrap().heat_maps(&attention).unwrap().classes.remove(0)
+    let map = |cross_resolutions: Vec<u32>| {
+        let spec = MasksSpec { cross_resolutions, ..spec(ExtractorChoice::CrossOnly) };
+        from_spec(&spec).unwrap().heat_maps(&attention).unwrap().classes.remove(0)
     };
     let (both, coarse, fine) = (map(vec![8, 16]), map(vec![8]), map(vec![16]));
     for ((both, coarse), fine) in both.iter().zip(coarse).zip(fine) {
@@ -51,17 +65,19 @@ fn every_resolution_weighs_the_same() {
 #[test]
 fn a_map_that_is_not_stored_is_named_with_those_that_are() {
     let attention = formula::attention(1, 1, &[8], None);
-    let error = by_name(&choice("cross-only")).unwrap().heat_maps(&attention).unwrap_err();
+    let extractor = from_spec(&spec(ExtractorChoice::CrossOnly)).unwrap();
+    let error = extractor.heat_maps(&attention).unwrap_err();
     assert_eq!(error.to_string(), "no cross-attention of resolution 16 is stored, only [8]");
 }
 
 #[test]
 fn settings_that_fit_no_sample_are_refused() {
-    let refused = |choice: Choice| match by_name(&choice) {
+    let refused = |spec: MasksSpec| match from_spec(&spec) {
         Err(ExtractError::Settings { field, .. }) => field,
         _ => "accepted",
     };
-    assert_eq!(refused(choice("watershed")), "extractor");
-    assert_eq!(refused(Choice { cross: vec![], ..choice("daam") }), "cross_resolutions");
-    assert_eq!(refused(Choice { working: 0, ..choice("self-refined") }), "self_resolution");
+    let usual = || spec(ExtractorChoice::SelfRefined);
+    assert_eq!(refused(MasksSpec { cross_resolutions: vec![], ..usual() }), "cross_resolutions");
+    assert_eq!(refused(MasksSpec { cross_resolutions: vec![0], ..usual() }), "cross_resolutions");
+    assert_eq!(refused(MasksSpec { self_resolution: 0, ..usual() }), "self_resolution");
 }

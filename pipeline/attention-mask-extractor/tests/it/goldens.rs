@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use glass_attention_mask_extractor::extractors::{Choice, Extractor, by_name};
-use glass_attention_mask_extractor::refine::{Interval, Plane};
-use glass_attention_mask_extractor::{Attention, Cutting, DropRules, Parts, extract};
+use glass_attention_mask_extractor::extractors::{Extractor, from_spec};
+use glass_attention_mask_extractor::refine::Plane;
+use glass_attention_mask_extractor::{Attention, Cutting, Parts, extract};
+use glass_schemas::spec::{ExtractorChoice, MasksSpec};
 use half::f16;
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -32,18 +33,25 @@ impl Group {
         let list = |name: &str| -> Vec<u32> {
             settings[name].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u32).collect()
         };
-        let choice = Choice {
-            name: settings["extractor"].as_str().unwrap().into(),
-            cross: list("cross"),
-            working: number("self"),
-            power: number("power"),
+        let extractor = match settings["extractor"].as_str().unwrap() {
+            "self-refined" => ExtractorChoice::SelfRefined,
+            "cross-only" => ExtractorChoice::CrossOnly,
+            _ => ExtractorChoice::Daam,
         };
         let threshold = |name: &str| settings[name].as_f64().unwrap() as f32;
-        let interval = Interval { low: threshold("low"), high: threshold("high") };
+        let spec = MasksSpec {
+            extractor,
+            cross_resolutions: list("cross"),
+            self_resolution: number("self"),
+            power: number("power"),
+            low: threshold("low"),
+            high: threshold("high"),
+            ..MasksSpec::default()
+        };
         let size = list("size");
         Self {
-            extractor: by_name(&choice).unwrap(),
-            cutting: Cutting::new(interval, DropRules::default()).unwrap(),
+            extractor: from_spec(&spec).unwrap(),
+            cutting: Cutting::from_spec(&spec).unwrap(),
             size: Plane { width: size[0] as usize, height: size[1] as usize },
             settings: settings.clone(),
         }
