@@ -154,8 +154,8 @@ fn antialiased(row: &mut [f32], center: f64, scale: f64) {
     let last = ((center + 2.0 * scale + 0.5) as usize).min(row.len());
     let weight = |x: usize| cubic((x as f64 + 0.5 - center) / scale, -0.5);
     let sum: f64 = (first..last).map(weight).sum();
-    for x in first..last {
-        row[x] = (weight(x) / sum) as f32;
+    for (x, value) in (first..last).zip(&mut row[first..last]) {
+        *value = (weight(x) / sum) as f32;
     }
 }
 

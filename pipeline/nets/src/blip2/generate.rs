@@ -100,9 +100,16 @@ pub(super) fn generate(
 
 fn greedy(model: &Opt, prompt: Prompt, options: &GenerateOptions) -> Result<Vec<Vec<u32>>> {
     let device = prompt.embeddings.device();
-    let mut captions: Vec<Vec<u32>> = vec![Vec::new(); prompt.embeddings.dims()[0]];
+    let pictures = prompt.embeddings.dims()[0];
+    // The processor's matrix product adds up a single row in another order than several, which would make
+    // a picture's caption depend on whether it came alone. With a double it never does.
+    let embeddings = match pictures {
+        1 => prompt.embeddings.repeat_dim(0, 2),
+        _ => prompt.embeddings,
+    };
+    let mut captions: Vec<Vec<u32>> = vec![Vec::new(); embeddings.dims()[0]];
     let mut cache = Cache::default();
-    let mut scores = rows(model.forward(prompt.embeddings, &mut cache))?;
+    let mut scores = rows(model.forward(embeddings, &mut cache))?;
     for length in 1..=options.max_new_tokens {
         for (caption, scores) in captions.iter_mut().zip(&mut scores) {
             if caption.last().is_some_and(|last| prompt.end.contains(last)) {
@@ -125,6 +132,7 @@ fn greedy(model: &Opt, prompt: Prompt, options: &GenerateOptions) -> Result<Vec<
         let tokens = captions.iter().map(last).collect();
         scores = rows(model.forward(model.embed(column(tokens, &device)), &mut cache))?;
     }
+    captions.truncate(pictures);
     Ok(captions)
 }
 

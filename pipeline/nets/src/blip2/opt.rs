@@ -122,11 +122,23 @@ impl Opt {
             None => last,
         };
         let [_, _, width] = last.dims();
-        let last = last.reshape([rows, width]);
-        match &self.head {
+        self.scores(last.reshape([rows, width]))
+    }
+
+    /// The scores of every token, `[rows, word_dim]` to `[rows, vocab_size]`.
+    fn scores(&self, last: Tensor<2>) -> Tensor<2> {
+        let rows = last.dims()[0];
+        // A product with a single row is added up in another order; see `generate::greedy`.
+        let last = if rows == 1 {
+            last.repeat_dim(0, 2)
+        } else {
+            last
+        };
+        let scores = match &self.head {
             Some(head) => head.forward(last),
             None => last.matmul(self.words.weight.val().transpose()),
-        }
+        };
+        scores.narrow(0, 0, rows)
     }
 }
 

@@ -58,7 +58,7 @@ impl Dinov2Model {
         let grid = config
             .grid()
             .ok_or_else(|| bad("image_size", "pictures must be square".to_owned()))?;
-        if config.num_attention_heads == 0 || dim % config.num_attention_heads != 0 {
+        if !dim.is_multiple_of(config.num_attention_heads) {
             return Err(bad(
                 "num_attention_heads",
                 format!("{dim} channels do not divide into that many heads"),

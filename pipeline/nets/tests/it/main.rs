@@ -1,5 +1,5 @@
 //! The networks against tensors that their reference libraries made (`ci/reference`).
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 
