@@ -5,6 +5,7 @@ use std::ops::Range;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use glass_dataset::{DatasetError, Store};
+use glass_schemas::ids::ShardIndex;
 use glass_stage::{ErrorClass, Failure, Loaded, StageError};
 
 use super::{Listing, Raw, Reader};
@@ -35,7 +36,11 @@ impl Files {
 }
 
 impl Reader for Files {
-    fn read(&self, range: Range<u64>) -> BoxFuture<'_, Result<Vec<Loaded<Raw>>, StageError>> {
+    fn read(
+        &self,
+        _shard: ShardIndex,
+        range: Range<u64>,
+    ) -> BoxFuture<'_, Result<Vec<Loaded<Raw>>, StageError>> {
         let keys = self.keys.iter().skip(range.start as usize).take(range.count());
         futures::stream::iter(keys.map(|key| self.fetch(key)))
             .buffered(CONCURRENT)

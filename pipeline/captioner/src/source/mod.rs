@@ -29,7 +29,11 @@ struct Raw {
 /// Reads raw images by their position in the listing.
 trait Reader: Send + Sync {
     /// The images of a range, in order. A single unreadable one is a [`Failure`].
-    fn read(&self, range: Range<u64>) -> BoxFuture<'_, Result<Vec<Loaded<Raw>>, StageError>>;
+    fn read(
+        &self,
+        shard: ShardIndex,
+        range: Range<u64>,
+    ) -> BoxFuture<'_, Result<Vec<Loaded<Raw>>, StageError>>;
 }
 
 /// The images of a source, decoded and resized for the captioner while it computes.
@@ -79,15 +83,19 @@ impl Images {
         self.plan
     }
 
-    async fn pictures(&self, range: Range<u64>) -> Result<Vec<Loaded<Picture>>, StageError> {
-        let raw = self.reader.read(range).await?;
+    async fn pictures(
+        &self,
+        shard: ShardIndex,
+        range: Range<u64>,
+    ) -> Result<Vec<Loaded<Picture>>, StageError> {
+        let raw = self.reader.read(shard, range).await?;
         let processor = self.processor.clone();
         // Decoding is work for a processor, not for the runtime's few threads.
         tokio::task::spawn_blocking(move || {
             raw.into_iter().map(|raw| raw.and_then(|raw| prepare(raw, &processor))).collect()
         })
         .await
-        .map_err(|e| StageError::Internal(format!("decoding images: {e}")))
+        .map_err(|e| StageError::Panicked(e.to_string()))
     }
 }
 
@@ -103,7 +111,7 @@ impl Source for Images {
         let starts = range.clone().step_by(CHUNK as usize);
         let chunks = starts.map(move |start| start..(start + CHUNK).min(range.end));
         futures::stream::iter(chunks)
-            .flat_map(|chunk| all_at_once(Box::pin(self.pictures(chunk))))
+            .flat_map(|chunk| all_at_once(Box::pin(self.pictures(shard, chunk))))
             .boxed()
     }
 }

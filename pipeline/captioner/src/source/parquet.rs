@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use glass_dataset::Store;
+use glass_schemas::ids::ShardIndex;
 use glass_schemas::spec::SourceSpec;
 use glass_stage::{ErrorClass, Explain, Failure, Loaded, StageError};
 
@@ -53,7 +54,11 @@ impl Tables {
         self.rows
     }
 
-    async fn images(&self, range: Range<u64>) -> Result<Vec<Loaded<Raw>>, StageError> {
+    async fn images(
+        &self,
+        shard: ShardIndex,
+        range: Range<u64>,
+    ) -> Result<Vec<Loaded<Raw>>, StageError> {
         let mut images = Vec::new();
         let mut start = 0;
         for (key, rows) in &self.tables {
@@ -62,7 +67,11 @@ impl Tables {
             if !wanted.is_empty() {
                 let bytes = self.store.get(key).await?;
                 let local = wanted.start - start..wanted.end - start;
-                images.extend(self.decode(key, bytes, local)?);
+                let found = self.decode(key, bytes, local);
+                images.extend(found.map_err(|problem| StageError::Source {
+                    shard,
+                    source: format!("`{key}`: {problem}").into(),
+                })?);
             }
             start = end;
         }
@@ -74,23 +83,22 @@ impl Tables {
         key: &str,
         bytes: Bytes,
         rows: Range<u64>,
-    ) -> Result<Vec<Loaded<Raw>>, StageError> {
-        let refuse = |message: String| StageError::Input(format!("`{key}`: {message}"));
-        let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)
-            .map_err(|e| refuse(e.to_string()))?;
+    ) -> Result<Vec<Loaded<Raw>>, String> {
+        let builder =
+            ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| e.to_string())?;
         let mask = ProjectionMask::columns(builder.parquet_schema(), [self.column.as_str()]);
         let reader = builder
             .with_projection(mask)
             .with_offset(rows.start as usize)
             .with_limit(rows.clone().count())
             .build()
-            .map_err(|e| refuse(e.to_string()))?;
+            .map_err(|e| e.to_string())?;
         let mut images = Vec::new();
         for batch in reader {
-            let batch = batch.map_err(|e| refuse(e.to_string()))?;
+            let batch = batch.map_err(|e| e.to_string())?;
             for row in 0..batch.num_rows() {
                 let uri = format!("{key}#{}", rows.start + images.len() as u64);
-                let bytes = self.cell(&batch, row).map_err(refuse)?;
+                let bytes = self.cell(&batch, row)?;
                 images.push(match bytes {
                     Some(bytes) => Ok(Raw { uri, bytes }),
                     None => Err(Failure::new(uri, ErrorClass::Unreadable, "the image is null")),
@@ -143,7 +151,11 @@ async fn rows_of(store: &Store, key: &str, size: u64) -> anyhow::Result<u64> {
 }
 
 impl Reader for Tables {
-    fn read(&self, range: Range<u64>) -> BoxFuture<'_, Result<Vec<Loaded<Raw>>, StageError>> {
-        self.images(range).boxed()
+    fn read(
+        &self,
+        shard: ShardIndex,
+        range: Range<u64>,
+    ) -> BoxFuture<'_, Result<Vec<Loaded<Raw>>, StageError>> {
+        self.images(shard, range).boxed()
     }
 }
