@@ -1,0 +1,205 @@
+//! The training set of a run: generations and masks joined and unpacked beside the run.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use glass_nets::image::decode;
+use glass_schemas::ids::SampleId;
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
+
+use super::memory::oriented;
+use super::{Rows, Side, TrainingSet, Visit};
+use crate::encoders::Encoder;
+use crate::error::{Result, TrainerError};
+
+/// What an unpacked training set holds; written last, so that its presence means completeness.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SetIndex {
+    /// The samples in order: shard by shard, row by row.
+    pub samples: Vec<SampleId>,
+    /// Weight of each sample's semantic loss.
+    pub weights: Vec<f32>,
+    /// Where each encoded picture starts in `pictures.bin`; one more entry says where it ends.
+    pub offsets: Vec<u64>,
+    /// Side of the masks.
+    pub mask_side: usize,
+    /// `[channels, height, width]` of the stored latents.
+    pub latent_shape: [usize; 3],
+    /// Tokens and width of the features.
+    pub feature_shape: [usize; 2],
+    /// How the join went.
+    pub join: JoinCount,
+}
+
+/// How an inner join went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinCount {
+    /// Generated images.
+    pub generations: u64,
+    /// Pseudo-masks.
+    pub masks: u64,
+    /// Samples that have both.
+    pub joined: u64,
+}
+
+impl JoinCount {
+    /// The share of generated images that have a mask.
+    pub fn coverage(&self) -> f64 {
+        self.joined as f64 / self.generations.max(1) as f64
+    }
+}
+
+/// Names of the files.
+pub(super) mod files {
+    pub const INDEX: &str = "index.json";
+    pub const PICTURES: &str = "pictures.bin";
+    pub const MASKS: &str = "masks.u8";
+    pub const LATENTS: &str = "latents.f32";
+    pub const FEATURES: [&str; 2] = ["features.f32", "features-mirrored.f32"];
+}
+
+/// An unpacked training set.
+pub struct LocalSet {
+    index: SetIndex,
+    folder: PathBuf,
+    pictures: File,
+    masks: Rows,
+    latents: Rows,
+    features: FeatureSource,
+}
+
+/// Where features come from.
+pub enum FeatureSource {
+    /// Computed once, for the plain and the mirrored picture.
+    Cached([Rows; 2]),
+    /// Computed at every visit.
+    Computed(Box<dyn Encoder>),
+}
+
+impl LocalSet {
+    /// Opens what [`super::prepare`] unpacked; features are computed by `encoder` where one is given.
+    ///
+    /// # Errors
+    /// [`TrainerError::File`], [`TrainerError::State`].
+    pub fn open(folder: &Path, encoder: Option<Box<dyn Encoder>>) -> Result<Self> {
+        let path = folder.join(files::INDEX);
+        let text = std::fs::read(&path).map_err(TrainerError::file(&path))?;
+        let index: SetIndex = serde_json::from_slice(&text)
+            .map_err(|error| TrainerError::state(&format!("`{}`", path.display()), error))?;
+        let count = index.samples.len();
+        let rows = |name: &str, bytes: usize| Rows::open(&folder.join(name), bytes, count);
+        let feature_bytes = index.feature_shape.iter().product::<usize>() * 4;
+        let features = match encoder {
+            Some(encoder) => FeatureSource::Computed(encoder),
+            None => FeatureSource::Cached([
+                rows(files::FEATURES[0], feature_bytes)?,
+                rows(files::FEATURES[1], feature_bytes)?,
+            ]),
+        };
+        let pictures = folder.join(files::PICTURES);
+        Ok(Self {
+            masks: rows(files::MASKS, index.mask_side * index.mask_side)?,
+            latents: rows(files::LATENTS, index.latent_shape.iter().product::<usize>() * 4)?,
+            pictures: File::open(&pictures).map_err(TrainerError::file(&pictures))?,
+            folder: folder.to_owned(),
+            features,
+            index,
+        })
+    }
+
+    /// What it holds.
+    pub fn index(&self) -> &SetIndex {
+        &self.index
+    }
+
+    /// The picture as the visit sees it.
+    ///
+    /// # Errors
+    /// [`TrainerError::File`]; a picture that cannot be decoded.
+    pub fn rgb(&self, visit: &Visit) -> Result<RgbImage> {
+        let [start, end] = [0, 1].map(|i| self.index.offsets[visit.sample + i]);
+        let mut bytes = vec![0; (end - start) as usize];
+        self.pictures
+            .read_exact_at(&mut bytes, start)
+            .map_err(TrainerError::file(&self.folder.join(files::PICTURES)))?;
+        let mut picture = decode(&bytes)?;
+        if visit.side == Side::Mirrored {
+            image::imageops::flip_horizontal_in_place(&mut picture);
+        }
+        Ok(picture)
+    }
+}
+
+impl TrainingSet for LocalSet {
+    fn len(&self) -> usize {
+        self.index.samples.len()
+    }
+
+    fn feature_shape(&self) -> [usize; 2] {
+        self.index.feature_shape
+    }
+
+    fn features(&self, visits: &[Visit], device: &Device) -> Result<Tensor<3>> {
+        let [tokens, size] = self.index.feature_shape;
+        match &self.features {
+            FeatureSource::Cached(rows) => {
+                let mut bytes = Vec::with_capacity(visits.len() * tokens * size * 4);
+                for visit in visits {
+                    rows[visit.side as usize].read(visit.sample, &mut bytes)?;
+                }
+                let data =
+                    TensorData::from_bytes_vec(bytes, [visits.len(), tokens, size], DType::F32);
+                Ok(Tensor::from_data(data, device))
+            }
+            FeatureSource::Computed(encoder) => {
+                let pictures = visits
+                    .iter()
+                    .map(|visit| self.rgb(visit))
+                    .collect::<Result<Vec<_>>>()?;
+                let features = encoder.encode(&pictures)?;
+                Ok(if device.is_autodiff() {
+                    Tensor::from_inner(features)
+                } else {
+                    features
+                })
+            }
+        }
+    }
+
+    fn masks(&self, visits: &[Visit]) -> Result<Vec<u8>> {
+        let side = self.index.mask_side;
+        let mut all = Vec::with_capacity(visits.len() * side * side);
+        for visit in visits {
+            let mut mask = Vec::new();
+            self.masks.read(visit.sample, &mut mask)?;
+            all.extend(oriented(visit, &mask, side, 1));
+        }
+        Ok(all)
+    }
+
+    fn weights(&self, visits: &[Visit]) -> Vec<f32> {
+        visits
+            .iter()
+            .map(|visit| self.index.weights[visit.sample])
+            .collect()
+    }
+
+    fn latents(&self, visits: &[Visit], device: &Device) -> Result<Tensor<4>> {
+        let [channels, height, width] = self.index.latent_shape;
+        let mut all = Vec::new();
+        for visit in visits {
+            let mut latent = Vec::new();
+            self.latents.read_f32(visit.sample, &mut latent)?;
+            all.extend(oriented(visit, &latent, width, 1));
+        }
+        let shape = [visits.len(), channels, height, width];
+        Ok(Tensor::from_data(TensorData::new(all, shape), device))
+    }
+
+    fn picture(&self, visit: &Visit) -> Result<RgbImage> {
+        self.rgb(visit)
+    }
+}

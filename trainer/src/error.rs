@@ -1,0 +1,80 @@
+//! What can go wrong in training, by what the caller can do about it.
+
+use std::path::PathBuf;
+
+/// Result of the trainer's functions.
+pub type Result<T, E = TrainerError> = std::result::Result<T, E>;
+
+/// An error of the trainer.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainerError {
+    /// The run spec asks for something that cannot be.
+    #[error("`{field}`: {message}")]
+    Spec {
+        /// The key in the run spec.
+        field: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Upstream data does not fit the run.
+    #[error("dataset `{dataset}`: {message}")]
+    Data {
+        /// The dataset's id.
+        dataset: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A stored part of a run cannot be read or written.
+    #[error("{part}: {message}")]
+    State {
+        /// The object or part.
+        part: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The loss is not a number any more.
+    #[error("the loss of step {step} is {value}")]
+    Diverged {
+        /// The step.
+        step: u64,
+        /// The loss.
+        value: f32,
+    },
+    /// A local file cannot be read or written.
+    #[error("`{path}`")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store does not answer as it should.
+    #[error(transparent)]
+    Dataset(#[from] glass_dataset::DatasetError),
+    /// A document or an id cannot be read.
+    #[error(transparent)]
+    Schema(#[from] glass_schemas::SchemaError),
+    /// Matching was given numbers that do not fit.
+    #[error(transparent)]
+    Metrics(#[from] glass_metrics::MetricsError),
+    /// A pretrained network cannot be loaded.
+    #[error(transparent)]
+    Nets(#[from] glass_nets::NetsError),
+}
+
+impl TrainerError {
+    /// Wraps an error of a local file.
+    pub(crate) fn file(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { path, source }
+    }
+
+    /// Wraps an error of a stored part.
+    pub(crate) fn state(part: &str, message: impl std::fmt::Display) -> Self {
+        Self::State {
+            part: part.to_owned(),
+            message: message.to_string(),
+        }
+    }
+}

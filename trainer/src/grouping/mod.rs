@@ -1,0 +1,9 @@
+//! From tokens to slots.
+
+mod gru;
+mod position;
+mod slot_attention;
+
+pub use gru::GruCell;
+pub use position::{GridPosition, grid};
+pub use slot_attention::{SlotAttention, SlotAttentionConfig, Slots, slot_noise};

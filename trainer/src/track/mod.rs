@@ -1,0 +1,9 @@
+//! What a run shows of itself: metrics, event files, pictures.
+
+mod history;
+mod preview;
+mod tensorboard;
+
+pub use history::{History, Line, Window};
+pub use preview::{Panel, preview};
+pub use tensorboard::{EventFile, masked_crc};
