@@ -7,6 +7,7 @@
 //! anywhere, continue bit for bit, and change what is trained between two phases.
 
 pub mod checkpoint;
+pub mod commands;
 pub mod data;
 pub mod decoders;
 pub mod encoders;

@@ -1,0 +1,240 @@
+//! `trainer train`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use burn::tensor::Device;
+use clap::ValueEnum;
+use glass_dataset::{Dataset, Store};
+use glass_nets::weights::folder_digest;
+use glass_schemas::ids::{DatasetId, DatasetKind, Digest};
+use glass_schemas::spec::RunSpec;
+use glass_schemas::spec::trainer::{Switch, TrainerSpec};
+use glass_stage::{Context, ExitStatus, Explain};
+
+use super::{RunOptions, StoreSurroundings};
+use crate::checkpoint::{Run, RunDocument, unpack};
+use crate::data::{LocalSet, Preparation, TrainingSet, Upstream};
+use crate::decoders::DiffusionDecoder;
+use crate::encoders::Dinov2Encoder;
+use crate::phases::{Networks, Outcome, PhaseChoice, Session, TrainState};
+
+/// Train slots on generated images and their pseudo-masks.
+#[derive(clap::Args, Clone, Debug)]
+pub struct TrainArgs {
+    /// Spec and store.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// The masks to train on, where the spec alone does not tell
+    #[arg(long, value_name = "DATASET")]
+    pub upstream: Option<DatasetId>,
+    /// Which phases to run
+    #[arg(long, value_enum, default_value_t, value_name = "PHASE")]
+    pub phase: PhaseFlag,
+    /// Folder for unpacked data; may be emptied at any time [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR", env = "GLASS_SCRATCH")]
+    pub scratch: Option<PathBuf>,
+}
+
+/// `--phase`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PhaseFlag {
+    /// Slots and feature decoder.
+    #[value(name = "1")]
+    First,
+    /// The image decoder as well.
+    #[value(name = "2")]
+    Second,
+    /// Both, one after the other.
+    #[default]
+    All,
+}
+
+impl From<PhaseFlag> for PhaseChoice {
+    fn from(flag: PhaseFlag) -> Self {
+        match flag {
+            PhaseFlag::First => Self::First,
+            PhaseFlag::Second => Self::Second,
+            PhaseFlag::All => Self::All,
+        }
+    }
+}
+
+/// Everything that training needs besides its state.
+struct Prepared {
+    spec: TrainerSpec,
+    seed: u64,
+    run: Run,
+    samples: LocalSet,
+    device: Device,
+    /// The newest checkpoint not past the end.
+    start: Option<u64>,
+    end: u64,
+}
+
+/// Trains, or continues where an earlier call stopped; a finished run is left alone.
+///
+/// # Errors
+/// The user's (spec, weights, data that does not fit) and the store's.
+pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStatus> {
+    let spec = args.run.spec()?;
+    let store = RunOptions::open_store(&spec)?;
+    let upstream = upstream(&store, &spec, args.upstream.as_ref()).await?;
+    let document = document(&spec, args.run.seed(&spec), &upstream)?;
+    let run = Run::create(&store, &document).await?;
+    let choice = PhaseChoice::from(args.phase);
+    let end = choice.end(&spec.trainer);
+    let saved = run.checkpoints().await?;
+    tracing::info!(run = run.id(), end, saved = saved.last(), "training");
+    if saved.contains(&end) {
+        println!("{}", run.id());
+        return Ok(ExitStatus::Done);
+    }
+    let start = saved.iter().copied().filter(|&step| step <= end).next_back();
+    if choice == PhaseChoice::Second && start < Some(spec.trainer.phase1.steps) {
+        return Err(anyhow::anyhow!("phase 1 of `{}` is not finished", run.id()))
+            .blame_user()
+            .hint("run it first: --phase 1, or both: --phase all");
+    }
+    let device = spec.execution.device.parse::<glass_nets::Backend>()?.device()?;
+    let encoder = Dinov2Encoder::load(&spec.trainer.encoder, &device)?;
+    let scratch = args
+        .scratch
+        .unwrap_or_else(|| std::env::temp_dir().join("glass"));
+    let samples = Preparation {
+        spec: &spec.trainer,
+        upstream: &upstream,
+        encoder_digest: document.weights[ENCODER],
+        scratch: &scratch,
+    }
+    .open(Box::new(encoder))
+    .await?;
+    let prepared = Prepared {
+        spec: spec.trainer.clone(),
+        seed: document.seed,
+        run,
+        samples,
+        device: device.autodiff(),
+        start,
+        end,
+    };
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || run_session(prepared, context, &runtime)).await?
+}
+
+/// The role of the encoder's weights in the run document.
+const ENCODER: &str = "encoder";
+/// The role of the diffusion model's weights in the run document.
+const DIFFUSION: &str = "diffusion";
+
+/// The masks that the spec stands for, and the generations they were made from.
+async fn upstream(
+    store: &Store,
+    spec: &RunSpec,
+    named: Option<&DatasetId>,
+) -> anyhow::Result<Upstream> {
+    let masks = match named {
+        Some(id) => Dataset::open(store, id).await?,
+        None => {
+            let identity = spec.identity_of(DatasetKind::Masks);
+            Dataset::find(store, DatasetKind::Masks, &identity, None).await?
+        }
+    };
+    let mut waiting = masks.identity().upstream.clone();
+    while let Some(id) = waiting.pop() {
+        let dataset = Dataset::open(store, &id).await?;
+        if id.kind() == DatasetKind::Generations {
+            return Ok(Upstream {
+                generations: dataset,
+                masks,
+            });
+        }
+        waiting.extend(dataset.identity().upstream.iter().cloned());
+    }
+    Err(anyhow::anyhow!("`{}` was made from no generated images", masks.id())).blame_user()
+}
+
+fn document(spec: &RunSpec, seed: u64, upstream: &Upstream) -> anyhow::Result<RunDocument> {
+    let trainer = &spec.trainer;
+    let mut weights: BTreeMap<String, Digest> = BTreeMap::new();
+    weights.insert(
+        ENCODER.to_owned(),
+        folder_digest(&trainer.encoder.weights)?.parse()?,
+    );
+    if uses_diffusion(trainer) {
+        let unet = trainer.diffusion.weights.join("unet");
+        weights.insert(DIFFUSION.to_owned(), folder_digest(unet)?.parse()?);
+    }
+    // Where weights lie is no part of what a run is: their digests are.
+    let mut trainer = trainer.clone();
+    trainer.encoder.weights = PathBuf::new();
+    trainer.diffusion.weights = PathBuf::new();
+    Ok(RunDocument {
+        spec: trainer,
+        seed,
+        datasets: vec![
+            upstream.generations.id().clone(),
+            upstream.masks.id().clone(),
+        ],
+        weights,
+    })
+}
+
+fn uses_diffusion(spec: &TrainerSpec) -> bool {
+    let used = |phase: &glass_schemas::spec::trainer::PhaseSpec| {
+        phase.steps > 0 && phase.diffusion == Switch::On
+    };
+    spec.loss.diffusion > 0.0 && (used(&spec.phase1) || used(&spec.phase2))
+}
+
+fn run_session(
+    prepared: Prepared,
+    context: Context,
+    runtime: &tokio::runtime::Handle,
+) -> anyhow::Result<ExitStatus> {
+    let Prepared { spec, seed, run, samples, device, start, end } = prepared;
+    let fresh = || -> anyhow::Result<Networks> {
+        let mut networks = Networks::new(&spec, samples.feature_shape(), seed, &device);
+        if uses_diffusion(&spec) && end > first_diffusion_step(&spec) {
+            let decoder = DiffusionDecoder::load(&spec.diffusion, &device)
+                .context("the image decoder cannot be loaded")?;
+            networks.diffusion = Some(decoder);
+        }
+        Ok(networks)
+    };
+    let load = |step: u64| -> anyhow::Result<TrainState> {
+        let objects = runtime.block_on(run.load(step))?;
+        Ok(unpack(&objects, &spec, fresh()?)?)
+    };
+    let mut state = match start {
+        Some(step) => load(step)?,
+        None => TrainState::new(&spec, fresh()?),
+    };
+    let anchor = match state.step > spec.phase1.steps && spec.phase1.steps > 0 {
+        true => Some(load(spec.phase1.steps)?.networks),
+        false => None,
+    };
+    let mut around = StoreSurroundings::new(&run, &spec, seed, &samples, &context, runtime);
+    let mut session = Session {
+        spec: &spec,
+        seed,
+        samples: &samples,
+        device: &device,
+        anchor,
+    };
+    let outcome = session.run(&mut state, end, &mut around)?;
+    println!("{}", run.id());
+    Ok(match outcome {
+        Outcome::Finished => ExitStatus::Done,
+        Outcome::Interrupted => ExitStatus::Interrupted,
+    })
+}
+
+/// The first step whose loss needs the image decoder.
+fn first_diffusion_step(spec: &TrainerSpec) -> u64 {
+    match spec.phase1.diffusion {
+        Switch::On => 0,
+        Switch::Off => spec.phase1.steps,
+    }
+}
