@@ -3,5 +3,5 @@
 mod diffusion;
 mod mlp;
 
-pub use diffusion::DiffusionDecoder;
+pub use diffusion::{DiffusionDecoder, UNet};
 pub use mlp::{Decoded, MlpDecoder, MlpDecoderConfig, TokenChoice};

@@ -9,4 +9,4 @@ pub(crate) use drift::owners;
 pub use drift::{DriftProbe, DriftState};
 pub use session::{Outcome, PhaseChoice, Session, Surroundings};
 pub use state::{Networks, Optimizers, TrainState};
-pub use step::{StepLosses, phase_of};
+pub use step::{StepLosses, Stepper, phase_of};

@@ -79,7 +79,7 @@ pub struct Stepper<'a> {
 struct Accumulated {
     slots: GradientsAccumulator<crate::grouping::SlotAttention>,
     features: GradientsAccumulator<crate::decoders::MlpDecoder>,
-    unet: GradientsAccumulator<glass_nets::unet::UNet2DConditionModel>,
+    unet: GradientsAccumulator<crate::decoders::UNet>,
 }
 
 impl Stepper<'_> {
