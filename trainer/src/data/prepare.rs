@@ -190,7 +190,9 @@ impl<'a> SetWriter<'a> {
             .offsets
             .push(end + generation.image.bytes.len() as u64);
         self.masks.push(&self.mask(sample, mask)?)?;
-        let shape = generation.latent_shape.map(|n| n as usize);
+        let shape: Vec<usize> = generation.latent_shape.iter().map(|&n| n as usize).collect();
+        let shape = <[usize; 3]>::try_from(shape)
+            .map_err(|_| self.fault(sample, "its latent has not three axes"))?;
         if !self.index.samples.is_empty() && shape != self.index.latent_shape {
             return Err(self.fault(sample, "its latent has another shape than those before"));
         }

@@ -1,6 +1,5 @@
 //! One optimiser step.
 
-use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use glass_schemas::seeds::{Purpose, Stream};
