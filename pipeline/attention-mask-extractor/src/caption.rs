@@ -1,6 +1,7 @@
 //! Whether a caption names a class.
 
-/// Plurals that no rule makes; the captioner's dictionary knows synonyms, this only the name itself.
+/// Plurals that no rule makes; the captioner's dictionary knows synonyms, this only the name
+/// itself.
 const IRREGULAR: [(&str, &str); 8] = [
     ("person", "people"),
     ("mouse", "mice"),
@@ -33,7 +34,8 @@ fn words(text: &str) -> Vec<String> {
 
 fn is_plural(phrase: &str, singular: &str) -> bool {
     let regular = phrase.strip_prefix(singular).is_some_and(|rest| rest == "s" || rest == "es");
-    let ies = singular.strip_suffix('y').is_some_and(|stem| phrase.strip_suffix("ies") == Some(stem));
+    let ies =
+        singular.strip_suffix('y').is_some_and(|stem| phrase.strip_suffix("ies") == Some(stem));
     regular
         || ies
         || IRREGULAR.iter().any(|(one, many)| {
@@ -64,9 +66,12 @@ mod tests {
 
     #[test]
     fn parts_of_words_name_nothing() {
-        for (caption, class) in
-            [("a cattle market", "cat"), ("a bus", "us"), ("", "cat"), ("a dining room table", "dining table")]
-        {
+        for (caption, class) in [
+            ("a cattle market", "cat"),
+            ("a bus", "us"),
+            ("", "cat"),
+            ("a dining room table", "dining table"),
+        ] {
             assert!(!names(caption, class), "{caption}: {class}");
         }
     }

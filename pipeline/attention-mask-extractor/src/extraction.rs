@@ -4,12 +4,13 @@ use glass_schemas::spec::MasksSpec;
 
 use crate::extractors::{Extractor, HeatMaps, NormaliseAt};
 use crate::refine::{
-    Bicubic, Interval, MAX_CLASS_ID, Plane, UNCERTAIN, area_share, intersection_over_union, label_normalised_pixels,
-    label_pixels, min_max, normalised_entropy, peak,
+    Bicubic, Interval, MAX_CLASS_ID, Plane, UNCERTAIN, area_share, intersection_over_union,
+    label_normalised_pixels, label_pixels, min_max, normalised_entropy, peak,
 };
 use crate::{Attention, ExtractError};
 
-/// Which classes leave the mask because they were asked for and never drawn. Nothing is dropped by default.
+/// Which classes leave the mask because they were asked for and never drawn. Nothing is dropped by
+/// default.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct DropRules {
     /// Drop classes whose un-normalised peak is below this.
@@ -74,7 +75,8 @@ pub struct Quality {
     pub area: f32,
     /// Entropy of the heat map over that of an even one, 0 to 1.
     pub entropy: f32,
-    /// Intersection over union of the class's masks from even and odd calls; NaN where these are not stored.
+    /// Intersection over union of the class's masks from even and odd calls; NaN where these are
+    /// not stored.
     pub agreement: f32,
     /// Whether a rule took the class out of the mask.
     pub dropped: Dropped,
@@ -123,8 +125,13 @@ pub fn extract(
         let dropped = verdict(&cutting.drop, peak, area, agreement);
         quality.push(Quality { peak, area, entropy: normalised_entropy(map), agreement, dropped });
     }
-    let kept: Vec<usize> = everyone.iter().copied().filter(|&c| quality[c].dropped == Dropped::No).collect();
-    let labels = if kept.len() == ids.len() { labels } else { cut(&raw, &kept, &ids, size, cutting.interval) };
+    let kept: Vec<usize> =
+        everyone.iter().copied().filter(|&c| quality[c].dropped == Dropped::No).collect();
+    let labels = if kept.len() == ids.len() {
+        labels
+    } else {
+        cut(&raw, &kept, &ids, size, cutting.interval)
+    };
     let agreement = kept.iter().map(|&c| quality[c].agreement).sum::<f32>() / kept.len() as f32;
     Ok(Extraction { labels, quality, agreement })
 }

@@ -1,8 +1,9 @@
 //! Attention means to pseudo-masks, on a CPU and without a diffusion model.
 //!
-//! The generator stores what its attention said; everything after that is arithmetic on small maps. Keeping the two
-//! apart is what lets masks be made again with other thresholds, exponents or extractors in seconds, from the same
-//! committed dataset. [`extract`] is the whole of it for one sample; the stage around it only reads and writes.
+//! The generator stores what its attention said; everything after that is arithmetic on small maps.
+//! Keeping the two apart is what lets masks be made again with other thresholds, exponents or
+//! extractors in seconds, from the same committed dataset. [`extract`] is the whole of it for one
+//! sample; the stage around it only reads and writes.
 
 mod attention;
 mod caption;

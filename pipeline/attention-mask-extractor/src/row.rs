@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 use std::io::Cursor;
 
-use glass_schemas::dataset::{
-    AttentionRow, ClassQuality, EncodedImage, MapKind, MaskRow, Part,
-};
+use glass_schemas::dataset::{AttentionRow, ClassQuality, EncodedImage, MapKind, MaskRow, Part};
 use image::{DynamicImage, GrayImage, ImageFormat};
 
 use crate::caption::names;
@@ -67,13 +65,12 @@ fn attention(
     needs: &Needs,
     part: Part,
 ) -> Result<Attention<'static>, ExtractError> {
-    let find = |kind: MapKind, name: &'static str, resolution: u32| {
-        row.map(kind, resolution, part).map(Cow::Owned).ok_or_else(|| ExtractError::MissingMap {
-            kind: name,
-            resolution,
-            stored: row.resolutions(kind),
-        })
-    };
+    let find =
+        |kind: MapKind, name: &'static str, resolution: u32| {
+            row.map(kind, resolution, part).map(Cow::Owned).ok_or_else(|| {
+                ExtractError::MissingMap { kind: name, resolution, stored: row.resolutions(kind) }
+            })
+        };
     let mut attention = Attention::new(row.classes.len());
     for &resolution in &needs.cross {
         let map = find(MapKind::Cross, "cross-attention", resolution)?;

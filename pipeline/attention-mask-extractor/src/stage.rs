@@ -93,13 +93,13 @@ fn identity(spec: &RunSpec, attention: &Dataset) -> Identity {
 
 /// Refuses a spec whose masks need maps that its generator does not keep, before any work.
 fn check_maps(needs: &Needs, generator: &GeneratorSpec) -> Result<(), ExtractError> {
-    let missing = |kind, wanted: &mut dyn Iterator<Item = u32>, stored: &[u32]| {
-        match wanted.find(|resolution| !stored.contains(resolution)) {
-            Some(resolution) => {
-                Err(ExtractError::MissingMap { kind, resolution, stored: stored.to_vec() })
-            }
-            None => Ok(()),
+    let missing = |kind, wanted: &mut dyn Iterator<Item = u32>, stored: &[u32]| match wanted
+        .find(|resolution| !stored.contains(resolution))
+    {
+        Some(resolution) => {
+            Err(ExtractError::MissingMap { kind, resolution, stored: stored.to_vec() })
         }
+        None => Ok(()),
     };
     missing("cross-attention", &mut needs.cross.iter().copied(), &generator.cross_resolutions)?;
     let own = &mut needs.self_attention.into_iter();

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::polygon::polygon_mask;
 use crate::{
-    BACKGROUND, Crowds, IGNORE, LabelMap, Mask, MetricsError, OVERLAP, Overlaps, PaintOrder, Protocol, Rle,
-    TruthLabels, VoidPixels,
+    BACKGROUND, Crowds, IGNORE, LabelMap, Mask, MetricsError, OVERLAP, Overlaps, PaintOrder,
+    Protocol, Rle, TruthLabels, VoidPixels,
 };
 
 /// The `segmentation` of a COCO annotation.
@@ -31,7 +31,8 @@ pub enum Segmentation {
 }
 
 impl Segmentation {
-    /// The mask in a picture of `width` × `height` pixels, equal to pycocotools' for all three forms.
+    /// The mask in a picture of `width` × `height` pixels, equal to pycocotools' for all three
+    /// forms.
     pub fn mask(&self, width: usize, height: usize) -> Result<Mask, MetricsError> {
         let (size, rle) = match self {
             Self::Polygons(polygons) => {
@@ -41,7 +42,9 @@ impl Segmentation {
                 }
                 return Ok(mask);
             }
-            Self::Compressed { size, counts } => (size, Rle::from_compressed(counts, size[1], size[0])?),
+            Self::Compressed { size, counts } => {
+                (size, Rle::from_compressed(counts, size[1], size[0])?)
+            }
             Self::Counts { size, counts } => (size, Rle::new(counts.clone(), size[1], size[0])?),
         };
         if *size != [height, width] {
@@ -85,8 +88,9 @@ pub struct GroundTruth {
 }
 
 impl GroundTruth {
-    /// Paints annotations into a picture of `width` × `height` pixels under the rules of `protocol`; `None` where they
-    /// leave the picture out. Labels are those of the annotations; [`GroundTruth::square`] brings them to size.
+    /// Paints annotations into a picture of `width` × `height` pixels under the rules of
+    /// `protocol`; `None` where they leave the picture out. Labels are those of the annotations;
+    /// [`GroundTruth::square`] brings them to size.
     pub fn paint(
         protocol: &Protocol,
         width: usize,
@@ -113,7 +117,8 @@ impl GroundTruth {
             }
             let instance = label_of(index as u32 + 1)?;
             let category = label_of(u32::from(annotation.category))?;
-            for (at, _) in annotation.mask.bits().iter().enumerate().filter(|(_, inside)| **inside) {
+            for (at, _) in annotation.mask.bits().iter().enumerate().filter(|(_, inside)| **inside)
+            {
                 if covered[at] == 0 || protocol.paint == PaintOrder::LaterWins {
                     instances[at] = instance;
                     semantics[at] = category;
@@ -128,8 +133,9 @@ impl GroundTruth {
         }))
     }
 
-    /// From label maps in which `void` marks undecided pixels (Pascal VOC's 255), under the rules of `protocol`. A
-    /// pixel undecided in one map is undecided in both, as instance and class borders coincide.
+    /// From label maps in which `void` marks undecided pixels (Pascal VOC's 255), under the rules
+    /// of `protocol`. A pixel undecided in one map is undecided in both, as instance and class
+    /// borders coincide.
     pub fn from_label_maps(
         protocol: &Protocol,
         mut instances: LabelMap,
@@ -169,7 +175,8 @@ impl GroundTruth {
         Ok(Self { instances, semantics })
     }
 
-    /// Both maps on the evaluated square: resized, centre-cropped, and renumbered where the protocol asks for it.
+    /// Both maps on the evaluated square: resized, centre-cropped, and renumbered where the
+    /// protocol asks for it.
     pub fn square(&self, protocol: &Protocol, size: usize) -> Self {
         let bring = |map: &LabelMap| {
             let square = map.square(size, protocol.nearest);

@@ -11,10 +11,10 @@ pub enum Points {
 
 /// Adjusted Rand index of the predicted grouping against the ground truth, at most 1.
 ///
-/// `ri = Σ n(n−1)`, `a`, `b` likewise of the row and column sums, `exp = a·b / (N(N−1))`,
-/// `(ri − exp) / ((a + b)/2 − exp)`, and 1 where that denominator is not positive: one cluster on both sides, points
-/// all alone, or no point at all (Object-Centric Learning Framework, `adjusted_rand_index`). A picture without objects
-/// therefore has FG-ARI 1.
+/// `ri = Σ n(n−1)`, `a`, `b` likewise of the row and column sums, `exp = a·b / (N(N−1))`, `(ri −
+/// exp) / ((a + b)/2 − exp)`, and 1 where that denominator is not positive: one cluster on both
+/// sides, points all alone, or no point at all (Object-Centric Learning Framework,
+/// `adjusted_rand_index`). A picture without objects therefore has FG-ARI 1.
 pub fn adjusted_rand_index(table: &Contingency, points: Points) -> f64 {
     let objects = match points {
         Points::All => Objects::WithBackground,
@@ -32,7 +32,8 @@ pub fn adjusted_rand_index(table: &Contingency, points: Points) -> f64 {
     }
     let in_prediction: u128 = columns.into_iter().map(pairs).sum();
     let all = pairs(total).max(1);
-    // Integers decide whether there is a denominator: in floats a zero can come out as a rounding error.
+    // Integers decide whether there is a denominator: in floats a zero can come out as a rounding
+    // error.
     if (in_truth + in_prediction) * all <= 2 * in_truth * in_prediction {
         return 1.0;
     }

@@ -9,10 +9,12 @@ pub enum Objective {
     Maximise,
 }
 
-/// The best one-to-one assignment of rows to columns of a `rows × columns` matrix (row by row), exact.
+/// The best one-to-one assignment of rows to columns of a `rows × columns` matrix (row by row),
+/// exact.
 ///
-/// Returns the column of every row; with more rows than columns the surplus rows have none. Shortest augmenting paths
-/// with potentials (Jonker and Volgenant), O(min² · max): microseconds at the sizes of slots and objects.
+/// Returns the column of every row; with more rows than columns the surplus rows have none.
+/// Shortest augmenting paths with potentials (Jonker and Volgenant), O(min² · max): microseconds at
+/// the sizes of slots and objects.
 pub fn assign(
     values: &[f64],
     rows: usize,
@@ -36,10 +38,12 @@ pub fn assign(
         Objective::Maximise => -1.0,
     };
     if rows <= columns {
-        let columns_of_rows = shortest_paths(rows, columns, |row, column| sign * values[row * columns + column]);
+        let columns_of_rows =
+            shortest_paths(rows, columns, |row, column| sign * values[row * columns + column]);
         return Ok(columns_of_rows.into_iter().map(Some).collect());
     }
-    let rows_of_columns = shortest_paths(columns, rows, |column, row| sign * values[row * columns + column]);
+    let rows_of_columns =
+        shortest_paths(columns, rows, |column, row| sign * values[row * columns + column]);
     let mut result = vec![None; rows];
     for (column, row) in rows_of_columns.into_iter().enumerate() {
         result[row] = Some(column);
@@ -47,7 +51,8 @@ pub fn assign(
     Ok(result)
 }
 
-/// Minimal assignment for `few <= many`: the column of every row. Index 0 of the inner arrays is a sentinel.
+/// Minimal assignment for `few <= many`: the column of every row. Index 0 of the inner arrays is a
+/// sentinel.
 fn shortest_paths(few: usize, many: usize, cost: impl Fn(usize, usize) -> f64) -> Vec<usize> {
     let mut row_potential = vec![0.0; few + 1];
     let mut column_potential = vec![0.0; many + 1];
@@ -66,8 +71,9 @@ fn shortest_paths(few: usize, many: usize, cost: impl Fn(usize, usize) -> f64) -
                 if visited[candidate] {
                     continue;
                 }
-                let reduced =
-                    cost(current - 1, candidate - 1) - row_potential[current] - column_potential[candidate];
+                let reduced = cost(current - 1, candidate - 1)
+                    - row_potential[current]
+                    - column_potential[candidate];
                 if reduced < slack[candidate] {
                     slack[candidate] = reduced;
                     previous[candidate] = column;

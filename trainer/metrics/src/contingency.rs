@@ -12,7 +12,8 @@ pub enum Objects {
     WithoutBackground,
 }
 
-/// How many pixels each ground-truth label shares with each predicted label; counted in one pass over the picture.
+/// How many pixels each ground-truth label shares with each predicted label; counted in one pass
+/// over the picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contingency {
     truth: Vec<u16>,
@@ -23,11 +24,16 @@ pub struct Contingency {
 }
 
 impl Contingency {
-    /// Counts all pixels whose ground truth is not [`IGNORE`]; [`OVERLAP`] pixels count as background of one predicted
-    /// segment of their own. Labels that never occur have no row and no column.
+    /// Counts all pixels whose ground truth is not [`IGNORE`]; [`OVERLAP`] pixels count as
+    /// background of one predicted segment of their own. Labels that never occur have no row and no
+    /// column.
     pub fn new(truth: &LabelMap, prediction: &LabelMap) -> Result<Self, MetricsError> {
         if truth.size() != prediction.size() {
-            return Err(MetricsError::Size { what: "prediction", expected: truth.size(), found: prediction.size() });
+            return Err(MetricsError::Size {
+                what: "prediction",
+                expected: truth.size(),
+                found: prediction.size(),
+            });
         }
         let runs = collect_runs(truth.labels(), prediction.labels());
         let (truth_index, truth) = index_labels(runs.iter().map(|run| run.0));
@@ -40,7 +46,8 @@ impl Contingency {
         }
         let columns = predicted.len();
         let truth_sizes = counts.chunks(columns.max(1)).map(|row| row.iter().sum()).collect();
-        let predicted_sizes = (0..columns).map(|c| counts.iter().skip(c).step_by(columns).sum()).collect();
+        let predicted_sizes =
+            (0..columns).map(|c| counts.iter().skip(c).step_by(columns).sum()).collect();
         Ok(Self { truth, predicted, counts, truth_sizes, predicted_sizes })
     }
 
@@ -64,7 +71,8 @@ impl Contingency {
         &self.truth_sizes
     }
 
-    /// Pixels of each predicted label, over all counted pixels, background of the ground truth among them.
+    /// Pixels of each predicted label, over all counted pixels, background of the ground truth
+    /// among them.
     pub fn predicted_sizes(&self) -> &[u64] {
         &self.predicted_sizes
     }
@@ -82,10 +90,12 @@ impl Contingency {
         let mut rows = 0;
         for row in self.object_rows(objects) {
             rows += 1;
-            values.extend(self.row(row).iter().zip(&self.predicted_sizes).map(|(&shared, &size)| {
-                let union = self.truth_sizes[row] + size - shared;
-                if union == 0 { 0.0 } else { shared as f64 / union as f64 }
-            }));
+            values.extend(self.row(row).iter().zip(&self.predicted_sizes).map(
+                |(&shared, &size)| {
+                    let union = self.truth_sizes[row] + size - shared;
+                    if union == 0 { 0.0 } else { shared as f64 / union as f64 }
+                },
+            ));
         }
         IouMatrix { rows, columns, values }
     }

@@ -37,8 +37,9 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// For a picture of `width` × `height` and a square of `size` pixels: factor `max(size / h, size / w)`, sides
-    /// rounded half to even, crop at `(side − size) / 2` rounded down (GLASS evaluation data sets).
+    /// For a picture of `width` × `height` and a square of `size` pixels: factor `max(size / h,
+    /// size / w)`, sides rounded half to even, crop at `(side − size) / 2` rounded down (GLASS
+    /// evaluation data sets).
     pub fn of(width: usize, height: usize, size: usize) -> Self {
         let factor = (size as f64 / width.max(1) as f64).max(size as f64 / height.max(1) as f64);
         let side = |pixels: usize| ((pixels as f64 * factor).round_ties_even() as usize).max(size);

@@ -4,11 +4,12 @@ use crate::{MetricsError, Nearest, Placement};
 pub const BACKGROUND: u16 = 0;
 /// Label of ground-truth pixels that are left out of every count.
 pub const IGNORE: u16 = u16::MAX;
-/// Label of ground-truth pixels under two annotations that count as background of a predicted segment of their own
-/// (SlotDiffusion's rule, [`crate::Overlaps::OwnSegment`]).
+/// Label of ground-truth pixels under two annotations that count as background of a predicted
+/// segment of their own (SlotDiffusion's rule, [`crate::Overlaps::OwnSegment`]).
 pub const OVERLAP: u16 = u16::MAX - 1;
 
-/// One label per pixel, row by row. In ground truth 0 is background; in a prediction labels are slot numbers.
+/// One label per pixel, row by row. In ground truth 0 is background; in a prediction labels are
+/// slot numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelMap {
     width: usize,
@@ -36,9 +37,14 @@ impl LabelMap {
         Self { width, height, labels: vec![label; width * height] }
     }
 
-    /// The best slot of every pixel; `scores` is `[slots, height, width]`. The first of equal slots wins, and a score
-    /// that is not a number never does.
-    pub fn from_argmax(scores: &[f32], slots: usize, width: usize, height: usize) -> Result<Self, MetricsError> {
+    /// The best slot of every pixel; `scores` is `[slots, height, width]`. The first of equal slots
+    /// wins, and a score that is not a number never does.
+    pub fn from_argmax(
+        scores: &[f32],
+        slots: usize,
+        width: usize,
+        height: usize,
+    ) -> Result<Self, MetricsError> {
         let pixels = width * height;
         if scores.len() != slots * pixels {
             return Err(MetricsError::Length {
@@ -99,8 +105,9 @@ impl LabelMap {
 
     /// The same map with its labels renumbered 0, 1, 2 … in ascending order; reserved labels stay.
     ///
-    /// This is what the GLASS release does before it scores. Where a picture has no background pixel, its first
-    /// object becomes 0 and counts as background: kept as an option for the sake of comparable numbers.
+    /// This is what the GLASS release does before it scores. Where a picture has no background
+    /// pixel, its first object becomes 0 and counts as background: kept as an option for the sake
+    /// of comparable numbers.
     pub fn contiguous(&self) -> Self {
         let mut renumbered = vec![0_u16; usize::from(u16::MAX) + 1];
         for (new, label) in self.distinct().into_iter().enumerate() {
@@ -121,8 +128,9 @@ impl LabelMap {
         Self { width, height, labels }
     }
 
-    /// The square of `size` pixels that the picture is evaluated on: shortest side to `size`, centre crop. The long
-    /// side is rounded and the crop placed as [`Placement`] says, to match the picture that the network saw.
+    /// The square of `size` pixels that the picture is evaluated on: shortest side to `size`,
+    /// centre crop. The long side is rounded and the crop placed as [`Placement`] says, to match
+    /// the picture that the network saw.
     pub fn square(&self, size: usize, rule: Nearest) -> Self {
         let placement = Placement::of(self.width, self.height, size);
         let resized = self.resize(placement.width, placement.height, rule);

@@ -1,9 +1,10 @@
 //! Metrics of object discovery, pure functions on label maps.
 //!
-//! Numbers of different papers disagree less about slots than about protocol: whether background is an object, which
-//! of two overlapping annotations wins, what a crowd region is, at which size masks are compared. Here every such
-//! choice is a field of a [`Protocol`], so that a number can carry the id of the rules it was made under, and all
-//! metrics of a picture come from one [`Contingency`] table counted in one pass. No burn, no I/O.
+//! Numbers of different papers disagree less about slots than about protocol: whether background is
+//! an object, which of two overlapping annotations wins, what a crowd region is, at which size
+//! masks are compared. Here every such choice is a field of a [`Protocol`], so that a number can
+//! carry the id of the rules it was made under, and all metrics of a picture come from one
+//! [`Contingency`] table counted in one pass. No burn, no I/O.
 
 mod annotations;
 mod ari;
@@ -31,9 +32,9 @@ pub use mask::{Bounds, Connectivity, Mask};
 pub use overlap::{DISCOVERY_THRESHOLD, OverlapScores, overlap_scores};
 pub use polygon::polygon_runs;
 pub use protocol::{
-    BackgroundRule, Backgrounds, Crowds, EmptyLabels, MaskSource, Overlaps, PaintOrder, Protocol, Resampling,
-    TruthLabels, VoidPixels,
+    BackgroundRule, Backgrounds, Crowds, EmptyLabels, MaskSource, Overlaps, PaintOrder, Protocol,
+    Resampling, TruthLabels, VoidPixels,
 };
 pub use rle::Rle;
-pub use scores::{Headline, ImageScores, Mean, METRIC_NAMES, TruthScores};
+pub use scores::{Headline, ImageScores, METRIC_NAMES, Mean, TruthScores};
 pub use stats::{MeanSd, bootstrap_interval, mean_sd};

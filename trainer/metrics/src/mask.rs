@@ -56,8 +56,8 @@ impl Mask {
         Self { width: map.width(), height: map.height(), bits }
     }
 
-    /// A box with corners `[x1, y1, x2, y2]` in pixels, corners rounded half to even, both ends clipped, the far
-    /// one excluded: for data sets that have boxes only.
+    /// A box with corners `[x1, y1, x2, y2]` in pixels, corners rounded half to even, both ends
+    /// clipped, the far one excluded: for data sets that have boxes only.
     pub fn of_box(width: usize, height: usize, corners: [f64; 4]) -> Self {
         let clip = |value: f64, side: usize| (value.round_ties_even().max(0.0) as usize).min(side);
         let (left, top) = (clip(corners[0], width), clip(corners[1], height));
@@ -97,7 +97,11 @@ impl Mask {
     /// Adds the pixels of `other`.
     pub fn unite(&mut self, other: &Self) -> Result<(), MetricsError> {
         if self.size() != other.size() {
-            return Err(MetricsError::Size { what: "mask", expected: self.size(), found: other.size() });
+            return Err(MetricsError::Size {
+                what: "mask",
+                expected: self.size(),
+                found: other.size(),
+            });
         }
         for (bit, &more) in self.bits.iter_mut().zip(&other.bits) {
             *bit |= more;
@@ -117,11 +121,20 @@ impl Mask {
             top = top.min(y);
             bottom = y;
         }
-        (top != usize::MAX).then(|| Bounds { x: left, y: top, width: right - left + 1, height: bottom - top + 1 })
+        (top != usize::MAX).then(|| Bounds {
+            x: left,
+            y: top,
+            width: right - left + 1,
+            height: bottom - top + 1,
+        })
     }
 
-    /// The connected parts of the mask: a map with labels 1, 2 … in the order of their first pixel, and their areas.
-    pub fn components(&self, connectivity: Connectivity) -> Result<(LabelMap, Vec<usize>), MetricsError> {
+    /// The connected parts of the mask: a map with labels 1, 2 … in the order of their first pixel,
+    /// and their areas.
+    pub fn components(
+        &self,
+        connectivity: Connectivity,
+    ) -> Result<(LabelMap, Vec<usize>), MetricsError> {
         let mut labels = vec![0_u16; self.bits.len()];
         let mut areas = Vec::new();
         let mut pending = Vec::new();

@@ -8,7 +8,8 @@ pub const DISCOVERY_THRESHOLD: f64 = 0.5;
 pub struct OverlapScores {
     /// Objects that the means are taken over.
     pub objects: usize,
-    /// Mean IoU of objects with the segment that a one-to-one assignment gives them; 0 for those without.
+    /// Mean IoU of objects with the segment that a one-to-one assignment gives them; 0 for those
+    /// without.
     pub miou: f64,
     /// Mean over objects of the best IoU with any segment.
     pub mbo: f64,
@@ -18,8 +19,8 @@ pub struct OverlapScores {
     pub corloc: f64,
 }
 
-/// mIoU, mBO, object recovery and CorLoc of one picture; `None` where there is no object to score, so that the picture
-/// takes no part in the mean over pictures.
+/// mIoU, mBO, object recovery and CorLoc of one picture; `None` where there is no object to score,
+/// so that the picture takes no part in the mean over pictures.
 pub fn overlap_scores(
     table: &Contingency,
     objects: Objects,
@@ -46,7 +47,12 @@ pub fn overlap_scores(
     }))
 }
 
-fn object_count(table: &Contingency, objects: Objects, empty: EmptyLabels, present: usize) -> usize {
+fn object_count(
+    table: &Contingency,
+    objects: Objects,
+    empty: EmptyLabels,
+    present: usize,
+) -> usize {
     let highest = table.truth().last().copied().unwrap_or(BACKGROUND);
     match (empty, objects) {
         (EmptyLabels::Skip, _) => present,

@@ -1,17 +1,24 @@
-//! Outlines to pixels, with the rounding of COCO's tools: outlines are drawn on a grid five times as fine, and the
-//! pixel columns they cross give the runs.
+//! Outlines to pixels, with the rounding of COCO's tools: outlines are drawn on a grid five times
+//! as fine, and the pixel columns they cross give the runs.
 
 use crate::{Mask, MetricsError, Rle};
 
 const FINE: f64 = 5.0;
 
-/// Run lengths (COCO order, first outside) of the polygon `[x1, y1, x2, y2, …]` in a `width` × `height` picture.
-pub fn polygon_runs(polygon: &[f64], width: usize, height: usize) -> Result<Vec<u32>, MetricsError> {
+/// Run lengths (COCO order, first outside) of the polygon `[x1, y1, x2, y2, …]` in a `width` ×
+/// `height` picture.
+pub fn polygon_runs(
+    polygon: &[f64],
+    width: usize,
+    height: usize,
+) -> Result<Vec<u32>, MetricsError> {
     if !polygon.len().is_multiple_of(2) {
         return Err(MetricsError::Polygon { problem: "has an odd number of coordinates" });
     }
     if polygon.iter().any(|value| !value.is_finite() || value.abs() > 1e8) {
-        return Err(MetricsError::Polygon { problem: "has a coordinate that is not a usable number" });
+        return Err(MetricsError::Polygon {
+            problem: "has a coordinate that is not a usable number",
+        });
     }
     let outline = fine_outline(polygon);
     let mut crossings: Vec<u32> =
@@ -22,14 +29,20 @@ pub fn polygon_runs(polygon: &[f64], width: usize, height: usize) -> Result<Vec<
 }
 
 /// The mask of one polygon.
-pub(crate) fn polygon_mask(polygon: &[f64], width: usize, height: usize) -> Result<Mask, MetricsError> {
+pub(crate) fn polygon_mask(
+    polygon: &[f64],
+    width: usize,
+    height: usize,
+) -> Result<Mask, MetricsError> {
     Ok(Rle::new(polygon_runs(polygon, width, height)?, width, height)?.decode())
 }
 
 /// All points of the closed outline on the fine grid, edge after edge.
 fn fine_outline(polygon: &[f64]) -> Vec<(i64, i64)> {
-    let mut corners: Vec<(i64, i64)> =
-        polygon.chunks_exact(2).map(|p| ((FINE * p[0] + 0.5) as i64, (FINE * p[1] + 0.5) as i64)).collect();
+    let mut corners: Vec<(i64, i64)> = polygon
+        .chunks_exact(2)
+        .map(|p| ((FINE * p[0] + 0.5) as i64, (FINE * p[1] + 0.5) as i64))
+        .collect();
     corners.extend(corners.first().copied());
     let mut points = Vec::new();
     for edge in corners.windows(2) {
@@ -42,8 +55,8 @@ fn push_edge(points: &mut Vec<(i64, i64)>, from: (i64, i64), to: (i64, i64)) {
     let (dx, dy) = ((to.0 - from.0).abs(), (to.1 - from.1).abs());
     let steps = dx.max(dy);
     let flat = dx >= dy;
-    // Points are computed from the end with the smaller main coordinate, so that an edge gives the same pixels in both
-    // directions; they are listed in the direction of the outline.
+    // Points are computed from the end with the smaller main coordinate, so that an edge gives the
+    // same pixels in both directions; they are listed in the direction of the outline.
     let reversed = if flat { from.0 > to.0 } else { from.1 > to.1 };
     let (start, end) = if reversed { (to, from) } else { (from, to) };
     let (rise, run) = if flat { (end.1 - start.1, dx) } else { (end.0 - start.0, dy) };
@@ -58,7 +71,8 @@ fn push_edge(points: &mut Vec<(i64, i64)>, from: (i64, i64), to: (i64, i64)) {
     }
 }
 
-/// Where the outline enters the next pixel column: the position in column order, if it lies inside the picture.
+/// Where the outline enters the next pixel column: the position in column order, if it lies inside
+/// the picture.
 fn crossing(previous: (i64, i64), point: (i64, i64), width: usize, height: usize) -> Option<u32> {
     if point.0 == previous.0 {
         return None;

@@ -120,7 +120,8 @@ pub enum VoidPixels {
 pub enum TruthLabels {
     /// As annotated: 0 is background and nothing else is.
     Keep,
-    /// Renumbered from 0 in ascending order: where no pixel is background, the first object becomes it.
+    /// Renumbered from 0 in ascending order: where no pixel is background, the first object becomes
+    /// it.
     Contiguous,
 }
 
@@ -184,11 +185,13 @@ impl Protocol {
         }
     }
 
-    /// What the released evaluation code of GLASS computes: background is an object of every overlap metric.
+    /// What the released evaluation code of GLASS computes: background is an object of every
+    /// overlap metric.
     pub fn glass_release() -> Self {
         Self {
             id: "glass-release".into(),
-            description: "evaluation code released with GLASS: background counts as an object".into(),
+            description: "evaluation code released with GLASS: background counts as an object"
+                .into(),
             input_size: 448,
             resampling: Resampling::Bilinear,
             mask_size: 256,
@@ -208,7 +211,8 @@ impl Protocol {
     pub fn spot() -> Self {
         Self {
             id: "spot".into(),
-            description: "SPOT: decoder masks at 320, background excluded, overlapping pixels ignored".into(),
+            description:
+                "SPOT: decoder masks at 320, background excluded, overlapping pixels ignored".into(),
             input_size: 224,
             resampling: Resampling::BilinearAntialiased,
             mask_size: 320,
@@ -241,7 +245,9 @@ impl Protocol {
     pub fn slotdiffusion() -> Self {
         Self {
             id: "slotdiffusion".into(),
-            description: "SlotDiffusion: mIoU with background, mBO without, overlaps a segment of their own".into(),
+            description:
+                "SlotDiffusion: mIoU with background, mBO without, overlaps a segment of their own"
+                    .into(),
             input_size: 224,
             resampling: Resampling::Bilinear,
             mask_size: 224,

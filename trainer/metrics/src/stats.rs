@@ -25,7 +25,8 @@ pub fn mean_sd(values: &[f64]) -> Option<MeanSd> {
 
 /// Percentile bootstrap interval of the mean, e.g. `level` 0.95; `None` without values.
 ///
-/// `draw(n)` gives a uniform index below `n`: the caller owns the random stream, so the interval can be repeated.
+/// `draw(n)` gives a uniform index below `n`: the caller owns the random stream, so the interval
+/// can be repeated.
 pub fn bootstrap_interval(
     values: &[f64],
     resamples: usize,

@@ -2,11 +2,12 @@ use super::resolutions::averaged_cross;
 use super::{Extractor, HeatMaps, Needs, NormaliseAt};
 use crate::{Attention, ExtractError};
 
-/// In the manner of DAAM: cross-attention brought to the latent's resolution, negative overshoot cut off, averaged,
-/// and normalised only at the image's size. Its threshold is 0.4, for `low` and `high` alike.
+/// In the manner of DAAM: cross-attention brought to the latent's resolution, negative overshoot
+/// cut off, averaged, and normalised only at the image's size. Its threshold is 0.4, for `low` and
+/// `high` alike.
 ///
-/// DAAM averages over layers and heads after interpolation; here the mean within a resolution comes first, which is the
-/// same except where interpolation undershoots in one head and not in another.
+/// DAAM averages over layers and heads after interpolation; here the mean within a resolution comes
+/// first, which is the same except where interpolation undershoots in one head and not in another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Daam {
     /// Cross-attention resolutions, averaged.

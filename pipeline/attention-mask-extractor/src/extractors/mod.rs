@@ -1,8 +1,8 @@
 //! Ways from attention to heat maps, one file each behind one trait.
 //!
-//! To add one: a file here that implements [`Extractor`], a name in the spec's `ExtractorChoice` and
-//! a line in [`from_spec`]. Normalisation, interpolation, thresholds and quality signals are the
-//! same for all and live outside.
+//! To add one: a file here that implements [`Extractor`], a name in the spec's `ExtractorChoice`
+//! and a line in [`from_spec`]. Normalisation, interpolation, thresholds and quality signals are
+//! the same for all and live outside.
 
 mod cross_only;
 mod daam;
@@ -61,7 +61,8 @@ pub trait Extractor: Send + Sync {
 /// # Errors
 /// [`ExtractError::Settings`] for resolutions that no map can have.
 pub fn from_spec(spec: &MasksSpec) -> Result<Box<dyn Extractor>, ExtractError> {
-    let wrong = |field, problem: &str| Err(ExtractError::Settings { field, problem: problem.into() });
+    let wrong =
+        |field, problem: &str| Err(ExtractError::Settings { field, problem: problem.into() });
     if spec.cross_resolutions.is_empty() || spec.cross_resolutions.contains(&0) {
         return wrong("cross_resolutions", "needs at least one resolution, none of them 0");
     }
@@ -70,7 +71,9 @@ pub fn from_spec(spec: &MasksSpec) -> Result<Box<dyn Extractor>, ExtractError> {
     }
     let (cross, resolution) = (spec.cross_resolutions.clone(), spec.self_resolution);
     Ok(match spec.extractor {
-        ExtractorChoice::SelfRefined => Box::new(SelfRefined { cross, resolution, power: spec.power }),
+        ExtractorChoice::SelfRefined => {
+            Box::new(SelfRefined { cross, resolution, power: spec.power })
+        }
         ExtractorChoice::CrossOnly => Box::new(CrossOnly { cross, resolution }),
         ExtractorChoice::Daam => Box::new(Daam { cross, resolution }),
     })

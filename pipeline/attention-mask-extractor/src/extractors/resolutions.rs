@@ -1,10 +1,12 @@
 use crate::refine::{Bicubic, Plane};
 use crate::{Attention, ExtractError};
 
-/// Cross-attention of several resolutions brought to one and averaged, `resolution²` values a class.
+/// Cross-attention of several resolutions brought to one and averaged, `resolution²` values a
+/// class.
 ///
-/// Each stored map is a mean within its resolution already; every resolution then weighs the same (GLASS: maps "across
-/// multiple timesteps and resolutions are extracted and averaged"). `after_resize` sees each map before it is added.
+/// Each stored map is a mean within its resolution already; every resolution then weighs the same
+/// (GLASS: maps "across multiple timesteps and resolutions are extracted and averaged").
+/// `after_resize` sees each map before it is added.
 pub(super) fn averaged_cross(
     attention: &Attention<'_>,
     cross: &[u32],

@@ -3,8 +3,8 @@ use super::{Extractor, HeatMaps, Needs, NormaliseAt};
 use crate::refine::propagate;
 use crate::{Attention, ExtractError};
 
-/// Cross-attention spread along self-attention, `A^power · cross`: the way of Dataset Diffusion, which GLASS uses
-/// (cross-attention 16², self-attention 32², power 4).
+/// Cross-attention spread along self-attention, `A^power · cross`: the way of Dataset Diffusion,
+/// which GLASS uses (cross-attention 16², self-attention 32², power 4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelfRefined {
     /// Cross-attention resolutions, averaged.

@@ -36,8 +36,8 @@ struct Tap {
     weight: [f32; 4],
 }
 
-/// A resize between two sizes, weights computed once: half-pixel centres, no antialiasing, borders repeated, results
-/// not clamped, so that they may leave the range of the source.
+/// A resize between two sizes, weights computed once: half-pixel centres, no antialiasing, borders
+/// repeated, results not clamped, so that they may leave the range of the source.
 #[derive(Debug, Clone)]
 pub struct Bicubic {
     source: Plane,
@@ -78,7 +78,8 @@ impl Bicubic {
     /// Interpolates along rows only: `[source height, target width]`.
     pub fn widen(&self, map: &[f32]) -> Vec<f32> {
         let mut wide = vec![0.0; self.source.height * self.target.width];
-        let rows = map.chunks_exact(self.source.width).zip(wide.chunks_exact_mut(self.target.width));
+        let rows =
+            map.chunks_exact(self.source.width).zip(wide.chunks_exact_mut(self.target.width));
         for (from, to) in rows {
             for (value, tap) in to.iter_mut().zip(&self.columns) {
                 let [a, b, c, d] = tap.at.map(|at| from[at]);

@@ -1,8 +1,9 @@
 //! From attention maps to a label map: pure functions on slices.
 //!
-//! Maps are `f32`, row by row. Every function reproduces the arithmetic of Dataset Diffusion's published algorithm up to
-//! rounding: bicubic interpolation as torch has it, powers of self-attention as repeated products, min-max per class,
-//! argmax with an interval of uncertain values.
+//! Maps are `f32`, row by row. Every function reproduces the arithmetic of Dataset Diffusion's
+//! published algorithm up to rounding: bicubic interpolation as torch has it, powers of
+//! self-attention as repeated products, min-max per class, argmax with an interval of uncertain
+//! values.
 
 mod bicubic;
 mod normalise;

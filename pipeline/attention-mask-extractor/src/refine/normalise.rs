@@ -9,11 +9,14 @@ pub enum Spread {
 
 /// Brings a map to [0, 1] in place: minus its minimum, over the maximum of that.
 ///
-/// A map without contrast becomes zero. The published code divides by zero there, and the NaN turns every pixel of the
-/// picture into background, whatever the other classes say: a fault of the arithmetic, not a rule worth keeping.
+/// A map without contrast becomes zero. The published code divides by zero there, and the NaN turns
+/// every pixel of the picture into background, whatever the other classes say: a fault of the
+/// arithmetic, not a rule worth keeping.
 pub fn min_max(map: &mut [f32]) -> Spread {
     let (minimum, maximum) =
-        map.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
+        map.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| {
+            (low.min(value), high.max(value))
+        });
     let range = maximum - minimum;
     // Not `range <= 0`: a range that is not a number has no contrast either.
     if range > 0.0 && range.is_finite() {

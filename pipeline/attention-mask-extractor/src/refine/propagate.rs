@@ -1,16 +1,19 @@
 /// Partial sums of a scalar product that a processor can add in parallel.
 const LANES: usize = 16;
 
-/// `A^power · map` for every map: power products of the matrix with each map, never the matrix with itself.
+/// `A^power · map` for every map: power products of the matrix with each map, never the matrix with
+/// itself.
 ///
-/// `self_attention` is `[n, n]` with rows that sum to 1 (row = query), `maps` is `[classes, n]`. For two classes at
-/// 32² this is 8 million multiplications for power 4; the power of the matrix itself would take two billion.
+/// `self_attention` is `[n, n]` with rows that sum to 1 (row = query), `maps` is `[classes, n]`.
+/// For two classes at 32² this is 8 million multiplications for power 4; the power of the matrix
+/// itself would take two billion.
 pub fn propagate(self_attention: &[f32], maps: &[f32], positions: usize, power: u32) -> Vec<f32> {
     let mut current = maps.to_vec();
     let mut next = vec![0.0; maps.len()];
     for _ in 0..power {
         for (query, row) in self_attention.chunks_exact(positions).enumerate() {
-            for (from, to) in current.chunks_exact(positions).zip(next.chunks_exact_mut(positions)) {
+            for (from, to) in current.chunks_exact(positions).zip(next.chunks_exact_mut(positions))
+            {
                 to[query] = dot(row, from);
             }
         }

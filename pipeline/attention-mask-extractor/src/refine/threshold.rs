@@ -7,7 +7,8 @@ pub const UNCERTAIN: u8 = 255;
 /// Highest class id a mask can hold.
 pub const MAX_CLASS_ID: u32 = 254;
 
-/// The thresholds of a mask: ground below `low`, uncertain from `low` to below `high`, a class from `high` on.
+/// The thresholds of a mask: ground below `low`, uncertain from `low` to below `high`, a class from
+/// `high` on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     /// Lower threshold (Dataset Diffusion: 0.5).
@@ -16,11 +17,18 @@ pub struct Interval {
     pub high: f32,
 }
 
-/// Labels of the target pixels from one heat map per class, `maps` = `[classes, source]`, already normalised.
+/// Labels of the target pixels from one heat map per class, `maps` = `[classes, source]`, already
+/// normalised.
 ///
-/// Each map is interpolated to the target size, the strongest class of a pixel (the first of equals) is compared with
-/// the thresholds. Works row by row, so that no full-size map is ever stored.
-pub fn label_pixels(maps: &[Vec<f32>], ids: &[u8], resize: &Bicubic, interval: Interval) -> Vec<u8> {
+/// Each map is interpolated to the target size, the strongest class of a pixel (the first of
+/// equals) is compared with the thresholds. Works row by row, so that no full-size map is ever
+/// stored.
+pub fn label_pixels(
+    maps: &[Vec<f32>],
+    ids: &[u8],
+    resize: &Bicubic,
+    interval: Interval,
+) -> Vec<u8> {
     let width = resize.target().width;
     let wide: Vec<Vec<f32>> = maps.iter().map(|map| resize.widen(map)).collect();
     let mut labels = vec![GROUND; resize.target().len()];

@@ -10,7 +10,8 @@ use glass_attention_mask_extractor::{
 
 const SIDE: u32 = 4;
 
-/// A class on the left three columns, strongly; one asked for and never drawn: faint noise, highest in the last or the first.
+/// A class on the left three columns, strongly; one asked for and never drawn: faint noise, highest
+/// in the last or the first.
 fn maps(faint: [f32; 4]) -> Attention<'static> {
     let strong = [0.3, 0.3, 0.3, 0.01].repeat(4);
     let mut attention = Attention::new(2);
@@ -20,7 +21,10 @@ fn maps(faint: [f32; 4]) -> Attention<'static> {
 
 fn parts() -> Parts<'static> {
     let all = maps([0.010, 0.0105, 0.011, 0.013]);
-    Parts { all, halves: Some([maps([0.010, 0.0105, 0.011, 0.013]), maps([0.013, 0.010, 0.011, 0.0105])]) }
+    Parts {
+        all,
+        halves: Some([maps([0.010, 0.0105, 0.011, 0.013]), maps([0.013, 0.010, 0.011, 0.0105])]),
+    }
 }
 
 fn run(parts: &Parts<'_>, drop: DropRules, ids: &[u32]) -> Result<Extraction, ExtractError> {
@@ -74,7 +78,12 @@ fn without_halves_agreement_is_unknown_and_drops_nothing() {
     let rules = DropRules { agreement: Some(0.9), ..DropRules::default() };
     let extraction = run(&parts, rules, &[3, 8]).unwrap();
     assert!(extraction.agreement.is_nan());
-    assert!(extraction.quality.iter().all(|class| class.agreement.is_nan() && class.dropped == Dropped::No));
+    assert!(
+        extraction
+            .quality
+            .iter()
+            .all(|class| class.agreement.is_nan() && class.dropped == Dropped::No)
+    );
 }
 
 #[test]

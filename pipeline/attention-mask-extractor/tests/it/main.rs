@@ -1,8 +1,8 @@
 //! The extractor against the published algorithm and on maps made by hand.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-mod formula;
 mod extraction;
 mod extractors;
+mod formula;
 mod goldens;
 mod refine;

@@ -1,8 +1,8 @@
 //! The cases in which published code differs or surprises.
 
 use glass_metrics::{
-    BACKGROUND, Contingency, EmptyLabels, GroundTruth, IGNORE, LabelMap, Objects, OverlapScores, Points, Protocol,
-    TruthLabels, adjusted_rand_index, overlap_scores,
+    BACKGROUND, Contingency, EmptyLabels, GroundTruth, IGNORE, LabelMap, Objects, OverlapScores,
+    Points, Protocol, TruthLabels, adjusted_rand_index, overlap_scores,
 };
 
 use crate::maps::{close, map, table};
@@ -70,7 +70,10 @@ fn objects_without_a_slot_count_zero_in_miou_and_keep_their_best_overlap_in_mbo(
     let scores = overlap("1122", "0000", Objects::WithoutBackground).unwrap();
     assert!(close(scores.miou, 0.25), "one of two objects has the only slot");
     assert!(close(scores.mbo, 0.5));
-    assert!(close(scores.recovery, 0.0) && close(scores.corloc, 0.0), "one half is not above the threshold");
+    assert!(
+        close(scores.recovery, 0.0) && close(scores.corloc, 0.0),
+        "one half is not above the threshold"
+    );
 }
 
 #[test]
@@ -97,11 +100,13 @@ fn background_pixels_enlarge_the_union_even_where_background_is_no_object() {
 fn without_a_background_pixel_the_release_takes_the_first_object_for_background() {
     let truth = GroundTruth { instances: map("3355"), semantics: map("7799") };
     let mut protocol = Protocol::glass_release();
-    let bring = |protocol: &Protocol| GroundTruth {
-        instances: LabelMap::new(2, 2, truth.instances.labels().to_vec()).unwrap(),
-        semantics: LabelMap::new(2, 2, truth.semantics.labels().to_vec()).unwrap(),
-    }
-    .square(protocol, 2);
+    let bring = |protocol: &Protocol| {
+        GroundTruth {
+            instances: LabelMap::new(2, 2, truth.instances.labels().to_vec()).unwrap(),
+            semantics: LabelMap::new(2, 2, truth.semantics.labels().to_vec()).unwrap(),
+        }
+        .square(protocol, 2)
+    };
     assert_eq!(bring(&protocol).instances.labels(), &[0, 0, 1, 1]);
     let prediction = LabelMap::new(2, 2, vec![0, 1, 1, 1]).unwrap();
     let parity = protocol.score(&bring(&protocol), &prediction).unwrap().instances;

@@ -1,7 +1,9 @@
-//! Agreement with ci/reference/metrics.py, a transcription of the published formulas with one-hot masks and scipy.
+//! Agreement with ci/reference/metrics.py, a transcription of the published formulas with one-hot
+//! masks and scipy.
 
 use glass_metrics::{
-    Contingency, EmptyLabels, IGNORE, LabelMap, OVERLAP, Objects, Points, adjusted_rand_index, overlap_scores,
+    Contingency, EmptyLabels, IGNORE, LabelMap, OVERLAP, Objects, Points, adjusted_rand_index,
+    overlap_scores,
 };
 use serde_json::Value;
 
@@ -17,7 +19,9 @@ fn scores_equal_the_published_formulas() {
         let width = picture["width"].as_u64().unwrap() as usize;
         let read = |name: &str| read(picture[name].as_str().unwrap(), width);
         let table = Contingency::new(&read("truth"), &read("prediction")).unwrap();
-        for (protocol, empty) in [("oclf", EmptyLabels::Skip), ("slotdiffusion", EmptyLabels::Count)] {
+        for (protocol, empty) in
+            [("oclf", EmptyLabels::Skip), ("slotdiffusion", EmptyLabels::Count)]
+        {
             let Some(expected) = picture.get(protocol) else { continue };
             let found = scores(&table, empty);
             let expected = flatten(expected);

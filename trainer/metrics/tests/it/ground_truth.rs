@@ -1,7 +1,8 @@
 //! Overlap, crowd, void and geometry rules.
 
 use glass_metrics::{
-    Annotation, Crowds, GroundTruth, IGNORE, Mask, Nearest, OVERLAP, Placement, Protocol, RegionKind,
+    Annotation, Crowds, GroundTruth, IGNORE, Mask, Nearest, OVERLAP, Placement, Protocol,
+    RegionKind,
 };
 
 use crate::maps::map;
@@ -27,10 +28,16 @@ fn painted(protocol: &Protocol) -> (Vec<u16>, Vec<u16>) {
 #[test]
 fn each_protocol_paints_overlaps_and_crowds_its_own_way() {
     let (i, o) = (IGNORE, OVERLAP);
-    assert_eq!(painted(&Protocol::glass_release()), (vec![1, 2, 2, 2, 2, 0], vec![9, 4, 4, 4, 4, 0]));
+    assert_eq!(
+        painted(&Protocol::glass_release()),
+        (vec![1, 2, 2, 2, 2, 0], vec![9, 4, 4, 4, 4, 0])
+    );
     assert_eq!(painted(&Protocol::spot()), (vec![1, i, i, 2, i, 3], vec![9, i, i, 4, i, 2]));
     assert_eq!(painted(&Protocol::oclf()), (vec![1, i, i, 2, 2, 0], vec![9, 9, 9, 4, 4, 0]));
-    assert_eq!(painted(&Protocol::slotdiffusion()), (vec![1, o, o, 2, 2, 0], vec![9, o, o, 4, 4, 0]));
+    assert_eq!(
+        painted(&Protocol::slotdiffusion()),
+        (vec![1, o, o, 2, 2, 0], vec![9, o, o, 4, 4, 0])
+    );
 }
 
 #[test]
@@ -66,7 +73,10 @@ fn nearest_rules_differ_where_the_libraries_do() {
 
 #[test]
 fn the_square_is_the_centre_of_the_picture() {
-    assert_eq!(Placement::of(640, 480, 256), Placement { width: 341, height: 256, left: 42, top: 0 });
+    assert_eq!(
+        Placement::of(640, 480, 256),
+        Placement { width: 341, height: 256, left: 42, top: 0 }
+    );
     assert_eq!(Placement::of(100, 300, 50), Placement { width: 50, height: 150, left: 0, top: 50 });
     assert_eq!(map("0123 4567").square(2, Nearest::Corner).labels(), &[1, 2, 5, 6]);
     assert_eq!(Placement::of(1, 1, 256), Placement { width: 256, height: 256, left: 0, top: 0 });

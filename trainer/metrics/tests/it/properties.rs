@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use glass_metrics::{
-    Contingency, EmptyLabels, IGNORE, LabelMap, Objects, Points, adjusted_rand_index, overlap_scores,
+    Contingency, EmptyLabels, IGNORE, LabelMap, Objects, Points, adjusted_rand_index,
+    overlap_scores,
 };
 use proptest::prelude::*;
 
@@ -12,14 +13,16 @@ use crate::maps::close;
 const SIDE: usize = 8;
 
 fn pictures() -> impl Strategy<Value = (LabelMap, LabelMap)> {
-    let truth = proptest::collection::vec(prop_oneof![9 => 0..7_u16, 1 => Just(IGNORE)], SIDE * SIDE);
+    let truth =
+        proptest::collection::vec(prop_oneof![9 => 0..7_u16, 1 => Just(IGNORE)], SIDE * SIDE);
     let prediction = proptest::collection::vec(0..6_u16, SIDE * SIDE);
     (truth, prediction).prop_map(|(truth, prediction)| {
         (LabelMap::new(SIDE, SIDE, truth).unwrap(), LabelMap::new(SIDE, SIDE, prediction).unwrap())
     })
 }
 
-/// Pixel pairs, one by one: share of pairs on which both groupings agree, adjusted for chance by Hubert and Arabie.
+/// Pixel pairs, one by one: share of pairs on which both groupings agree, adjusted for chance by
+/// Hubert and Arabie.
 fn ari_by_pairs(truth: &[u16], prediction: &[u16], keep: impl Fn(u16) -> bool) -> f64 {
     let points: Vec<(u16, u16)> =
         truth.iter().copied().zip(prediction.iter().copied()).filter(|(t, _)| keep(*t)).collect();
