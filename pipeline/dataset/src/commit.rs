@@ -50,11 +50,20 @@ use bytes::Bytes;
 use glass_schemas::manifest::Commit;
 
 use crate::error::{DatasetError, Result, is_denied, is_transient};
-use crate::store::{Created, Store};
+use crate::store::Store;
 
 /// Creates are tried at least this often before "cannot tell" is reported: a collision that S3
 /// answers with 409 needs a second look even where requests are not otherwise retried.
 const MIN_ATTEMPTS: u32 = 5;
+
+/// What a conditional create found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// The object did not exist and now holds our bytes.
+    New,
+    /// The object was there; these are its bytes.
+    Found(Bytes),
+}
 
 /// How an attempt at a shard ended. All three are success: the shard exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

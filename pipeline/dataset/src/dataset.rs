@@ -11,11 +11,11 @@ use glass_schemas::dataset::{QuarantineRow, Row};
 use glass_schemas::ids::{DatasetId, DatasetKind, ShardIndex};
 use glass_schemas::manifest::{Commit, Identity, Manifest};
 
-use crate::commit::{Outcome, create, from_json, to_json};
+use crate::commit::{Created, Outcome, create, from_json, to_json};
 use crate::error::{DatasetError, Result};
 use crate::layout::{Layout, shard_of_commit};
 use crate::read::{self, BatchStream, Columns};
-use crate::store::{Created, Store};
+use crate::store::Store;
 use crate::write::ShardWriter;
 
 /// Commit records read at once when a manifest is made.

@@ -31,7 +31,7 @@ mod upload;
 mod write;
 
 pub use attempt::Attempt;
-pub use commit::Outcome;
+pub use commit::{Created, Outcome};
 pub use dataset::{Dataset, Progress};
 pub use error::{DatasetError, Result};
 pub use read::{BatchStream, Columns};

@@ -83,15 +83,6 @@ pub struct Entry {
     pub modified: i64,
 }
 
-/// What a conditional create found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Created {
-    /// The object did not exist and now holds our bytes.
-    New,
-    /// The object was there; these are its bytes.
-    Found(Bytes),
-}
-
 /// A store and the prefix below which everything of ours lives. Cheap to clone.
 ///
 /// Every call is tried again while the store fails for a passing reason; calls that must not be

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use futures::future::join_all;
 use glass_dataset::commit::create;
-use glass_dataset::{Columns, Dataset, DatasetError, Outcome, Store};
+use glass_dataset::{Columns, Created, Dataset, DatasetError, Outcome, Store};
 use glass_schemas::dataset::{MaskRow, Row};
 use glass_schemas::ids::ShardIndex;
 
@@ -34,11 +34,11 @@ async fn one_creator_wins(store: &Store) {
         let mut winners = 0;
         for (bytes, created) in answers {
             match created {
-                glass_dataset::commit::Created::New => {
+                Created::New => {
                     winners += 1;
                     assert_eq!(bytes, stored);
                 }
-                glass_dataset::commit::Created::Found(found) => assert_eq!(found, stored),
+                Created::Found(found) => assert_eq!(found, stored),
             }
         }
         assert_eq!(winners, 1);
