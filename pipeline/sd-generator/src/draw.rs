@@ -225,11 +225,11 @@ fn latent_side(spec: &GeneratorSpec, config: &UNetConfig, downscale: usize) -> R
     let halvings = 1 << (config.levels.len() - 1);
     match (spec.size as usize, config.sample_size) {
         (0, Some(side)) => Ok(side),
-        (0, None) => Err(NetsError::input(
-            "the checkpoint's `unet/config.json` states no `sample_size`: set `generator.size`",
+        (0, None) => Err(input(
+            "the checkpoint's `unet/config.json` states no `sample_size`: set `generator.size`".to_owned(),
         )),
         (size, _) if size.is_multiple_of(downscale * halvings) => Ok(size / downscale),
-        (size, _) => Err(NetsError::input(format!(
+        (size, _) => Err(input(format!(
             "`generator.size` {size} is not a multiple of {}",
             downscale * halvings
         ))),
@@ -238,7 +238,7 @@ fn latent_side(spec: &GeneratorSpec, config: &UNetConfig, downscale: usize) -> R
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     let data = tensor.into_data().convert::<f32>();
-    data.to_vec().map_err(|e| NetsError::input(format!("reading a tensor: {e:?}")))
+    data.to_vec().map_err(|e| input(format!("reading a tensor: {e:?}")))
 }
 
 /// Pictures of [batch, 3, height, width] in [−1, 1], rounded to 8 bits as diffusers does.
@@ -253,4 +253,8 @@ fn pictures(images: Tensor<4>) -> Result<Vec<RgbImage>> {
         })
     };
     Ok(planes.chunks_exact(channels * height * width).map(picture).collect())
+}
+
+fn input(message: String) -> NetsError {
+    NetsError::Input { message }
 }

@@ -111,7 +111,7 @@ impl Source for Images {
         let starts = range.clone().step_by(CHUNK as usize);
         let chunks = starts.map(move |start| start..(start + CHUNK).min(range.end));
         futures::stream::iter(chunks)
-            .flat_map(|chunk| all_at_once(Box::pin(self.pictures(shard, chunk))))
+            .flat_map(move |chunk| all_at_once(Box::pin(self.pictures(shard, chunk))))
             .boxed()
     }
 }
