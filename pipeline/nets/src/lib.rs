@@ -22,11 +22,12 @@ pub mod weights;
 pub mod blip2;
 pub mod dinov2;
 
-// pub mod clip;
-// pub mod ops;
-// pub mod schedulers;
-// pub mod unet;
-// pub mod vae;
+pub mod clip;
+pub mod ops;
+mod resnet;
+pub mod schedulers;
+pub mod unet;
+pub mod vae;
 
 pub use device::Backend;
 pub use error::{NetsError, Result};

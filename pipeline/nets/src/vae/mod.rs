@@ -1,0 +1,122 @@
+//! Pictures to latents and back: upstream `AutoencoderKL`.
+
+mod config;
+mod half;
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor};
+
+pub use config::VaeConfig;
+
+use crate::Weights;
+use crate::error::Result;
+use crate::resnet::pointwise;
+use half::{Decoder, Encoder};
+
+/// Bounds of the log-variance, as upstream.
+const LOG_VARIANCE: (f64, f64) = (-30.0, 20.0);
+
+/// The autoencoder of latent diffusion.
+#[derive(Module, Debug)]
+pub struct AutoencoderKl {
+    encoder: Encoder,
+    quant_conv: Option<Linear>,
+    post_quant_conv: Option<Linear>,
+    decoder: Decoder,
+    #[module(skip)]
+    scaling_factor: f64,
+    #[module(skip)]
+    downscale: usize,
+    #[module(skip)]
+    latent_channels: usize,
+}
+
+/// The distribution of a picture's latents; both `[batch, latent_channels, height / 8, width / 8]` (with
+/// the usual three halvings).
+#[derive(Debug, Clone)]
+pub struct Posterior {
+    /// The mean; also the mode.
+    pub mean: Tensor<4>,
+    /// The log-variance, clamped to [−30, 20].
+    pub logvar: Tensor<4>,
+}
+
+impl Posterior {
+    /// mean + σ · `noise`, the noise drawn by the caller.
+    pub fn sample(&self, noise: Tensor<4>) -> Tensor<4> {
+        self.mean.clone() + (self.logvar.clone() * 0.5).exp() * noise
+    }
+}
+
+impl AutoencoderKl {
+    /// Reads `config.json` and `diffusion_pytorch_model.safetensors` in `folder`.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, the two do not belong together, or the configuration asks for
+    /// something that is not implemented.
+    pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        let folder = folder.as_ref();
+        let config = VaeConfig::read(folder)?;
+        let weights = Weights::open(folder, "diffusion_pytorch_model")?;
+        let scope = weights.root(device);
+        let latent = config.latent_channels;
+        let square = |name, channels, wanted: bool| {
+            wanted.then(|| pointwise(&scope, name, channels, channels)).transpose()
+        };
+        let model = Self {
+            encoder: Encoder::from_scope(&scope.enter("encoder"), &config)?,
+            quant_conv: square("quant_conv", 2 * latent, config.use_quant_conv)?,
+            post_quant_conv: square("post_quant_conv", latent, config.use_post_quant_conv)?,
+            decoder: Decoder::from_scope(&scope.enter("decoder"), &config)?,
+            scaling_factor: config.scaling_factor,
+            downscale: 1 << (config.block_out_channels.len() - 1),
+            latent_channels: latent,
+        };
+        weights.finish(&[])?;
+        Ok(model)
+    }
+
+    /// The distribution of the latents of pictures `[batch, 3, height, width]` in [−1, 1], whose sides are
+    /// multiples of [`downscale`](Self::downscale).
+    pub fn encode(&self, image: Tensor<4>) -> Posterior {
+        let moments = mix_channels(self.quant_conv.as_ref(), self.encoder.forward(image));
+        let channels = self.latent_channels;
+        let logvar = moments.clone().slice([None, Some((channels as i64, 2 * channels as i64))]);
+        Posterior {
+            mean: moments.slice([None, Some((0, channels as i64))]),
+            logvar: logvar.clamp(LOG_VARIANCE.0, LOG_VARIANCE.1),
+        }
+    }
+
+    /// Pictures of latents `[batch, latent_channels, height, width]`, already divided by
+    /// [`scaling_factor`](Self::scaling_factor); about [−1, 1], not clamped.
+    pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
+        self.decoder.forward(mix_channels(self.post_quant_conv.as_ref(), latents))
+    }
+
+    /// What the diffusion model's latents are multiplied by.
+    pub fn scaling_factor(&self) -> f64 {
+        self.scaling_factor
+    }
+
+    /// Pixels per latent position.
+    pub fn downscale(&self) -> usize {
+        self.downscale
+    }
+
+    /// Channels of the latent.
+    pub fn latent_channels(&self) -> usize {
+        self.latent_channels
+    }
+}
+
+/// A 1×1 convolution as a product over channels.
+fn mix_channels(layer: Option<&Linear>, x: Tensor<4>) -> Tensor<4> {
+    match layer {
+        Some(layer) => layer.forward(x.permute([0, 2, 3, 1])).permute([0, 3, 1, 2]),
+        None => x,
+    }
+}
