@@ -127,7 +127,7 @@ fn assemble(model: BPE) -> tokenizers::Result<Tokenizer> {
         NFC.into(),
         Replace::new(ReplacePattern::Regex(r"\s+".to_owned()), " ")?.into(),
         Lowercase.into(),
-    ])));
+    ])))?;
     let pattern = SplitPattern::Regex(WORDS.to_owned());
     tokenizer.with_pre_tokenizer(Some(PreTokenizers::new(vec![
         Split::new(pattern, SplitDelimiterBehavior::Removed, true)?.into(),

@@ -161,7 +161,7 @@ impl GlassOps for Flex {
     }
 
     fn glass_gelu(x: FlexTensor) -> FlexTensor {
-        Kernels::gelu(&x)
+        <Self as Kernels>::gelu(&x)
     }
 
     fn glass_gated_gelu(x: FlexTensor) -> FlexTensor {
@@ -323,7 +323,7 @@ impl<B: Kernels, C: CheckpointStrategy> GlassOps for Autodiff<B, C> {
     }
 }
 
-pub(super) fn conv(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, geometry: Geometry) -> Tensor<4> {
+pub(super) fn run_conv(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, geometry: Geometry) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as GlassOps>::glass_conv(
         x.into_dispatch(),
         weight.into_dispatch(),
@@ -332,7 +332,7 @@ pub(super) fn conv(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, geometry: G
     ))
 }
 
-pub(super) fn norm(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, groups: Groups, then: Then) -> Tensor<4> {
+pub(super) fn run_norm(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, groups: Groups, then: Then) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as GlassOps>::glass_norm(
         x.into_dispatch(),
         gamma.into_dispatch(),
@@ -342,14 +342,14 @@ pub(super) fn norm(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, groups: Grou
     ))
 }
 
-pub(super) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+pub(super) fn run_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(<Dispatch as GlassOps>::glass_gelu(x.into_dispatch()))
 }
 
-pub(super) fn gated_gelu(x: Tensor<3>) -> Tensor<3> {
+pub(super) fn run_gated_gelu(x: Tensor<3>) -> Tensor<3> {
     Tensor::from_dispatch(<Dispatch as GlassOps>::glass_gated_gelu(x.into_dispatch()))
 }
 
-pub(super) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
+pub(super) fn run_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as GlassOps>::glass_attention(q.into_dispatch(), k.into_dispatch(), v.into_dispatch()))
 }

@@ -36,7 +36,7 @@ fn has_kernels<const D: usize>(x: &Tensor<D>) -> bool {
 pub fn conv2d(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     #[cfg(feature = "flex")]
     if let (true, Some(bias), Some(geometry)) = (has_kernels(&x), &layer.bias, geometry(layer, &x)) {
-        return extension::conv(x, layer.weight.val(), bias.val(), geometry);
+        return extension::run_conv(x, layer.weight.val(), bias.val(), geometry);
     }
     layer.forward(x)
 }
@@ -72,7 +72,7 @@ pub fn group_norm(layer: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
     #[cfg(feature = "flex")]
     if let (true, Some(gamma), Some(beta)) = (has_kernels(&x), &layer.gamma, &layer.beta) {
         let groups = groups(layer, &x);
-        return extension::norm(x, gamma.val(), beta.val(), groups, norm::Then::Nothing);
+        return extension::run_norm(x, gamma.val(), beta.val(), groups, norm::Then::Nothing);
     }
     layer.forward(x)
 }
@@ -82,7 +82,7 @@ pub fn group_norm_silu(layer: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
     #[cfg(feature = "flex")]
     if let (true, Some(gamma), Some(beta)) = (has_kernels(&x), &layer.gamma, &layer.beta) {
         let groups = groups(layer, &x);
-        return extension::norm(x, gamma.val(), beta.val(), groups, norm::Then::Silu);
+        return extension::run_norm(x, gamma.val(), beta.val(), groups, norm::Then::Silu);
     }
     activation::silu(layer.forward(x))
 }
@@ -97,7 +97,7 @@ fn groups(layer: &GroupNorm, x: &Tensor<4>) -> norm::Groups {
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if has_kernels(&x) {
-        return extension::gelu(x);
+        return extension::run_gelu(x);
     }
     activation::gelu(x)
 }
@@ -106,7 +106,7 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 pub fn geglu(x: Tensor<3>) -> Tensor<3> {
     #[cfg(feature = "flex")]
     if has_kernels(&x) {
-        return extension::gated_gelu(x);
+        return extension::run_gated_gelu(x);
     }
     let half = x.dims()[2] / 2;
     x.clone().narrow(2, 0, half) * activation::gelu(x.narrow(2, half, half))
@@ -116,12 +116,12 @@ pub fn geglu(x: Tensor<3>) -> Tensor<3> {
 pub fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
     #[cfg(feature = "flex")]
     if has_kernels(&query) {
-        return extension::attention(query, key, value);
+        return extension::run_attention(query, key, value);
     }
     burn::tensor::module::attention(query, key, value, None, None, AttentionModuleOptions::default())
 }
 
 /// Nearest-neighbour resize to `[height, width]`.
 pub fn upsample_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-    interpolate(x, size, InterpolateOptions::new(InterpolateMode::Nearest))
+    interpolate(x, InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size))
 }

@@ -191,7 +191,7 @@ impl Capture {
         let mut maps = vec![Vec::new(); self.samples];
         for ((kind, resolution, part), sum) in &self.sums {
             let mean = (sum.total.clone() / sum.terms as f64).into_data().convert::<f32>();
-            let mean = mean.to_vec::<f32>().map_err(|e| NetsError::input(format!("attention map: {e:?}")))?;
+            let mean = mean.try_to_vec::<f32>().map_err(|e| NetsError::input(format!("attention map: {e:?}")))?;
             let size = resolution * resolution;
             let calls = match part {
                 Part::All => self.calls,

@@ -84,9 +84,9 @@ impl AutoencoderKl {
     pub fn encode(&self, image: Tensor<4>) -> Posterior {
         let moments = mix_channels(self.quant_conv.as_ref(), self.encoder.forward(image));
         let channels = self.latent_channels;
-        let logvar = moments.clone().slice([None, Some((channels as i64, 2 * channels as i64))]);
+        let logvar = moments.clone().narrow(1, channels, channels);
         Posterior {
-            mean: moments.slice([None, Some((0, channels as i64))]),
+            mean: moments.narrow(1, 0, channels),
             logvar: logvar.clamp(LOG_VARIANCE.0, LOG_VARIANCE.1),
         }
     }

@@ -61,7 +61,7 @@ impl Golden {
 }
 
 pub fn vector<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().to_vec().unwrap()
+    tensor.into_data().try_to_vec().unwrap()
 }
 
 /// max |a − b| / max |b|.

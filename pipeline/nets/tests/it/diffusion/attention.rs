@@ -42,7 +42,7 @@ fn run(joint: bool, division: Division) -> (Vec<f32>, Vec<Vec<CapturedMap>>, Vec
     let options = CaptureOptions { cross: vec![8, 16], self_attention: vec![8], division };
     let mut capture = Capture::new(options, 3, Some(context(joint, &device))).unwrap();
     let latents = golden.tensor::<4>("latents", &device).repeat_dim(0, 2);
-    let mut call = |t: f32, attention: &mut dyn glass_nets::unet::capture::Attention| {
+    let call = |t: f32, attention: &mut dyn glass_nets::unet::capture::Attention| {
         vector(unet.forward(latents.clone(), &[t], golden.tensor("context", &device), attention))
     };
     let outputs: Vec<_> = TIMESTEPS.iter().map(|t| call(*t, &mut capture)).collect();
