@@ -59,7 +59,11 @@ impl ClipTextModel {
         let weights = Weights::open(folder, "model")?;
         let root = weights.root(device);
         let prefixed = weights.names().any(|name| name.starts_with("text_model."));
-        let scope = if prefixed { root.enter("text_model") } else { root };
+        let scope = if prefixed {
+            root.enter("text_model")
+        } else {
+            root
+        };
         let model = Self::from_scope(&scope, &config)?;
         // A full CLIP saves its projection beside the encoder; old versions save position ids.
         weights.finish(&["*position_ids", "text_projection.weight"])?;
@@ -163,9 +167,13 @@ impl Layer {
         let query = heads(self.q_proj.forward(hidden.clone()));
         let key = heads(self.k_proj.forward(hidden.clone()));
         let value = heads(self.v_proj.forward(hidden));
-        let options = AttentionModuleOptions { is_causal: true, ..Default::default() };
+        let options = AttentionModuleOptions {
+            is_causal: true,
+            ..Default::default()
+        };
         let mixed = attention(query, key, value, None, None, options);
-        self.out_proj.forward(mixed.swap_dims(1, 2).reshape([batch, tokens, width]))
+        self.out_proj
+            .forward(mixed.swap_dims(1, 2).reshape([batch, tokens, width]))
     }
 }
 

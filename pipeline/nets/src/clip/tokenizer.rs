@@ -20,7 +20,8 @@ const END: &str = "<|endoftext|>";
 /// CLIP's positions, when the files state no length.
 const MAX_LENGTH: usize = 77;
 /// Special tokens, contractions, words, single digits, runs of anything else.
-const WORDS: &str = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+const WORDS: &str =
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
 
 /// The tokenizer of a Stable Diffusion checkpoint.
 #[derive(Debug, Clone)]
@@ -45,7 +46,11 @@ impl TokenizedPrompt {
     /// Positions of the tokens that stand for some of these bytes of the prompt.
     pub fn positions(&self, bytes: &Range<usize>) -> Vec<usize> {
         let overlaps = |span: &Range<usize>| span.start < bytes.end && bytes.start < span.end;
-        let found = self.spans.iter().enumerate().filter(|(_, span)| overlaps(span));
+        let found = self
+            .spans
+            .iter()
+            .enumerate()
+            .filter(|(_, span)| overlaps(span));
         found.map(|(i, _)| i + 1).collect()
     }
 
@@ -63,7 +68,10 @@ impl ClipTokenizer {
     /// When a file is missing or damaged, or a special token is not in the vocabulary.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
-        let error = |message: String| NetsError::Tokenizer { path: folder.to_owned(), message };
+        let error = |message: String| NetsError::Tokenizer {
+            path: folder.to_owned(),
+            message,
+        };
         let special = SpecialTokens::read(folder)?;
         let (vocabulary, merges) = (folder.join("vocab.json"), folder.join("merges.txt"));
         for path in [&vocabulary, &merges] {
@@ -86,7 +94,13 @@ impl ClipTokenizer {
         tokenizer
             .add_special_tokens(names.map(|name| AddedToken::from(name.as_str(), true)))
             .map_err(|e| error(e.to_string()))?;
-        Ok(Self { tokenizer, start, end, pad, max_length: special.max_length })
+        Ok(Self {
+            tokenizer,
+            start,
+            end,
+            pad,
+            max_length: special.max_length,
+        })
     }
 
     /// Length of every tokenized prompt.
@@ -116,8 +130,13 @@ impl ClipTokenizer {
         ids.extend_from_slice(&encoding.get_ids()[..words]);
         ids.push(self.end);
         ids.resize(self.max_length, self.pad);
-        let spans = encoding.get_offsets()[..words].iter().map(|(from, to)| *from..*to);
-        Ok(TokenizedPrompt { ids, spans: spans.collect() })
+        let spans = encoding.get_offsets()[..words]
+            .iter()
+            .map(|(from, to)| *from..*to);
+        Ok(TokenizedPrompt {
+            ids,
+            spans: spans.collect(),
+        })
     }
 }
 
@@ -146,12 +165,18 @@ struct SpecialTokens {
 
 impl SpecialTokens {
     fn read(folder: &Path) -> Result<Self> {
-        let config: Map<String, Value> = config::read_or_default(folder.join("tokenizer_config.json"))?;
-        let map: Map<String, Value> = config::read_or_default(folder.join("special_tokens_map.json"))?;
+        let config: Map<String, Value> =
+            config::read_or_default(folder.join("tokenizer_config.json"))?;
+        let map: Map<String, Value> =
+            config::read_or_default(folder.join("special_tokens_map.json"))?;
         // As upstream: the map wins over the configuration, unless the latter is of the newer form that
         // lists its tokens. Stable Diffusion 2 states its pad token in the map only.
         let newer = config.contains_key("added_tokens_decoder");
-        let order = if newer { [&config, &map] } else { [&map, &config] };
+        let order = if newer {
+            [&config, &map]
+        } else {
+            [&map, &config]
+        };
         let token = |key: &str, default: &str| {
             let found = order.iter().find_map(|map| map.get(key).and_then(content));
             found.unwrap_or(default).to_owned()
@@ -171,5 +196,7 @@ impl SpecialTokens {
 
 /// A token is written as a string or as an object with the string in `content`.
 fn content(value: &Value) -> Option<&str> {
-    value.as_str().or_else(|| value.get("content").and_then(Value::as_str))
+    value
+        .as_str()
+        .or_else(|| value.get("content").and_then(Value::as_str))
 }

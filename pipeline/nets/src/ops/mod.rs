@@ -29,13 +29,15 @@ use burn::tensor::{DType, Tensor, activation};
 #[cfg(feature = "flex")]
 fn has_kernels<const D: usize>(x: &Tensor<D>) -> bool {
     let device = x.device().inner();
-    matches!(device.as_dispatch(), burn::backend::DispatchDevice::Flex(_)) && x.dtype() == DType::F32
+    matches!(device.as_dispatch(), burn::backend::DispatchDevice::Flex(_))
+        && x.dtype() == DType::F32
 }
 
 /// A convolution `[batch, channels, height, width]`.
 pub fn conv2d(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     #[cfg(feature = "flex")]
-    if let (true, Some(bias), Some(geometry)) = (has_kernels(&x), &layer.bias, geometry(layer, &x)) {
+    if let (true, Some(bias), Some(geometry)) = (has_kernels(&x), &layer.bias, geometry(layer, &x))
+    {
         return extension::run_conv(x, layer.weight.val(), bias.val(), geometry);
     }
     layer.forward(x)
@@ -54,7 +56,9 @@ fn geometry(layer: &Conv2d, x: &Tensor<4>) -> Option<conv::Geometry> {
     if layer.groups != 1 || layer.dilation != [1, 1] {
         return None;
     }
-    let out = |size: usize, pad: usize, kernel: usize, stride: usize| Some((size + pad).checked_sub(kernel)? / stride + 1);
+    let out = |size: usize, pad: usize, kernel: usize, stride: usize| {
+        Some((size + pad).checked_sub(kernel)? / stride + 1)
+    };
     Some(conv::Geometry {
         batch,
         input,
@@ -63,7 +67,10 @@ fn geometry(layer: &Conv2d, x: &Tensor<4>) -> Option<conv::Geometry> {
         kernel: [rows, columns],
         stride: layer.stride,
         pad: [top, left],
-        out: [out(height, top + bottom, rows, layer.stride[0])?, out(width, left + right, columns, layer.stride[1])?],
+        out: [
+            out(height, top + bottom, rows, layer.stride[0])?,
+            out(width, left + right, columns, layer.stride[1])?,
+        ],
     })
 }
 
@@ -90,7 +97,12 @@ pub fn group_norm_silu(layer: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
 #[cfg(feature = "flex")]
 fn groups(layer: &GroupNorm, x: &Tensor<4>) -> norm::Groups {
     let [_, channels, height, width] = x.dims();
-    norm::Groups { channels, groups: layer.num_groups, positions: height * width, eps: layer.epsilon }
+    norm::Groups {
+        channels,
+        groups: layer.num_groups,
+        positions: height * width,
+        eps: layer.epsilon,
+    }
 }
 
 /// x Φ(x), with the error function.
@@ -118,10 +130,20 @@ pub fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4
     if has_kernels(&query) {
         return extension::run_attention(query, key, value);
     }
-    burn::tensor::module::attention(query, key, value, None, None, AttentionModuleOptions::default())
+    burn::tensor::module::attention(
+        query,
+        key,
+        value,
+        None,
+        None,
+        AttentionModuleOptions::default(),
+    )
 }
 
 /// Nearest-neighbour resize to `[height, width]`.
 pub fn upsample_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-    interpolate(x, InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size))
+    interpolate(
+        x,
+        InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size),
+    )
 }

@@ -20,7 +20,8 @@ pub(super) fn product(
     if m == 0 || n == 0 || k == 0 {
         return;
     }
-    let last = |(rows, columns): (usize, usize), m: usize, n: usize| (m - 1) * rows + (n - 1) * columns;
+    let last =
+        |(rows, columns): (usize, usize), m: usize, n: usize| (m - 1) * rows + (n - 1) * columns;
     assert!(last((stride, 1), m, n) < to.len());
     assert!(last(a.strides, m, k) < a.values.len() && last(b.strides, k, n) < b.values.len());
     // SAFETY: the last element of each matrix lies inside its slice, and `to` is borrowed alone.

@@ -151,7 +151,11 @@ impl SchedulerConfig {
     /// As [`read`](Self::read).
     pub fn parse(text: &str, origin: &Path, choice: SchedulerChoice) -> Result<Self> {
         let file = config::parse(text, origin)?;
-        Reader { path: origin.to_owned(), file }.finish(choice)
+        Reader {
+            path: origin.to_owned(),
+            file,
+        }
+        .finish(choice)
     }
 }
 
@@ -162,7 +166,11 @@ struct Reader {
 
 impl Reader {
     fn refuse<T>(&self, field: &str, message: impl Into<String>) -> Result<T> {
-        Err(NetsError::Config { path: self.path.clone(), field: field.to_owned(), message: message.into() })
+        Err(NetsError::Config {
+            path: self.path.clone(),
+            field: field.to_owned(),
+            message: message.into(),
+        })
     }
 
     fn kind(&self, choice: SchedulerChoice) -> Result<SchedulerKind> {
@@ -188,10 +196,18 @@ impl Reader {
         if file.solver_order.is_some_and(|order| order != 2) {
             return self.refuse("solver_order", "only 2 is implemented");
         }
-        if file.solver_type.as_deref().is_some_and(|kind| kind != "midpoint") {
+        if file
+            .solver_type
+            .as_deref()
+            .is_some_and(|kind| kind != "midpoint")
+        {
             return self.refuse("solver_type", "only `midpoint` is implemented");
         }
-        if file.algorithm_type.as_deref().is_some_and(|kind| kind != "dpmsolver++") {
+        if file
+            .algorithm_type
+            .as_deref()
+            .is_some_and(|kind| kind != "dpmsolver++")
+        {
             return self.refuse("algorithm_type", "only `dpmsolver++` is implemented");
         }
         let sigmas = [
@@ -232,7 +248,8 @@ impl Reader {
             }),
             steps_offset: file.steps_offset,
             set_alpha_to_one: file.set_alpha_to_one.unwrap_or(ddim),
-            clip_sample: (ddim && file.clip_sample.unwrap_or(true)).then(|| file.clip_sample_range.unwrap_or(1.0)),
+            clip_sample: (ddim && file.clip_sample.unwrap_or(true))
+                .then(|| file.clip_sample_range.unwrap_or(1.0)),
             final_sigma: match choice {
                 SchedulerChoice::DpmSolver { final_sigma } => final_sigma,
                 _ => file.final_sigmas_type,

@@ -15,8 +15,17 @@ pub(super) struct Ddim {
 
 impl Ddim {
     pub(super) fn new(config: &SchedulerConfig, noise: &NoiseSchedule, stride: i64) -> Self {
-        let final_alpha = if config.set_alpha_to_one { 1.0 } else { noise.alpha(0, 1.0) };
-        Self { noise: noise.clone(), stride, final_alpha, clip: config.clip_sample }
+        let final_alpha = if config.set_alpha_to_one {
+            1.0
+        } else {
+            noise.alpha(0, 1.0)
+        };
+        Self {
+            noise: noise.clone(),
+            stride,
+            final_alpha,
+            clip: config.clip_sample,
+        }
     }
 
     pub(super) fn step(&self, output: Tensor<4>, timestep: usize, sample: Tensor<4>) -> Tensor<4> {
@@ -26,9 +35,10 @@ impl Ddim {
         let (signal, sigma) = (alpha.sqrt(), (1.0 - alpha).sqrt());
         let (clean, epsilon) = match self.noise.prediction() {
             Prediction::Epsilon => ((sample - output.clone() * sigma) / signal, output),
-            Prediction::VPrediction => {
-                (sample.clone() * signal - output.clone() * sigma, output * signal + sample * sigma)
-            }
+            Prediction::VPrediction => (
+                sample.clone() * signal - output.clone() * sigma,
+                output * signal + sample * sigma,
+            ),
         };
         let clean = match self.clip {
             Some(limit) => clean.clamp(-limit, limit),

@@ -30,12 +30,20 @@ impl Level {
     fn new(ratio: f64) -> Self {
         let alpha = 1.0 / (ratio * ratio + 1.0).sqrt();
         let sigma = ratio * alpha;
-        Self { alpha, sigma, lambda: alpha.ln() - sigma.ln() }
+        Self {
+            alpha,
+            sigma,
+            lambda: alpha.ln() - sigma.ln(),
+        }
     }
 }
 
 impl DpmSolver {
-    pub(super) fn new(config: &SchedulerConfig, noise: &NoiseSchedule, timesteps: &[usize]) -> Self {
+    pub(super) fn new(
+        config: &SchedulerConfig,
+        noise: &NoiseSchedule,
+        timesteps: &[usize],
+    ) -> Self {
         // Zero terminal SNR would make the first σ infinite: upstream puts 2⁻²⁴ in place of ā = 0.
         let alpha = |t: usize| noise.alpha(t as i64, 1.0).max(2f64.powi(-24));
         let ratio = |t: usize| ((1.0 - alpha(t)) / alpha(t)).sqrt();
@@ -47,12 +55,19 @@ impl DpmSolver {
         Self {
             prediction: noise.prediction(),
             sigmas: timesteps.iter().map(|t| ratio(*t)).chain([last]).collect(),
-            first_order_last: few || config.euler_at_final || config.final_sigma == FinalSigma::Zero,
+            first_order_last: few
+                || config.euler_at_final
+                || config.final_sigma == FinalSigma::Zero,
             before: None,
         }
     }
 
-    pub(super) fn step(&mut self, output: Tensor<4>, position: usize, sample: Tensor<4>) -> Tensor<4> {
+    pub(super) fn step(
+        &mut self,
+        output: Tensor<4>,
+        position: usize,
+        sample: Tensor<4>,
+    ) -> Tensor<4> {
         let level = |i: usize| Level::new(self.sigmas.get(i).copied().unwrap_or(0.0));
         let (now, next) = (level(position), level(position + 1));
         let clean = match self.prediction {
@@ -60,7 +75,10 @@ impl DpmSolver {
             Prediction::VPrediction => sample.clone() * now.alpha - output * now.sigma,
         };
         let last = position + 2 == self.sigmas.len();
-        let previous = self.before.replace(clean.clone()).filter(|_| !(last && self.first_order_last));
+        let previous = self
+            .before
+            .replace(clean.clone())
+            .filter(|_| !(last && self.first_order_last));
         let h = next.lambda - now.lambda;
         let rate = next.alpha * ((-h).exp() - 1.0);
         let moved = sample * (next.sigma / now.sigma) - clean.clone() * rate;

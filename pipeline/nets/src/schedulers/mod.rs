@@ -16,7 +16,9 @@ use std::path::Path;
 
 use burn::tensor::Tensor;
 
-pub use config::{BetaSchedule, FinalSigma, Prediction, SchedulerConfig, SchedulerKind, TimestepSpacing};
+pub use config::{
+    BetaSchedule, FinalSigma, Prediction, SchedulerConfig, SchedulerKind, TimestepSpacing,
+};
 pub use noise::NoiseSchedule;
 
 use crate::error::Result;
@@ -87,9 +89,17 @@ impl Scheduler {
         let rule = match self.config.kind {
             SchedulerKind::Ddim => Rule::Ddim(ddim::Ddim::new(&self.config, &self.noise, stride)),
             SchedulerKind::Pndm => Rule::Pndm(pndm::Pndm::new(&self.config, &self.noise, stride)),
-            SchedulerKind::DpmSolver => Rule::DpmSolver(dpm_solver::DpmSolver::new(&self.config, &self.noise, &timesteps)),
+            SchedulerKind::DpmSolver => Rule::DpmSolver(dpm_solver::DpmSolver::new(
+                &self.config,
+                &self.noise,
+                &timesteps,
+            )),
         };
-        Ok(Trajectory { timesteps, position: 0, rule })
+        Ok(Trajectory {
+            timesteps,
+            position: 0,
+            rule,
+        })
     }
 }
 

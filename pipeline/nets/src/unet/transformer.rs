@@ -74,7 +74,9 @@ impl Transformer {
         let [batch, channels, height, width] = x.dims();
         let normed = ops::group_norm(&self.norm, x.clone());
         // [batch, height * width, channels]
-        let tokens = normed.reshape([batch, channels, height * width]).swap_dims(1, 2);
+        let tokens = normed
+            .reshape([batch, channels, height * width])
+            .swap_dims(1, 2);
         let mut hidden = self.proj_in.forward(tokens);
         for block in &self.transformer_blocks {
             hidden = block.forward(hidden, [height, width], around);
@@ -99,16 +101,24 @@ impl Block {
             norm2: norm("norm2")?,
             attn2: attention("attn2", level.context, MapKind::Cross)?,
             norm3: norm("norm3")?,
-            ff_in: layers::linear(&net.enter(0), "proj", &LinearConfig::new(channels, 2 * inner))?,
+            ff_in: layers::linear(
+                &net.enter(0),
+                "proj",
+                &LinearConfig::new(channels, 2 * inner),
+            )?,
             ff_out: layers::linear(&net, "2", &LinearConfig::new(inner, channels))?,
         })
     }
 
     fn forward(&self, x: Tensor<3>, size: [usize; 2], around: &mut Surroundings<'_>) -> Tensor<3> {
         let normed = self.norm1.forward(x.clone());
-        let x = x + self.attn1.forward(normed.clone(), normed, size, around.attention);
+        let x = x + self
+            .attn1
+            .forward(normed.clone(), normed, size, around.attention);
         let normed = self.norm2.forward(x.clone());
-        let x = x + self.attn2.forward(normed, around.context.clone(), size, around.attention);
+        let x = x + self
+            .attn2
+            .forward(normed, around.context.clone(), size, around.attention);
         let inner = ops::geglu(self.ff_in.forward(self.norm3.forward(x.clone())));
         x + self.ff_out.forward(inner)
     }
@@ -118,13 +128,21 @@ impl AttentionLayer {
     fn from_scope(scope: &Scope<'_>, level: &Level, context: usize, kind: MapKind) -> Result<Self> {
         let channels = level.channels;
         let projection = |name, input| {
-            layers::linear(scope, name, &LinearConfig::new(input, channels).with_bias(false))
+            layers::linear(
+                scope,
+                name,
+                &LinearConfig::new(input, channels).with_bias(false),
+            )
         };
         Ok(Self {
             to_q: projection("to_q", channels)?,
             to_k: projection("to_k", context)?,
             to_v: projection("to_v", context)?,
-            to_out: layers::linear(&scope.enter("to_out"), "0", &LinearConfig::new(channels, channels))?,
+            to_out: layers::linear(
+                &scope.enter("to_out"),
+                "0",
+                &LinearConfig::new(channels, channels),
+            )?,
             heads: level.heads,
             kind,
         })
@@ -146,12 +164,14 @@ impl AttentionLayer {
             value: self.split(self.to_v.forward(context)),
             project_key: &|context| self.split(self.to_k.forward(context)),
         });
-        self.to_out.forward(mixed.swap_dims(1, 2).reshape([batch, positions, channels]))
+        self.to_out
+            .forward(mixed.swap_dims(1, 2).reshape([batch, positions, channels]))
     }
 
     /// `[batch, tokens, channels]` to `[batch, heads, tokens, head_dim]`.
     fn split(&self, x: Tensor<3>) -> Tensor<4> {
         let [batch, tokens, channels] = x.dims();
-        x.reshape([batch, tokens, self.heads, channels / self.heads]).swap_dims(1, 2)
+        x.reshape([batch, tokens, self.heads, channels / self.heads])
+            .swap_dims(1, 2)
     }
 }

@@ -70,19 +70,30 @@ impl VaeConfig {
         let config: Self = config::read(&path)?;
         match config.problem() {
             None => Ok(config),
-            Some((field, message)) => Err(NetsError::Config { path, field: field.to_owned(), message }),
+            Some((field, message)) => Err(NetsError::Config {
+                path,
+                field: field.to_owned(),
+                message,
+            }),
         }
     }
 
     fn problem(&self) -> Option<(&'static str, String)> {
         let levels = self.block_out_channels.len();
         let blocks = [
-            ("down_block_types", &self.down_block_types, "DownEncoderBlock2D"),
+            (
+                "down_block_types",
+                &self.down_block_types,
+                "DownEncoderBlock2D",
+            ),
             ("up_block_types", &self.up_block_types, "UpDecoderBlock2D"),
         ];
         for (field, types, known) in blocks {
             if let Some(other) = types.iter().find(|name| *name != known) {
-                return Some((field, format!("`{other}` is not implemented, only `{known}` is")));
+                return Some((
+                    field,
+                    format!("`{other}` is not implemented, only `{known}` is"),
+                ));
             }
             if types.len() != levels {
                 return Some((field, format!("{} blocks for {levels} levels", types.len())));
@@ -92,15 +103,27 @@ impl VaeConfig {
             return Some(("block_out_channels", "is empty".to_owned()));
         }
         let groups = self.norm_num_groups;
-        if let Some(channels) = self.block_out_channels.iter().find(|c| groups == 0 || !c.is_multiple_of(groups)) {
-            return Some(("norm_num_groups", format!("{groups} groups do not divide {channels} channels")));
+        if let Some(channels) = self
+            .block_out_channels
+            .iter()
+            .find(|c| groups == 0 || !c.is_multiple_of(groups))
+        {
+            return Some((
+                "norm_num_groups",
+                format!("{groups} groups do not divide {channels} channels"),
+            ));
         }
         if !matches!(self.act_fn.as_str(), "silu" | "swish") {
-            return Some(("act_fn", format!("`{}` is not implemented, only `silu` is", self.act_fn)));
+            return Some((
+                "act_fn",
+                format!("`{}` is not implemented, only `silu` is", self.act_fn),
+            ));
         }
         if self.shift_factor.is_some_and(|shift| shift != 0.0) {
             return Some(("shift_factor", "is not implemented".to_owned()));
         }
-        self.latents_mean.is_some().then(|| ("latents_mean", "is not implemented".to_owned()))
+        self.latents_mean
+            .is_some()
+            .then(|| ("latents_mean", "is not implemented".to_owned()))
     }
 }

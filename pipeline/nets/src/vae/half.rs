@@ -55,9 +55,23 @@ pub(super) struct Decoder {
     conv_out: Conv2d,
 }
 
-fn resnet(scope: &Scope<'_>, config: &VaeConfig, input: usize, output: usize) -> Result<ResnetBlock> {
+fn resnet(
+    scope: &Scope<'_>,
+    config: &VaeConfig,
+    input: usize,
+    output: usize,
+) -> Result<ResnetBlock> {
     let groups = config.norm_num_groups;
-    ResnetBlock::from_scope(scope, &ResnetConfig { input, output, time: None, groups, eps: NORM_EPS })
+    ResnetBlock::from_scope(
+        scope,
+        &ResnetConfig {
+            input,
+            output,
+            time: None,
+            groups,
+            eps: NORM_EPS,
+        },
+    )
 }
 
 fn norm(scope: &Scope<'_>, name: &str, config: &VaeConfig, channels: usize) -> Result<GroupNorm> {
@@ -65,9 +79,24 @@ fn norm(scope: &Scope<'_>, name: &str, config: &VaeConfig, channels: usize) -> R
     layers::group_norm(scope, name, &norm)
 }
 
-fn resnets(scope: &Scope<'_>, config: &VaeConfig, input: usize, output: usize, n: usize) -> Result<Vec<ResnetBlock>> {
+fn resnets(
+    scope: &Scope<'_>,
+    config: &VaeConfig,
+    input: usize,
+    output: usize,
+    n: usize,
+) -> Result<Vec<ResnetBlock>> {
     let scope = scope.enter("resnets");
-    (0..n).map(|i| resnet(&scope.enter(i), config, if i == 0 { input } else { output }, output)).collect()
+    (0..n)
+        .map(|i| {
+            resnet(
+                &scope.enter(i),
+                config,
+                if i == 0 { input } else { output },
+                output,
+            )
+        })
+        .collect()
 }
 
 /// Upstream pads right and bottom only before it halves.
@@ -85,10 +114,18 @@ impl Encoder {
         let mut down_blocks = Vec::with_capacity(channels.len());
         for (i, output) in channels.iter().enumerate() {
             let scope = scope.enter("down_blocks").enter(i);
-            let conv = |output| layers::conv2d(&scope.enter("downsamplers").enter(0), "conv", &halving(output));
+            let conv = |output| {
+                layers::conv2d(
+                    &scope.enter("downsamplers").enter(0),
+                    "conv",
+                    &halving(output),
+                )
+            };
             down_blocks.push(Stage {
                 resnets: resnets(&scope, config, input, *output, config.layers_per_block)?,
-                resample: (i + 1 < channels.len()).then(|| conv(*output)).transpose()?,
+                resample: (i + 1 < channels.len())
+                    .then(|| conv(*output))
+                    .transpose()?,
             });
             input = *output;
         }
@@ -97,7 +134,11 @@ impl Encoder {
             down_blocks,
             mid_block: Middle::from_scope(&scope.enter("mid_block"), config, last)?,
             conv_norm_out: norm(scope, "conv_norm_out", config, last)?,
-            conv_out: layers::conv2d(scope, "conv_out", &same_conv(last, 2 * config.latent_channels, 3))?,
+            conv_out: layers::conv2d(
+                scope,
+                "conv_out",
+                &same_conv(last, 2 * config.latent_channels, 3),
+            )?,
         })
     }
 
@@ -105,7 +146,10 @@ impl Encoder {
     pub(super) fn forward(&self, image: Tensor<4>) -> Tensor<4> {
         let mut x = ops::conv2d(&self.conv_in, image);
         for stage in &self.down_blocks {
-            x = stage.resnets.iter().fold(x, |x, resnet| resnet.forward(x, None));
+            x = stage
+                .resnets
+                .iter()
+                .fold(x, |x, resnet| resnet.forward(x, None));
             if let Some(conv) = &stage.resample {
                 x = ops::conv2d(conv, x);
             }
@@ -132,7 +176,11 @@ impl Decoder {
             input = *output;
         }
         Ok(Self {
-            conv_in: layers::conv2d(scope, "conv_in", &same_conv(config.latent_channels, last, 3))?,
+            conv_in: layers::conv2d(
+                scope,
+                "conv_in",
+                &same_conv(config.latent_channels, last, 3),
+            )?,
             mid_block: Middle::from_scope(&scope.enter("mid_block"), config, last)?,
             up_blocks,
             conv_norm_out: norm(scope, "conv_norm_out", config, first)?,
@@ -144,7 +192,10 @@ impl Decoder {
     pub(super) fn forward(&self, latents: Tensor<4>) -> Tensor<4> {
         let mut x = self.mid_block.forward(ops::conv2d(&self.conv_in, latents));
         for stage in &self.up_blocks {
-            x = stage.resnets.iter().fold(x, |x, resnet| resnet.forward(x, None));
+            x = stage
+                .resnets
+                .iter()
+                .fold(x, |x, resnet| resnet.forward(x, None));
             if let Some(conv) = &stage.resample {
                 let [_, _, height, width] = x.dims();
                 x = ops::conv2d(conv, ops::upsample_nearest(x, [2 * height, 2 * width]));
@@ -181,7 +232,11 @@ impl MiddleAttention {
     fn from_scope(scope: &Scope<'_>, config: &VaeConfig, channels: usize) -> Result<Self> {
         // Checkpoints from before diffusers 0.18 have the older names.
         let projection = |new: &str, old: &str| {
-            let name = if scope.enter(new).contains("weight") { new } else { old };
+            let name = if scope.enter(new).contains("weight") {
+                new
+            } else {
+                old
+            };
             pointwise(scope, name, channels, channels)
         };
         Ok(Self {
@@ -197,11 +252,15 @@ impl MiddleAttention {
         let [batch, channels, height, width] = x.dims();
         let normed = ops::group_norm(&self.group_norm, x.clone());
         // [batch, positions, channels]
-        let tokens = normed.reshape([batch, channels, height * width]).swap_dims(1, 2);
+        let tokens = normed
+            .reshape([batch, channels, height * width])
+            .swap_dims(1, 2);
         // One head: [batch, 1, positions, channels]
         let head = |layer: &Linear| layer.forward(tokens.clone()).unsqueeze_dim::<4>(1);
         let mixed = ops::attention(head(&self.to_q), head(&self.to_k), head(&self.to_v));
         let out = self.to_out.forward(mixed.squeeze_dim::<3>(1));
-        out.swap_dims(1, 2).reshape([batch, channels, height, width]) + x
+        out.swap_dims(1, 2)
+            .reshape([batch, channels, height, width])
+            + x
     }
 }

@@ -64,7 +64,9 @@ impl AutoencoderKl {
         let scope = weights.root(device);
         let latent = config.latent_channels;
         let square = |name, channels, wanted: bool| {
-            wanted.then(|| pointwise(&scope, name, channels, channels)).transpose()
+            wanted
+                .then(|| pointwise(&scope, name, channels, channels))
+                .transpose()
         };
         let model = Self {
             encoder: Encoder::from_scope(&scope.enter("encoder"), &config)?,
@@ -94,7 +96,8 @@ impl AutoencoderKl {
     /// Pictures of latents `[batch, latent_channels, height, width]`, already divided by
     /// [`scaling_factor`](Self::scaling_factor); about [−1, 1], not clamped.
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
-        self.decoder.forward(mix_channels(self.post_quant_conv.as_ref(), latents))
+        self.decoder
+            .forward(mix_channels(self.post_quant_conv.as_ref(), latents))
     }
 
     /// What the diffusion model's latents are multiplied by.
