@@ -5,6 +5,8 @@ use std::fmt;
 use burn::tensor::{Tensor, activation};
 use serde::Deserialize;
 
+use crate::ops;
+
 /// An activation function; the names are those of transformers' `ACT2FN`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -28,7 +30,7 @@ impl Activation {
     /// Applies the function to every element.
     pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
-            Self::Gelu => activation::gelu(x),
+            Self::Gelu => ops::gelu(x),
             Self::GeluNew => activation::gelu_approximate(x),
             Self::QuickGelu => x.clone() * activation::sigmoid(x * 1.702),
             Self::Relu => activation::relu(x),

@@ -4,6 +4,8 @@ use burn::tensor::Tensor;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 
+use crate::ops;
+
 /// Which keys a query may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
@@ -26,16 +28,21 @@ pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
     x.swap_dims(1, 2).reshape([batch, tokens, heads * head_dim])
 }
 
-/// softmax(Q Kᵀ / √head_dim) V with the backend's fused kernel; all of shape `[batch, heads, tokens, head_dim]`.
+/// softmax(Q Kᵀ / √head_dim) V with a fused kernel; all of shape `[batch, heads, tokens, head_dim]`.
 pub fn attend(
     query: Tensor<4>,
     key: Tensor<4>,
     value: Tensor<4>,
     visibility: Visibility,
 ) -> Tensor<4> {
-    let options = AttentionModuleOptions {
-        is_causal: visibility == Visibility::Causal,
-        ..Default::default()
-    };
-    attention(query, key, value, None, None, options)
+    match visibility {
+        Visibility::All => ops::attention(query, key, value),
+        Visibility::Causal => {
+            let options = AttentionModuleOptions {
+                is_causal: true,
+                ..Default::default()
+            };
+            attention(query, key, value, None, None, options)
+        }
+    }
 }
