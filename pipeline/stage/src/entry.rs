@@ -1,5 +1,6 @@
 //! The `main` of every binary.
 
+use std::ffi::OsString;
 use std::future::Future;
 use std::process::ExitCode;
 
@@ -55,9 +56,23 @@ where
     B: FnOnce(A, Context) -> F,
     F: Future<Output = anyhow::Result<ExitStatus>>,
 {
-    let args = match A::try_parse() {
+    stage_main_from(name, std::env::args_os(), body).into()
+}
+
+/// [`stage_main`] with the command line given: the program's name, then its flags.
+pub fn stage_main_from<A, B, F>(
+    name: &'static str,
+    command_line: impl IntoIterator<Item = OsString>,
+    body: B,
+) -> ExitStatus
+where
+    A: Parser + AsRef<ProcessArgs>,
+    B: FnOnce(A, Context) -> F,
+    F: Future<Output = anyhow::Result<ExitStatus>>,
+{
+    let args = match A::try_parse_from(command_line) {
         Ok(args) => args,
-        Err(error) => return usage(&error).into(),
+        Err(error) => return usage(&error),
     };
     let process = args.as_ref().clone();
     system::keep_freed_memory();
@@ -74,7 +89,7 @@ where
     if status == ExitStatus::Interrupted {
         tracing::warn!("interrupted: run the same command again to resume");
     }
-    status.into()
+    status
 }
 
 fn serve<A, B, F>(body: B, args: A, context: Context) -> anyhow::Result<ExitStatus>

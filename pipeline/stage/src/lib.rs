@@ -33,7 +33,7 @@ mod systematic;
 mod write;
 
 pub use cli::{LogFormat, ProcessArgs, StageArgs, WorkerSlot};
-pub use entry::{Context, stage_main};
+pub use entry::{Context, stage_main, stage_main_from};
 pub use error::{Result, StageError};
 pub use exit::ExitStatus;
 pub use explain::{Blame, Explain, blame, hint, render, status};

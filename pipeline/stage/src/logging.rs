@@ -1,6 +1,6 @@
 //! Log lines on stderr; stdout is for data.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
@@ -14,6 +14,7 @@ pub(crate) fn start(format: LogFormat, bars: &MultiProgress) {
         .unwrap_or_else(|_| EnvFilter::new("info,object_store=warn"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
         .with_writer(AboveBars(bars.clone()));
     // A second call in one process (a test) keeps the first one's subscriber.
     let started = match format {

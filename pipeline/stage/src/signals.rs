@@ -39,7 +39,8 @@ impl Stop {
     }
 
     /// Sets the request when one of the three signals arrives, for the rest of the process.
-    /// The second signal ends the process at once: nothing it leaves behind is ever visible.
+    /// A second Ctrl-C ends the process at once: nothing it leaves behind is ever visible. A second
+    /// SIGTERM does not, because schedulers deliver it to the process and again to its group.
     pub(crate) fn on_signals(&self) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -52,11 +53,14 @@ impl Stop {
                     _ = interrupt.recv() => "SIGINT",
                     _ = user.recv() => "SIGUSR1",
                 };
+                if stop.is_set() && name != "SIGINT" {
+                    continue;
+                }
                 if stop.is_set() {
                     tracing::warn!(signal = name, "stopping at once");
                     std::process::exit(i32::from(crate::ExitStatus::Interrupted.code()));
                 }
-                tracing::warn!(signal = name, "stopping after the current batch; once more to stop at once");
+                tracing::warn!(signal = name, "stopping after the current batch; Ctrl-C to stop at once");
                 stop.set();
             }
         });

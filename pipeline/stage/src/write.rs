@@ -73,7 +73,18 @@ impl<O: Send + 'static> Writer<O> {
         let mut written = Written::default();
         let mut commits = JoinSet::new();
         let mut open: Option<Open<O>> = None;
-        while let Some(made) = self.made.recv().await {
+        loop {
+            // Both at once: the loader waits for the last commits before it ends the feed.
+            let made = tokio::select! {
+                made = self.made.recv() => made,
+                Some(joined) = commits.join_next() => {
+                    self.tally(flatten(joined), &mut written)?;
+                    continue;
+                }
+            };
+            let Some(made) = made else {
+                break;
+            };
             match made {
                 Made::Batch { shard, results } => {
                     let open = open.get_or_insert_with(|| Open::new(shard));
@@ -86,9 +97,6 @@ impl<O: Send + 'static> Writer<O> {
                     }
                     self.end(shard, &mut commits).await?;
                 }
-            }
-            while let Some(joined) = commits.try_join_next() {
-                self.tally(flatten(joined), &mut written)?;
             }
         }
         if let Some(open) = open {

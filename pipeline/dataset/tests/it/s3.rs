@@ -5,8 +5,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use glass_dataset::{DatasetError, PlainHttp, Store, StoreOptions};
+use glass_dataset::{PlainHttp, Store, StoreOptions};
 
 use crate::conformance::conforms;
 
@@ -26,10 +25,6 @@ async fn a_real_s3_server_conforms() {
     let bucket = std::env::var("GLASS_TEST_S3_BUCKET").unwrap_or_else(|_| "glass".to_owned());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
     let uri = format!("s3://{bucket}/conformance-{now}");
-    let store = Store::open(&uri, &options(endpoint.clone())).unwrap();
+    let store = Store::open(&uri, &options(endpoint)).unwrap();
     conforms(&store).await;
-
-    let missing = Store::open("s3://no-such-bucket-here", &options(endpoint)).unwrap();
-    let error = missing.put("x", Bytes::from_static(b"x")).await.unwrap_err();
-    assert!(matches!(error, DatasetError::InvalidStore { .. } | DatasetError::Denied { .. }), "{error:?}");
 }
