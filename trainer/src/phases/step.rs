@@ -185,7 +185,9 @@ impl Stepper<'_> {
             terms.push(loss * (weight * share));
         }
 
-        if let Some(total) = terms.into_iter().reduce(|a, b| a + b) {
+        // With every network frozen there is nothing to differentiate.
+        let total = terms.into_iter().reduce(|a, b| a + b);
+        if let Some(total) = total.filter(Tensor::is_tracked) {
             accumulate(networks, &total, gradients);
         }
         Ok(losses)
