@@ -16,7 +16,10 @@ static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 impl Attempt {
     /// A name nobody else has.
-    #[expect(clippy::new_without_default, reason = "a default value that differs each time would surprise")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a default value that differs each time would surprise"
+    )]
     pub fn new() -> Self {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)

@@ -153,7 +153,8 @@ pub(crate) async fn commit_shard(
 
 /// A document as it is stored: pretty JSON with a final line break, for people who look.
 pub(crate) fn to_json<T: serde::Serialize>(key: &str, document: &T) -> Result<Bytes> {
-    let mut bytes = serde_json::to_vec_pretty(document).map_err(|source| document_error(key, source))?;
+    let mut bytes =
+        serde_json::to_vec_pretty(document).map_err(|source| document_error(key, source))?;
     bytes.push(b'\n');
     Ok(bytes.into())
 }
@@ -164,5 +165,8 @@ pub(crate) fn from_json<T: serde::de::DeserializeOwned>(key: &str, bytes: &[u8])
 }
 
 fn document_error(key: &str, source: serde_json::Error) -> DatasetError {
-    DatasetError::Document { key: key.to_owned(), source }
+    DatasetError::Document {
+        key: key.to_owned(),
+        source,
+    }
 }

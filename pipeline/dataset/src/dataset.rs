@@ -62,7 +62,11 @@ impl Dataset {
                 id: identity.id.clone(),
             });
         }
-        Ok(Self { store: store.clone(), identity: Arc::new(identity.clone()), layout })
+        Ok(Self {
+            store: store.clone(),
+            identity: Arc::new(identity.clone()),
+            layout,
+        })
     }
 
     /// Opens a dataset that is there.
@@ -84,7 +88,11 @@ impl Dataset {
                 id: id.clone(),
             });
         }
-        Ok(Self { store: store.clone(), identity: Arc::new(identity), layout })
+        Ok(Self {
+            store: store.clone(),
+            identity: Arc::new(identity),
+            layout,
+        })
     }
 
     /// The datasets of one kind in a store.
@@ -93,7 +101,10 @@ impl Dataset {
     /// The store's errors.
     pub async fn list(store: &Store, kind: DatasetKind) -> Result<Vec<DatasetId>> {
         let folders = store.list_folders(kind.as_str()).await?;
-        let mut ids: Vec<DatasetId> = folders.iter().filter_map(|name| name.parse().ok()).collect();
+        let mut ids: Vec<DatasetId> = folders
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect();
         ids.sort();
         Ok(ids)
     }
@@ -124,7 +135,9 @@ impl Dataset {
     pub async fn committed(&self) -> Result<BTreeSet<ShardIndex>> {
         let keys = self.store.list_keys(&self.layout.commits()).await?;
         let shards = keys.iter().filter_map(|key| shard_of_commit(key));
-        Ok(shards.filter(|shard| shard.0 < self.identity.shards).collect())
+        Ok(shards
+            .filter(|shard| shard.0 < self.identity.shards)
+            .collect())
     }
 
     /// How far it is, from one listing.
@@ -152,7 +165,10 @@ impl Dataset {
                 shard,
                 shards: self.identity.shards,
             }),
-            None => Err(DatasetError::NotCommitted { id: self.id().clone(), shard }),
+            None => Err(DatasetError::NotCommitted {
+                id: self.id().clone(),
+                shard,
+            }),
         }
     }
 
@@ -194,7 +210,11 @@ impl Dataset {
     /// # Errors
     /// [`DatasetError::NotCommitted`], [`DatasetError::NoColumn`], [`DatasetError::Damaged`],
     /// [`DatasetError::Parquet`] and the store's errors.
-    pub async fn stream_shard(&self, shard: ShardIndex, columns: Columns<'_>) -> Result<BatchStream> {
+    pub async fn stream_shard(
+        &self,
+        shard: ShardIndex,
+        columns: Columns<'_>,
+    ) -> Result<BatchStream> {
         let commit = self.commit(shard).await?;
         let key = self.layout.absolute(&commit.data_key);
         read::stream(self.store.clone(), key, &commit, columns).await

@@ -103,7 +103,9 @@ pub enum DatasetError {
     },
 
     /// `SPEC.json` is there and says something else than the identity that has its name.
-    #[error("dataset `{id}` in the store `{store}` was made by something else: its SPEC.json differs")]
+    #[error(
+        "dataset `{id}` in the store `{store}` was made by something else: its SPEC.json differs"
+    )]
     OtherIdentity {
         /// The store's URI.
         store: String,

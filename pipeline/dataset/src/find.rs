@@ -30,7 +30,10 @@ impl Dataset {
             }
         }
         match found.len() {
-            0 => Err(DatasetError::NotMade { store: store.uri().to_owned(), kind }),
+            0 => Err(DatasetError::NotMade {
+                store: store.uri().to_owned(),
+                kind,
+            }),
             1 => Ok(found.swap_remove(0)),
             _ => Err(DatasetError::Ambiguous {
                 kind,

@@ -63,7 +63,9 @@ pub(crate) async fn stream(
 pub(crate) fn whole_table(key: &str, bytes: Bytes) -> Result<Vec<RecordBatch>> {
     let read = || {
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()?;
-        reader.collect::<Result<Vec<_>, _>>().map_err(ParquetError::from)
+        reader
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(ParquetError::from)
     };
     read().map_err(|source| parquet_error(key, source))
 }
@@ -129,7 +131,12 @@ impl Table {
 
     /// The column chunks of a row group that the projection asks for.
     fn projected_ranges(&self, row_group: usize) -> Vec<Range<u64>> {
-        let columns = self.file().row_group(row_group).columns().iter().enumerate();
+        let columns = self
+            .file()
+            .row_group(row_group)
+            .columns()
+            .iter()
+            .enumerate();
         columns
             .filter(|(leaf, _)| self.projection.leaf_included(*leaf))
             .map(|(_, column)| column.byte_range())
@@ -154,7 +161,10 @@ impl Table {
         };
         tokio::task::spawn_blocking(decode)
             .await
-            .map_err(|source| DatasetError::Task { key: self.key.clone(), source })?
+            .map_err(|source| DatasetError::Task {
+                key: self.key.clone(),
+                source,
+            })?
             .map_err(|source: ParquetError| parquet_error(&self.key, source))
     }
 }
@@ -169,7 +179,10 @@ fn projected(table: Arc<Table>) -> BatchStream {
                 let ranges = table.projected_ranges(row_group);
                 let bytes = table.store.get_ranges(&table.key, &ranges).await?;
                 let starts = ranges.iter().map(|range| range.start);
-                let pieces = Pieces { pieces: starts.zip(bytes).collect(), length: table.bytes };
+                let pieces = Pieces {
+                    pieces: starts.zip(bytes).collect(),
+                    length: table.bytes,
+                };
                 table.decode(row_group, pieces).await
             }
         })
@@ -219,7 +232,10 @@ fn verified(table: Arc<Table>, expected: Digest) -> BatchStream {
             let table = Arc::clone(&table);
             async move {
                 let (row_group, start, bytes) = hashed?;
-                let pieces = Pieces { pieces: vec![(start, bytes)], length: table.bytes };
+                let pieces = Pieces {
+                    pieces: vec![(start, bytes)],
+                    length: table.bytes,
+                };
                 table.decode(row_group, pieces).await
             }
         })
@@ -259,7 +275,9 @@ async fn read_footer(
         match reader.try_parse_sized(&bytes, size) {
             Ok(()) => break,
             // The footer is longer than what was fetched.
-            Err(ParquetError::NeedMoreData(needed)) if (needed as u64) > size - tail.start && needed as u64 <= size => {
+            Err(ParquetError::NeedMoreData(needed))
+                if (needed as u64) > size - tail.start && needed as u64 <= size =>
+            {
                 tail.start = size - needed as u64;
                 bytes = store.get_range(key, tail.clone()).await?;
             }
@@ -307,7 +325,9 @@ impl Pieces {
                 return Ok(bytes.slice(skip..end));
             }
         }
-        Err(ParquetError::EOF(format!("no bytes at {start}: the object is damaged")))
+        Err(ParquetError::EOF(format!(
+            "no bytes at {start}: the object is damaged"
+        )))
     }
 }
 

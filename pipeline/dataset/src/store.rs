@@ -57,10 +57,17 @@ impl Default for StoreOptions {
 
 impl From<&StoreSpec> for StoreOptions {
     fn from(spec: &StoreSpec) -> Self {
-        let plain = spec.endpoint.as_deref().is_some_and(|url| url.starts_with("http://"));
+        let plain = spec
+            .endpoint
+            .as_deref()
+            .is_some_and(|url| url.starts_with("http://"));
         Self {
             endpoint: spec.endpoint.clone(),
-            plain_http: if plain { PlainHttp::Allow } else { PlainHttp::AsEnvironment },
+            plain_http: if plain {
+                PlainHttp::Allow
+            } else {
+                PlainHttp::AsEnvironment
+            },
             concurrency: spec.concurrency.max(1),
             retry: RetryPolicy {
                 attempts: u32::try_from(spec.retries).unwrap_or(u32::MAX).max(1),
@@ -107,7 +114,10 @@ impl Store {
     /// # Errors
     /// [`DatasetError::InvalidStore`].
     pub fn open(uri: &str, options: &StoreOptions) -> Result<Self> {
-        let invalid = |message: String| DatasetError::InvalidStore { uri: uri.to_owned(), message };
+        let invalid = |message: String| DatasetError::InvalidStore {
+            uri: uri.to_owned(),
+            message,
+        };
         match Scheme::of(uri).map_err(invalid)? {
             Scheme::Memory => Ok(Self {
                 inner: Arc::new(InMemory::new()),
@@ -117,12 +127,16 @@ impl Store {
             }),
             Scheme::Folder(folder) => {
                 let folder = std::path::absolute(&folder).map_err(|e| invalid(e.to_string()))?;
-                let prefix = Path::from_absolute_path(&folder).map_err(|e| invalid(e.to_string()))?;
+                let prefix =
+                    Path::from_absolute_path(&folder).map_err(|e| invalid(e.to_string()))?;
                 Ok(Self {
                     inner: Arc::new(LocalFileSystem::new().with_fsync(true)),
                     prefix,
                     uri: uri.to_owned(),
-                    retry: RetryPolicy { attempts: options.retry.attempts.min(3), ..options.retry },
+                    retry: RetryPolicy {
+                        attempts: options.retry.attempts.min(3),
+                        ..options.retry
+                    },
                 })
             }
             Scheme::S3(url) => {
@@ -133,7 +147,10 @@ impl Store {
                     prefix,
                     uri: uri.to_owned(),
                     // The client retries by itself; once more covers answers cut off in the body.
-                    retry: RetryPolicy { attempts: options.retry.attempts.min(2), ..options.retry },
+                    retry: RetryPolicy {
+                        attempts: options.retry.attempts.min(2),
+                        ..options.retry
+                    },
                 })
             }
         }
@@ -141,7 +158,12 @@ impl Store {
 
     /// A store of any kind, e.g. a wrapper that injects faults; `uri` names it in errors.
     pub fn custom(inner: Arc<dyn ObjectStore>, uri: &str, retry: RetryPolicy) -> Self {
-        Self { inner, prefix: Path::default(), uri: uri.to_owned(), retry }
+        Self {
+            inner,
+            prefix: Path::default(),
+            uri: uri.to_owned(),
+            retry,
+        }
     }
 
     /// The URI it was opened with.
@@ -276,7 +298,11 @@ impl Store {
     pub async fn list_keys(&self, prefix: &str) -> Result<Vec<String>> {
         let mut failed = 0;
         loop {
-            let keys = self.list(prefix).map_ok(|entry| entry.key).try_collect().await;
+            let keys = self
+                .list(prefix)
+                .map_ok(|entry| entry.key)
+                .try_collect()
+                .await;
             match keys {
                 Err(error) if error.is_transient() && failed + 1 < self.retry.attempts => {
                     failed += 1;
@@ -293,7 +319,10 @@ impl Store {
     /// [`DatasetError::Denied`], [`DatasetError::Store`].
     pub async fn list_folders(&self, prefix: &str) -> Result<Vec<String>> {
         let path = self.path(prefix);
-        let listed = self.retry.run(|| self.inner.list_with_delimiter(Some(&path))).await;
+        let listed = self
+            .retry
+            .run(|| self.inner.list_with_delimiter(Some(&path)))
+            .await;
         let folders = listed.map_err(|e| self.error(prefix, e))?.common_prefixes;
         let name = |folder: &Path| folder.filename().map(str::to_owned);
         Ok(folders.iter().filter_map(name).collect())

@@ -29,7 +29,14 @@ pub(crate) struct Upload {
 
 impl Upload {
     pub(crate) fn new(store: Store, key: String) -> Self {
-        Self { store, key, hasher: Sha256::new(), bytes: 0, buffered: Vec::new(), parts: None }
+        Self {
+            store,
+            key,
+            hasher: Sha256::new(),
+            bytes: 0,
+            buffered: Vec::new(),
+            parts: None,
+        }
     }
 
     pub(crate) async fn push(&mut self, bytes: Bytes) -> Result<()> {

@@ -49,10 +49,18 @@ pub struct WrittenShard {
 impl ShardWriter {
     pub(crate) fn new(dataset: Dataset, shard: ShardIndex, schema: SchemaRef) -> Result<Self> {
         let attempt = Attempt::new();
-        let key = dataset.layout().absolute(&layout::data_key(shard, &attempt));
+        let key = dataset
+            .layout()
+            .absolute(&layout::data_key(shard, &attempt));
         let encoder = Encoder::new(schema).map_err(|source| parquet_error(&key, source))?;
         let upload = Upload::new(dataset.store().clone(), key);
-        Ok(Self { dataset, shard, attempt, encoder: Some(encoder), upload })
+        Ok(Self {
+            dataset,
+            shard,
+            attempt,
+            encoder: Some(encoder),
+            upload,
+        })
     }
 
     /// Appends rows. Compression runs on a blocking thread, uploads run beside it.
@@ -86,7 +94,10 @@ impl ShardWriter {
         if !quarantine.is_empty() {
             let relative = layout::quarantine_key(shard, &self.attempt);
             let key = dataset.layout().absolute(&relative);
-            dataset.store().put(&key, quarantine_table(&key, quarantine)?).await?;
+            dataset
+                .store()
+                .put(&key, quarantine_table(&key, quarantine)?)
+                .await?;
             objects.push(key);
             quarantine_key = Some(relative);
         }
@@ -118,12 +129,21 @@ impl ShardWriter {
         &mut self,
         step: impl FnOnce(&mut Encoder) -> Result<Bytes, ParquetError> + Send + 'static,
     ) -> Result<(Encoder, Bytes)> {
-        let key = self.dataset.layout().absolute(&layout::data_key(self.shard, &self.attempt));
+        let key = self
+            .dataset
+            .layout()
+            .absolute(&layout::data_key(self.shard, &self.attempt));
         let unusable = || ParquetError::General("the writer failed before".to_owned());
-        let mut encoder = self.encoder.take().ok_or_else(|| parquet_error(&key, unusable()))?;
+        let mut encoder = self
+            .encoder
+            .take()
+            .ok_or_else(|| parquet_error(&key, unusable()))?;
         tokio::task::spawn_blocking(move || step(&mut encoder).map(|bytes| (encoder, bytes)))
             .await
-            .map_err(|source| DatasetError::Task { key: key.clone(), source })?
+            .map_err(|source| DatasetError::Task {
+                key: key.clone(),
+                source,
+            })?
             .map_err(|source| parquet_error(&key, source))
     }
 }
@@ -166,7 +186,12 @@ impl Encoder {
     fn new(schema: SchemaRef) -> Result<Self, ParquetError> {
         let converted = parquet::arrow::ArrowSchemaConverter::new().convert(&schema)?;
         let writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties(&converted)?))?;
-        Ok(Self { writer, rows: 0, first: None, last: None })
+        Ok(Self {
+            writer,
+            rows: 0,
+            first: None,
+            last: None,
+        })
     }
 
     /// Appends rows and returns the bytes that became final.
@@ -226,5 +251,8 @@ fn quarantine_table(key: &str, rows: &[QuarantineRow]) -> Result<Bytes> {
 }
 
 pub(crate) fn parquet_error(key: &str, source: ParquetError) -> DatasetError {
-    DatasetError::Parquet { key: key.to_owned(), source }
+    DatasetError::Parquet {
+        key: key.to_owned(),
+        source,
+    }
 }

@@ -40,7 +40,13 @@ pub struct ProcessArgs {
     #[arg(long, value_name = "N", global = true)]
     pub threads: Option<usize>,
     /// Log format on stderr
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", global = true)]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        global = true
+    )]
     pub log_format: LogFormat,
 }
 
@@ -113,7 +119,10 @@ impl StageArgs {
     /// # Errors
     /// [`StageError::Dataset`] if there is none or its URI cannot be used.
     pub fn open_store(spec: &RunSpec) -> Result<Store> {
-        Ok(Store::open(&spec.store.uri, &StoreOptions::from(&spec.store))?)
+        Ok(Store::open(
+            &spec.store.uri,
+            &StoreOptions::from(&spec.store),
+        )?)
     }
 
     /// The worker this process is, from the flags or the scheduler's variables.
@@ -136,9 +145,9 @@ fn resolve_slot(
             return Ok(None);
         };
         let parsed = text.parse();
-        parsed
-            .map(Some)
-            .map_err(|_| StageError::Slot(format!("`{name}` is `{text}`, which is no worker number")))
+        parsed.map(Some).map_err(|_| {
+            StageError::Slot(format!("`{name}` is `{text}`, which is no worker number"))
+        })
     };
     let slot = match (index, count) {
         (Some(index), Some(count)) => WorkerSlot { index, count },
@@ -172,7 +181,8 @@ fn from_scheduler(
     match (index, count) {
         (Some(index), Some(count)) => Ok(WorkerSlot { index, count }),
         (Some(_), None) => Err(StageError::Slot(
-            "`JOB_COMPLETION_INDEX` is set but not the number of workers: give `--count`".to_owned(),
+            "`JOB_COMPLETION_INDEX` is set but not the number of workers: give `--count`"
+                .to_owned(),
         )),
         (None, None | Some(1)) => Ok(WorkerSlot::ALONE),
         (None, Some(_)) => Err(StageError::Slot("`--count` needs `--index`".to_owned())),
@@ -204,7 +214,10 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_scheduler() {
-        let slurm = [("SLURM_ARRAY_TASK_ID", "3"), ("SLURM_ARRAY_TASK_COUNT", "4")];
+        let slurm = [
+            ("SLURM_ARRAY_TASK_ID", "3"),
+            ("SLURM_ARRAY_TASK_COUNT", "4"),
+        ];
         assert_eq!(slot(Some(1), Some(2), &slurm).unwrap(), (1, 2));
         assert_eq!(slot(None, None, &slurm).unwrap(), (3, 4));
     }

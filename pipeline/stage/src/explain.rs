@@ -39,13 +39,23 @@ pub trait Explain<T> {
 impl<T, E: Into<anyhow::Error>> Explain<T> for Result<T, E> {
     fn blame_user(self) -> anyhow::Result<T> {
         self.map_err(|error| {
-            Explained { blame: Some(Blame::User), hint: None, error: error.into() }.into()
+            Explained {
+                blame: Some(Blame::User),
+                hint: None,
+                error: error.into(),
+            }
+            .into()
         })
     }
 
     fn hint(self, hint: impl fmt::Display) -> anyhow::Result<T> {
         self.map_err(|error| {
-            Explained { blame: None, hint: Some(hint.to_string()), error: error.into() }.into()
+            Explained {
+                blame: None,
+                hint: Some(hint.to_string()),
+                error: error.into(),
+            }
+            .into()
         })
     }
 }
@@ -72,7 +82,9 @@ impl StdError for Explained {
 
 /// Who has to act on `error`: the outermost mark or known error decides.
 pub fn blame(error: &anyhow::Error) -> Blame {
-    known(error).find_map(|known| known.blame()).unwrap_or(Blame::Us)
+    known(error)
+        .find_map(|known| known.blame())
+        .unwrap_or(Blame::Us)
 }
 
 /// What the user can do about `error`: the outermost hint.

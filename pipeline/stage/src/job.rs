@@ -129,7 +129,10 @@ impl Default for Options {
             batch_size: 8,
             prefetch: 2,
             stragglers: Stragglers::Leave,
-            systematic: SystematicFailure { share: 0.5, samples: 20 },
+            systematic: SystematicFailure {
+                share: 0.5,
+                samples: 20,
+            },
             attempts: 5,
             backoff: Duration::from_millis(500),
         }

@@ -117,7 +117,10 @@ impl<S: Source> Loader<S> {
         }
         tracing::warn!(shard = %turn.shard, attempt = turn.attempt, %error, "the shard will be made again");
         self.wait(turn.attempt).await;
-        self.queue.push_back(Turn { attempt: turn.attempt + 1, ..turn });
+        self.queue.push_back(Turn {
+            attempt: turn.attempt + 1,
+            ..turn
+        });
         Ok(())
     }
 
@@ -155,7 +158,13 @@ impl<S: Source> Loader<S> {
         }
         if !batch.is_empty() {
             *delivered += batch.len();
-            if let Next::Finish = self.send(Feed::Batch { shard: turn, items: batch }).await {
+            if let Next::Finish = self
+                .send(Feed::Batch {
+                    shard: turn,
+                    items: batch,
+                })
+                .await
+            {
                 return Ok(Next::Finish);
             }
         }

@@ -19,7 +19,11 @@ pub(crate) fn start(format: LogFormat, bars: &MultiProgress) {
     // A second call in one process (a test) keeps the first one's subscriber.
     let started = match format {
         LogFormat::Text => builder.with_target(false).compact().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init(),
     };
     if let Err(error) = started {
         tracing::debug!(%error, "logging was started before");

@@ -33,7 +33,10 @@ where
     S: Source,
     W: Worker<Item = S::Item>,
 {
-    let head = job.datasets.last().cloned().ok_or(StageError::BatchCount { expected: 0, returned: 0 })?;
+    let head = job.datasets.last().cloned().ok_or(StageError::BatchCount {
+        expected: 0,
+        returned: 0,
+    })?;
     let committed = head.committed().await?;
     let shards = job.plan.shards();
     let work = shards_to_do(shards, &committed, &job.options);
@@ -69,7 +72,11 @@ where
     summary.rows = written.rows;
     summary.quarantined = written.quarantined;
     let settled = (written.committed + written.lost + found) as usize;
-    summary.ending = if settled < asked { Ending::Interrupted } else { Ending::Complete };
+    summary.ending = if settled < asked {
+        Ending::Interrupted
+    } else {
+        Ending::Complete
+    };
     if summary.ending == Ending::Complete {
         finish(&datasets).await?;
     }
@@ -113,7 +120,10 @@ where
     W: Worker<Item = S::Item>,
 {
     let options = job.options;
-    let total = work.iter().map(|shard| job.plan.range(*shard)).map(|range| range.end - range.start);
+    let total = work
+        .iter()
+        .map(|shard| job.plan.range(*shard))
+        .map(|range| range.end - range.start);
     let progress = context.progress.task(context.name, "samples", total.sum());
     let (feed, fed) = mpsc::channel(options.prefetch.max(1));
     let (made, results) = mpsc::channel(RESULTS_WAITING);
@@ -122,7 +132,10 @@ where
     let loader = Loader {
         source: Arc::new(job.source),
         head: job.datasets[job.datasets.len() - 1].clone(),
-        queue: work.into_iter().map(|shard| Turn { shard, attempt: 1 }).collect(),
+        queue: work
+            .into_iter()
+            .map(|shard| Turn { shard, attempt: 1 })
+            .collect(),
         batch_size: options.batch_size.max(1),
         attempts: options.attempts.max(1),
         backoff: options.backoff,
@@ -158,7 +171,9 @@ async fn task<T>(handle: tokio::task::JoinHandle<Result<T>>) -> Result<T> {
         }
     }
     let _guard = AbortOnDrop(handle.abort_handle());
-    handle.await.unwrap_or_else(|error| Err(StageError::Panicked(error.to_string())))
+    handle
+        .await
+        .unwrap_or_else(|error| Err(StageError::Panicked(error.to_string())))
 }
 
 /// Writes the manifests of the datasets whose shards are all there.

@@ -17,7 +17,9 @@ pub struct Stop {
 
 impl Default for Stop {
     fn default() -> Self {
-        Self { sender: watch::Sender::new(false) }
+        Self {
+            sender: watch::Sender::new(false),
+        }
     }
 }
 
@@ -60,7 +62,10 @@ impl Stop {
                     tracing::warn!(signal = name, "stopping at once");
                     std::process::exit(i32::from(crate::ExitStatus::Interrupted.code()));
                 }
-                tracing::warn!(signal = name, "stopping after the current batch; Ctrl-C to stop at once");
+                tracing::warn!(
+                    signal = name,
+                    "stopping after the current batch; Ctrl-C to stop at once"
+                );
                 stop.set();
             }
         });

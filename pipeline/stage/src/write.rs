@@ -123,7 +123,8 @@ impl<O: Send + 'static> Writer<O> {
                     tracing::debug!(item = failure.item, class = %failure.class, message = failure.message, "sample failed");
                     self.watch.failure(&failure);
                     let Turn { shard, attempt } = open.turn;
-                    open.quarantine.push(failure.into_row(self.stage, shard, attempt));
+                    open.quarantine
+                        .push(failure.into_row(self.stage, shard, attempt));
                 }
             }
         }
@@ -155,7 +156,12 @@ impl<O: Send + 'static> Writer<O> {
         let planned = range.end - range.start;
         self.progress.advance(planned.saturating_sub(open.seen));
         self.progress.extend(open.seen.saturating_sub(planned));
-        commits.spawn(async move { (open.turn, commit(open.failed, open.writers, &open.quarantine).await) });
+        commits.spawn(async move {
+            (
+                open.turn,
+                commit(open.failed, open.writers, &open.quarantine).await,
+            )
+        });
         Ok(())
     }
 
@@ -209,7 +215,11 @@ impl<O: Send + 'static> Writer<O> {
     }
 
     /// Counts a settled shard and tells the loader.
-    fn tally(&mut self, joined: Result<(Turn, Result<Committed>)>, written: &mut Written) -> Result<()> {
+    fn tally(
+        &mut self,
+        joined: Result<(Turn, Result<Committed>)>,
+        written: &mut Written,
+    ) -> Result<()> {
         let (turn, result) = joined?;
         let settled = match result {
             Ok(committed) => {
@@ -269,7 +279,11 @@ async fn commit(
     for writer in writers {
         shards.push(writer.finish(quarantine).await?);
     }
-    let mut committed = Committed { outcome: Outcome::Committed, rows: 0, quarantined: 0 };
+    let mut committed = Committed {
+        outcome: Outcome::Committed,
+        rows: 0,
+        quarantined: 0,
+    };
     for shard in shards {
         let outcome = shard.commit().await?;
         let record = shard.record();
@@ -281,7 +295,11 @@ async fn commit(
             ?outcome,
             "shard committed"
         );
-        committed = Committed { outcome, rows: record.rows, quarantined: record.quarantined };
+        committed = Committed {
+            outcome,
+            rows: record.rows,
+            quarantined: record.quarantined,
+        };
     }
     Ok(committed)
 }

@@ -23,11 +23,20 @@ impl Bench {
         let faulty = FaultyStore::default();
         let store = Store::custom(Arc::new(faulty.clone()), "faulty://", RETRY);
         let dataset = dataset(&store, 1).await;
-        Self { faulty, store, dataset }
+        Self {
+            faulty,
+            store,
+            dataset,
+        }
     }
 
     fn next_create(&self, faults: &[CreateFault]) {
-        self.faulty.faults.lock().unwrap().creates.extend(faults.iter().cloned());
+        self.faulty
+            .faults
+            .lock()
+            .unwrap()
+            .creates
+            .extend(faults.iter().cloned());
     }
 
     async fn written(&self, flavour: f32) -> WrittenShard {
@@ -45,13 +54,23 @@ impl Bench {
     /// Rows that readers see, after checking that exactly one data object and one quarantine
     /// object of the committed attempt are named.
     async fn visible(&self) -> Vec<f32> {
-        let batches = self.dataset.read_shard(SHARD, glass_dataset::Columns::All).await.unwrap();
-        let rows = batches.iter().flat_map(|batch| MaskRow::decode(batch).unwrap());
+        let batches = self
+            .dataset
+            .read_shard(SHARD, glass_dataset::Columns::All)
+            .await
+            .unwrap();
+        let rows = batches
+            .iter()
+            .flat_map(|batch| MaskRow::decode(batch).unwrap());
         rows.map(|row| row.agreement).collect()
     }
 
     async fn data_objects(&self) -> usize {
-        keys(&self.store).await.iter().filter(|key| key.contains("/data/")).count()
+        keys(&self.store)
+            .await
+            .iter()
+            .filter(|key| key.contains("/data/"))
+            .count()
     }
 }
 
@@ -77,7 +96,11 @@ async fn meeting_our_own_record_is_a_commit() {
 async fn unavailable_and_conflict_are_tried_again() {
     let bench = Bench::new().await;
     let shard = bench.written(0.0).await;
-    bench.next_create(&[CreateFault::Unavailable, CreateFault::Conflict, CreateFault::Unavailable]);
+    bench.next_create(&[
+        CreateFault::Unavailable,
+        CreateFault::Conflict,
+        CreateFault::Unavailable,
+    ]);
     assert_eq!(shard.commit().await.unwrap(), Outcome::Committed);
     assert_eq!(bench.visible().await.len(), 3);
 }
@@ -157,7 +180,10 @@ async fn a_failing_multipart_upload_is_aborted() {
     for (number, row) in big.iter_mut().enumerate() {
         row.mask.bytes = incompressible(1 << 20, number as u64);
     }
-    let mut writer = bench.dataset.shard_writer(SHARD, MaskRow::schema()).unwrap();
+    let mut writer = bench
+        .dataset
+        .shard_writer(SHARD, MaskRow::schema())
+        .unwrap();
     let mut result = Ok(());
     for chunk in big.chunks(8) {
         result = writer.write(batch(chunk)).await;
@@ -181,15 +207,25 @@ async fn a_large_shard_goes_up_in_parts_and_reads_back() {
     for (number, row) in big.iter_mut().enumerate() {
         row.mask.bytes = incompressible(1 << 20, number as u64);
     }
-    let mut writer = bench.dataset.shard_writer(SHARD, MaskRow::schema()).unwrap();
+    let mut writer = bench
+        .dataset
+        .shard_writer(SHARD, MaskRow::schema())
+        .unwrap();
     for chunk in big.chunks(7) {
         writer.write(batch(chunk)).await.unwrap();
     }
     let shard = writer.finish(&[]).await.unwrap();
     assert!(shard.record().bytes > 30 << 20);
     shard.commit().await.unwrap();
-    let batches = bench.dataset.read_shard(SHARD, glass_dataset::Columns::All).await.unwrap();
-    let read: Vec<MaskRow> = batches.iter().flat_map(|b| MaskRow::decode(b).unwrap()).collect();
+    let batches = bench
+        .dataset
+        .read_shard(SHARD, glass_dataset::Columns::All)
+        .await
+        .unwrap();
+    let read: Vec<MaskRow> = batches
+        .iter()
+        .flat_map(|b| MaskRow::decode(b).unwrap())
+        .collect();
     assert_eq!(read, big);
 }
 

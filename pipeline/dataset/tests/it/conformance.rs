@@ -29,7 +29,11 @@ async fn one_creator_wins(store: &Store) {
             let bytes = Bytes::from(format!("{racer}").repeat(1000));
             tokio::spawn(async move { (bytes.clone(), create(&store, &key, bytes).await.unwrap()) })
         });
-        let answers: Vec<_> = join_all(racers).await.into_iter().map(Result::unwrap).collect();
+        let answers: Vec<_> = join_all(racers)
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
         let stored = store.get(&key).await.unwrap();
         let mut winners = 0;
         for (bytes, created) in answers {
@@ -53,10 +57,17 @@ async fn racing_workers_leave_one_shard(store: &Store) {
         tokio::spawn(async move {
             let batches = vec![batch(&rows(5, (racer % 2) as f32))];
             let schema = MaskRow::schema();
-            dataset.write_shard(ShardIndex(0), schema, batches, &[]).await.unwrap()
+            dataset
+                .write_shard(ShardIndex(0), schema, batches, &[])
+                .await
+                .unwrap()
         })
     });
-    let outcomes: Vec<_> = join_all(workers).await.into_iter().map(Result::unwrap).collect();
+    let outcomes: Vec<_> = join_all(workers)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
     let count = |outcome| outcomes.iter().filter(|found| **found == outcome).count();
     assert_eq!(count(Outcome::Committed), 1);
     assert_eq!(count(Outcome::AlreadySame), RACERS / 2 - 1);
@@ -78,13 +89,22 @@ async fn a_dataset_goes_through_its_life(store: &Store) {
         let outcome = dataset.write_shard(ShardIndex(shard), MaskRow::schema(), batches, &failed);
         assert_eq!(outcome.await.unwrap(), Outcome::Committed);
     }
-    assert_eq!(dataset.committed().await.unwrap(), BTreeSet::from([ShardIndex(0), ShardIndex(2)]));
+    assert_eq!(
+        dataset.committed().await.unwrap(),
+        BTreeSet::from([ShardIndex(0), ShardIndex(2)])
+    );
     assert!(dataset.finish().await.unwrap().is_none());
     assert!(matches!(
         dataset.read_shard(ShardIndex(1), Columns::All).await,
-        Err(DatasetError::NotCommitted { shard: ShardIndex(1), .. })
+        Err(DatasetError::NotCommitted {
+            shard: ShardIndex(1),
+            ..
+        })
     ));
-    dataset.write_shard(ShardIndex(1), MaskRow::schema(), Vec::new(), &[]).await.unwrap();
+    dataset
+        .write_shard(ShardIndex(1), MaskRow::schema(), Vec::new(), &[])
+        .await
+        .unwrap();
 
     let manifest = dataset.finish().await.unwrap().unwrap();
     assert_eq!((manifest.rows, manifest.quarantined), (500, 4));
@@ -94,14 +114,33 @@ async fn a_dataset_goes_through_its_life(store: &Store) {
     assert_eq!(again.identity(), &identity);
 
     let batches = again.read_shard(ShardIndex(2), Columns::All).await.unwrap();
-    assert_eq!(batches.iter().map(|batch| batch.num_rows()).collect::<Vec<_>>(), [100, 100, 50]);
-    let read: Vec<MaskRow> = batches.iter().flat_map(|b| MaskRow::decode(b).unwrap()).collect();
+    assert_eq!(
+        batches
+            .iter()
+            .map(|batch| batch.num_rows())
+            .collect::<Vec<_>>(),
+        [100, 100, 50]
+    );
+    let read: Vec<MaskRow> = batches
+        .iter()
+        .flat_map(|b| MaskRow::decode(b).unwrap())
+        .collect();
     assert_eq!(read, rows(250, 2.0));
-    let few = again.read_shard(ShardIndex(0), Columns::Only(&["sample_id", "agreement"])).await.unwrap();
+    let few = again
+        .read_shard(ShardIndex(0), Columns::Only(&["sample_id", "agreement"]))
+        .await
+        .unwrap();
     assert_eq!(few[0].num_columns(), 2);
     assert_eq!(few.iter().map(|batch| batch.num_rows()).sum::<usize>(), 250);
     assert_eq!(again.quarantine(ShardIndex(2)).await.unwrap().len(), 2);
-    assert_eq!(again.read_shard(ShardIndex(1), Columns::All).await.unwrap().len(), 0);
+    assert_eq!(
+        again
+            .read_shard(ShardIndex(1), Columns::All)
+            .await
+            .unwrap()
+            .len(),
+        0
+    );
     let commit = again.commit(ShardIndex(2)).await.unwrap();
     assert_eq!(commit.first_sample, Some(crate::support::sample(0)));
     assert_eq!(commit.last_sample, Some(crate::support::sample(249)));
@@ -121,7 +160,14 @@ async fn a_local_folder_conforms_and_keeps_no_strangers() {
     let store = local(&folder);
     conforms(&store).await;
     for key in keys(&store).await {
-        let known = ["SPEC.json", "MANIFEST.json", "/data/", "/commits/", "/quarantine/", "races/"];
+        let known = [
+            "SPEC.json",
+            "MANIFEST.json",
+            "/data/",
+            "/commits/",
+            "/quarantine/",
+            "races/",
+        ];
         assert!(known.iter().any(|part| key.contains(part)), "{key}");
     }
 }

@@ -60,15 +60,26 @@ impl fmt::Display for FaultyStore {
 }
 
 fn broken(what: &'static str) -> Error {
-    Error::Generic { store: "faulty", source: what.into() }
+    Error::Generic {
+        store: "faulty",
+        source: what.into(),
+    }
 }
 
 fn already(path: &Path) -> Error {
-    Error::AlreadyExists { path: path.to_string(), source: "409".into() }
+    Error::AlreadyExists {
+        path: path.to_string(),
+        source: "409".into(),
+    }
 }
 
 impl FaultyStore {
-    async fn create(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+    async fn create(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
         let fault = self.faults.lock().unwrap().creates.pop_front();
         let Some(fault) = fault else {
             return self.inner.put_opts(path, payload, options).await;
@@ -98,7 +109,12 @@ impl FaultyStore {
 
 #[async_trait]
 impl ObjectStore for FaultyStore {
-    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
         if options.mode == PutMode::Create {
             return self.create(path, payload, options).await;
         }
@@ -118,7 +134,10 @@ impl ObjectStore for FaultyStore {
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
         let inner = self.inner.put_multipart_opts(path, options).await?;
-        Ok(Box::new(FaultyUpload { inner, faults: Arc::clone(&self.faults) }))
+        Ok(Box::new(FaultyUpload {
+            inner,
+            faults: Arc::clone(&self.faults),
+        }))
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
@@ -136,7 +155,10 @@ impl ObjectStore for FaultyStore {
         self.inner.get_ranges(path, ranges).await
     }
 
-    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         self.inner.delete_stream(paths)
     }
 

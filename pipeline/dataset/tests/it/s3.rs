@@ -23,7 +23,10 @@ async fn a_real_s3_server_conforms() {
         return;
     };
     let bucket = std::env::var("GLASS_TEST_S3_BUCKET").unwrap_or_else(|_| "glass".to_owned());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_nanos();
     let uri = format!("s3://{bucket}/conformance-{now}");
     let store = Store::open(&uri, &options(endpoint)).unwrap();
     conforms(&store).await;

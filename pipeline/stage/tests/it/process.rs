@@ -7,9 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use glass_dataset::{Store, StoreOptions};
 use glass_schemas::plan::Plan;
-use glass_stage::{
-    ExitStatus, Options, ProcessArgs, Stragglers, WorkerSlot, stage_main_from,
-};
+use glass_stage::{ExitStatus, Options, ProcessArgs, Stragglers, WorkerSlot, stage_main_from};
 
 use crate::toy::{Numbers, Squares, job, numbers, try_datasets};
 
@@ -59,18 +57,33 @@ fn toy_stage() {
     let status = stage_main_from("toy", line, |args: Args, context| async move {
         let store = Store::open(&args.store, &StoreOptions::default())?;
         let plan = plan_of(args.shards, args.rows);
-        let source = Numbers { all_unreadable: args.all_unreadable, ..numbers(plan) };
+        let source = Numbers {
+            all_unreadable: args.all_unreadable,
+            ..numbers(plan)
+        };
         let worker = Squares {
             delay: Duration::from_millis(args.delay_ms),
             panics_at: args.panics_at,
         };
         let options = Options {
-            slot: WorkerSlot { index: args.index, count: args.count },
+            slot: WorkerSlot {
+                index: args.index,
+                count: args.count,
+            },
             batch_size: args.batch_size,
-            stragglers: if args.stragglers { Stragglers::Take } else { Stragglers::Leave },
+            stragglers: if args.stragglers {
+                Stragglers::Take
+            } else {
+                Stragglers::Leave
+            },
             ..Options::default()
         };
-        let mut job = job(try_datasets(&store, plan.shards()).await?, source, worker, options);
+        let mut job = job(
+            try_datasets(&store, plan.shards()).await?,
+            source,
+            worker,
+            options,
+        );
         if args.no_weights {
             job.worker = Box::new(|| anyhow::bail!("no weights"));
         }
@@ -88,7 +101,12 @@ pub fn start(store: &Path, flags: &[&str]) -> Child {
     let mut line = vec!["--store", store.to_str().unwrap()];
     line.extend(flags);
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "process::toy_stage", "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            "process::toy_stage",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env(COMMAND_LINE, line.join("\n"))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

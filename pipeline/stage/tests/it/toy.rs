@@ -12,9 +12,7 @@ use glass_schemas::dataset::{EncodedImage, MaskRow, Row};
 use glass_schemas::ids::{DatasetKind, Digest, SampleId, ShardIndex};
 use glass_schemas::manifest::{Identity, IdentityParts};
 use glass_schemas::plan::Plan;
-use glass_stage::{
-    ErrorClass, Failure, ItemStream, Job, Options, Source, StageError, Worker,
-};
+use glass_stage::{ErrorClass, Failure, ItemStream, Job, Options, Source, StageError, Worker};
 
 /// Every so many samples one fails.
 pub const FAILS_EVERY: u64 = 17;
@@ -44,17 +42,25 @@ impl Source for Numbers {
                 false => Ok(number),
             })
         });
-        let broken = self.breaks.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        let broken = self
+            .breaks
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
         if broken.is_err() {
             return numbers.boxed();
         }
-        let error = object_store::Error::Generic { store: "test", source: "cut off".into() };
+        let error = object_store::Error::Generic {
+            store: "test",
+            source: "cut off".into(),
+        };
         let error = glass_dataset::DatasetError::Store {
             store: "test".to_owned(),
             key: "numbers".to_owned(),
             source: error,
         };
-        numbers.take(5).chain(stream::once(async { Err(StageError::from(error)) })).boxed()
+        numbers
+            .take(5)
+            .chain(stream::once(async { Err(StageError::from(error)) }))
+            .boxed()
     }
 }
 
@@ -73,10 +79,14 @@ impl Worker for Squares {
         let square = |number: u64| {
             assert!(self.panics_at != Some(number), "cannot square {number}");
             if number % FAILS_EVERY == 5 {
-                let failure = Failure::new(format!("number {number}"), ErrorClass::NonFinite, "too odd");
+                let failure =
+                    Failure::new(format!("number {number}"), ErrorClass::NonFinite, "too odd");
                 return Err(failure.with_sample(sample(number)));
             }
-            Ok((row(number, number as f32), row(number, (number * number) as f32)))
+            Ok((
+                row(number, number as f32),
+                row(number, (number * number) as f32),
+            ))
         };
         batch.into_iter().map(square).collect()
     }
@@ -86,7 +96,10 @@ pub fn row(number: u64, value: f32) -> MaskRow {
     MaskRow {
         sample_id: sample(number),
         classes: Vec::new(),
-        mask: EncodedImage { bytes: number.to_le_bytes().repeat(200), path: format!("{number}.png") },
+        mask: EncodedImage {
+            bytes: number.to_le_bytes().repeat(200),
+            path: format!("{number}.png"),
+        },
         width: 1,
         height: 1,
         extractor: "toy".to_owned(),
@@ -139,11 +152,18 @@ pub fn job(
 }
 
 pub fn numbers(plan: Plan) -> Numbers {
-    Numbers { plan, breaks: AtomicU32::new(0), all_unreadable: false }
+    Numbers {
+        plan,
+        breaks: AtomicU32::new(0),
+        all_unreadable: false,
+    }
 }
 
 pub fn quick() -> Squares {
-    Squares { delay: Duration::ZERO, panics_at: None }
+    Squares {
+        delay: Duration::ZERO,
+        panics_at: None,
+    }
 }
 
 /// What the dataset must hold: every planned number once, in order, as a row or in quarantine.
@@ -151,26 +171,46 @@ pub fn quick() -> Squares {
 pub async fn check_complete(store: &Store, plan: Plan) -> Vec<Digest> {
     let mut digests = Vec::new();
     for dataset in datasets(store, plan.shards()).await {
-        let manifest = dataset.finish().await.unwrap().expect("every shard is committed");
+        let manifest = dataset
+            .finish()
+            .await
+            .unwrap()
+            .expect("every shard is committed");
         assert_eq!(manifest.rows + manifest.quarantined, plan.items());
         for commit in &manifest.shards {
             dataset.verify_shard(commit.shard).await.unwrap();
             digests.push(commit.digest);
-            let batches = dataset.read_shard(commit.shard, glass_dataset::Columns::All).await.unwrap();
-            let rows: Vec<MaskRow> = batches.iter().flat_map(|b| MaskRow::decode(b).unwrap()).collect();
+            let batches = dataset
+                .read_shard(commit.shard, glass_dataset::Columns::All)
+                .await
+                .unwrap();
+            let rows: Vec<MaskRow> = batches
+                .iter()
+                .flat_map(|b| MaskRow::decode(b).unwrap())
+                .collect();
             let good = |number: &u64| ![3, 5].contains(&(number % FAILS_EVERY));
             let expected: Vec<_> = plan.range(commit.shard).filter(good).map(sample).collect();
-            assert_eq!(rows.iter().map(|row| row.sample_id).collect::<Vec<_>>(), expected);
+            assert_eq!(
+                rows.iter().map(|row| row.sample_id).collect::<Vec<_>>(),
+                expected
+            );
             let failed = dataset.quarantine(commit.shard).await.unwrap();
             let names: Vec<_> = failed.iter().map(|row| row.item.clone()).collect();
             let bad = plan.range(commit.shard).filter(|number| !good(number));
-            assert_eq!(names, bad.map(|number| format!("number {number}")).collect::<Vec<_>>());
+            assert_eq!(
+                names,
+                bad.map(|number| format!("number {number}"))
+                    .collect::<Vec<_>>()
+            );
         }
     }
     digests
 }
 
 pub fn shared(store: Arc<dyn object_store::ObjectStore>) -> Store {
-    let retry = glass_dataset::RetryPolicy { attempts: 1, first_wait: Duration::from_micros(100) };
+    let retry = glass_dataset::RetryPolicy {
+        attempts: 1,
+        first_wait: Duration::from_micros(100),
+    };
     Store::custom(store, "test://", retry)
 }
