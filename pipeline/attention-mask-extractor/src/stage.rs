@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use glass_dataset::{Columns, Dataset};
+use glass_dataset::{Columns, Dataset, Store};
 use glass_schemas::dataset::{AttentionRow, MaskRow, Row};
 use glass_schemas::ids::{DatasetKind, ShardIndex};
 use glass_schemas::manifest::{Identity, IdentityParts};
@@ -51,9 +51,7 @@ pub async fn extract_masks(args: Args, context: Context) -> anyhow::Result<ExitS
         .blame_user()
         .hint("list the resolution in `[generator]` and draw again, or use one that is listed")?;
     let store = StageArgs::open_store(&spec)?;
-    let captions = args.stage.upstream(&store, &spec, DatasetKind::Captions, None).await?;
-    let upstream = Some(captions.id());
-    let attention = args.stage.upstream(&store, &spec, DatasetKind::Attention, upstream).await?;
+    let attention = upstream(&args.stage, &store, &spec).await?;
     let dataset = Dataset::create(&store, &identity(&spec, &attention)).await?;
     let rows = spec.source.rows_per_shard.saturating_mul(spec.generator.replicates.max(1));
     let shards = attention.identity().shards;
@@ -78,6 +76,18 @@ pub async fn extract_masks(args: Args, context: Context) -> anyhow::Result<ExitS
     Ok(summary.status())
 }
 
+/// The attention to read: the one named by `--upstream`, or the one that this spec makes.
+async fn upstream(args: &StageArgs, store: &Store, spec: &RunSpec) -> anyhow::Result<Dataset> {
+    let named = args.upstream.as_ref().is_some_and(|id| id.kind() == DatasetKind::Attention);
+    let captions = if named {
+        None
+    } else {
+        Some(args.upstream(store, spec, DatasetKind::Captions, None).await?)
+    };
+    let further_up = captions.as_ref().map(Dataset::id);
+    Ok(args.upstream(store, spec, DatasetKind::Attention, further_up).await?)
+}
+
 fn identity(spec: &RunSpec, attention: &Dataset) -> Identity {
     Identity::new(IdentityParts {
         kind: DatasetKind::Masks,
@@ -93,17 +103,18 @@ fn identity(spec: &RunSpec, attention: &Dataset) -> Identity {
 
 /// Refuses a spec whose masks need maps that its generator does not keep, before any work.
 fn check_maps(needs: &Needs, generator: &GeneratorSpec) -> Result<(), ExtractError> {
-    let missing = |kind, wanted: &mut dyn Iterator<Item = u32>, stored: &[u32]| match wanted
-        .find(|resolution| !stored.contains(resolution))
-    {
-        Some(resolution) => {
-            Err(ExtractError::MissingMap { kind, resolution, stored: stored.to_vec() })
+    let own = needs.self_attention.as_slice();
+    check_kept("cross-attention", &needs.cross, &generator.cross_resolutions)?;
+    check_kept("self-attention", own, &generator.self_resolutions)
+}
+
+fn check_kept(kind: &'static str, wanted: &[u32], kept: &[u32]) -> Result<(), ExtractError> {
+    match wanted.iter().find(|resolution| !kept.contains(resolution)) {
+        Some(&resolution) => {
+            Err(ExtractError::MissingMap { kind, resolution, stored: kept.to_vec() })
         }
         None => Ok(()),
-    };
-    missing("cross-attention", &mut needs.cross.iter().copied(), &generator.cross_resolutions)?;
-    let own = &mut needs.self_attention.into_iter();
-    missing("self-attention", own, &generator.self_resolutions)
+    }
 }
 
 /// The attention means of the upstream shard with the same number.

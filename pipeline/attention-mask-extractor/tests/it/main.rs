@@ -6,3 +6,4 @@ mod extractors;
 mod formula;
 mod goldens;
 mod refine;
+mod stage;

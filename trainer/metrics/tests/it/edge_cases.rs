@@ -122,6 +122,34 @@ fn without_a_background_pixel_the_release_takes_the_first_object_for_background(
 }
 
 #[test]
+fn an_object_that_the_crop_removes_is_no_object() {
+    let truth = GroundTruth { instances: map("1022 1022"), semantics: map("5077 5077") };
+    let square = truth.square(&Protocol::spot(), 2);
+    assert_eq!(square.instances.labels(), &[0, 2, 0, 2]);
+    let scores = Protocol::spot().score(&square, &map("01 01")).unwrap();
+    let found = scores.instances.without_background.unwrap();
+    assert_eq!((found.objects, found.miou), (1, 1.0));
+    // A one-hot encoding without clean-up still has a column for it.
+    let counted = Protocol::slotdiffusion().score(&square, &map("01 01")).unwrap();
+    assert_eq!(counted.instances.without_background.unwrap().objects, 2);
+}
+
+#[test]
+fn the_release_counts_background_everywhere_and_spot_nowhere() {
+    let truth = GroundTruth { instances: map("0001 0001"), semantics: map("0003 0003") };
+    // Background is found, the object is not.
+    let prediction = map("0001 0000");
+    let of = |protocol: Protocol| {
+        let scores = protocol.score(&truth, &prediction).unwrap();
+        protocol.headline(&scores)
+    };
+    let (release, spot) = (of(Protocol::glass_release()), of(Protocol::spot()));
+    assert_eq!((release.corloc, spot.corloc), (Some(1.0), Some(0.0)));
+    assert!(release.miou_i > spot.miou_i && release.mbo_i > spot.mbo_i);
+    assert_eq!(release.fg_ari, spot.fg_ari);
+}
+
+#[test]
 fn the_headline_takes_background_metric_by_metric() {
     let truth = GroundTruth { instances: map("0012"), semantics: map("0011") };
     let prediction = map("0022");
