@@ -42,7 +42,7 @@ fn run(data: &Data, names: &[&str], batch: usize) -> Collected {
         untrained: Vec::new(),
         device: Device::flex(),
     };
-    let mut collector = Collector::new(&protocols, 2, |_| ()).unwrap();
+    let mut collector = Collector::new(&protocols, 2, |_| std::ops::ControlFlow::Continue(())).unwrap();
     evaluate(&set, &networks, &plan, &mut collector).unwrap();
     collector.finish().unwrap()
 }
