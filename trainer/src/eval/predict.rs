@@ -191,5 +191,5 @@ fn split(masks: Tensor<3>, pictures: usize, slots: usize) -> Result<Vec<Predicti
 }
 
 fn floats(tensor: Tensor<3>) -> Result<Vec<f32>, EvalError> {
-    tensor.into_data().to_vec().map_err(|error| EvalError::Shape(format!("{error:?}")))
+    tensor.into_data().try_to_vec().map_err(|error| EvalError::Shape(format!("{error:?}")))
 }

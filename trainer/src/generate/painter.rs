@@ -156,7 +156,7 @@ fn sampler(choice: SchedulerChoice) -> Sampler {
 /// `[batch, 3, height, width]` in [−1, 1] → bytes, rounded down as the release does.
 fn to_pictures(pixels: Tensor<4>) -> Vec<RgbImage> {
     let [_, channels, height, width] = pixels.dims();
-    let values = pixels.into_data().convert::<f32>().to_vec::<f32>().unwrap_or_default();
+    let values = pixels.into_data().convert::<f32>().try_to_vec::<f32>().unwrap_or_default();
     let byte = |value: f32| ((value / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0) as u8;
     let plane = height * width;
     values

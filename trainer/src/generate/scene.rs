@@ -57,7 +57,7 @@ impl SceneReader<'_> {
         let found = self.model.attend(features, initial);
         let side = self.protocol.input_size as usize;
         let grid = side / self.encoder.patch();
-        let attention = found.attention.into_data().to_vec::<f32>();
+        let attention = found.attention.into_data().try_to_vec::<f32>();
         let attention = attention.map_err(|error| EvalError::Shape(format!("{error:?}")))?;
         let each = self.slots * grid * grid;
         Ok(squares
