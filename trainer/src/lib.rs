@@ -12,6 +12,8 @@ pub mod data;
 pub mod decoders;
 pub mod encoders;
 pub mod error;
+pub mod eval;
+pub mod generate;
 pub mod grouping;
 pub mod guidance;
 pub mod initializers;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use glass_stage::ProcessArgs;
-use glass_trainer::commands::{TrainArgs, train};
+use glass_trainer::commands::{DrawArgs, Drawing, EvaluateArgs, TrainArgs, draw, evaluate, train};
 
 /// Trains slots on generated images and looks at what they learned.
 #[derive(clap::Parser)]
@@ -19,6 +19,12 @@ struct Cli {
 enum Command {
     /// Train slots on generated images and their pseudo-masks
     Train(TrainArgs),
+    /// Score slots, and what they have to beat, on pictures with ground truth
+    Evaluate(EvaluateArgs),
+    /// Draw pictures again from their slots
+    Generate(DrawArgs),
+    /// Draw pictures after removing, adding and exchanging slots
+    Compose(DrawArgs),
 }
 
 impl AsRef<ProcessArgs> for Cli {
@@ -31,6 +37,9 @@ fn main() -> ExitCode {
     glass_stage::stage_main("trainer", |cli: Cli, context| async move {
         match cli.command {
             Command::Train(args) => train(args, context).await,
+            Command::Evaluate(args) => evaluate(args, context).await,
+            Command::Generate(args) => draw(Drawing::Reconstructions, args, context).await,
+            Command::Compose(args) => draw(Drawing::Compositions, args, context).await,
         }
     })
 }

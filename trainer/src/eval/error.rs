@@ -8,11 +8,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum EvalError {
-    /// A file cannot be read or written.
-    #[error("cannot {verb} `{}`", path.display())]
+    /// A file cannot be read.
+    #[error("cannot read `{}`", path.display())]
     File {
-        /// `read` or `write`.
-        verb: &'static str,
         /// The file.
         path: PathBuf,
         /// What the system said.
@@ -108,11 +106,6 @@ impl EvalError {
 
     pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { verb: "read", path, source }
-    }
-
-    pub(crate) fn write(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::File { verb: "write", path, source }
+        move |source| Self::File { path, source }
     }
 }

@@ -96,7 +96,7 @@ pub fn evaluate(
         let first = number * plan.batch.max(1);
         let batch: Vec<Loaded<'_>> =
             pictures.par_iter().map(|picture| Loaded::new(data, picture, plan)).collect::<Result<_, _>>()?;
-        for input in inputs(&plan.protocols) {
+        for input in inputs(plan, &batch) {
             score_input(&batch, first, input, networks, plan, sink)?;
         }
         sink.advanced(batch.len())?;
@@ -124,15 +124,24 @@ impl<'a> Loaded<'a> {
     }
 }
 
-/// What the encoder sees: protocols that agree on it share its work.
-type Input = (u32, Resampling);
+/// What the encoder sees, and the protocols under which it is scored.
+struct Input {
+    size: u32,
+    resampling: Resampling,
+    protocols: Vec<usize>,
+}
 
-fn inputs(protocols: &[Protocol]) -> Vec<Input> {
+/// Protocols that agree on what the encoder sees share its work.
+fn inputs(plan: &Plan, batch: &[Loaded<'_>]) -> Vec<Input> {
     let mut inputs: Vec<Input> = Vec::new();
-    for protocol in protocols {
-        let input = (protocol.input_size, protocol.resampling);
-        if !inputs.contains(&input) {
-            inputs.push(input);
+    for (index, protocol) in plan.protocols.iter().enumerate() {
+        let size = protocol.input_size;
+        // Pictures that have the size already are the same whatever the resampling.
+        let untouched = |loaded: &Loaded<'_>| loaded.pixels.width().min(loaded.pixels.height()) == size;
+        let resampling = if batch.iter().all(untouched) { Resampling::Bilinear } else { protocol.resampling };
+        match inputs.iter_mut().find(|input| (input.size, input.resampling) == (size, resampling)) {
+            Some(input) => input.protocols.push(index),
+            None => inputs.push(Input { size, resampling, protocols: vec![index] }),
         }
     }
     inputs
@@ -146,7 +155,7 @@ fn score_input(
     plan: &Plan,
     sink: &mut dyn Sink,
 ) -> Result<(), EvalError> {
-    let (size, resampling) = input;
+    let Input { size, resampling, protocols } = input;
     let square = |loaded: &Loaded<'_>| {
         picture::square(&loaded.pixels, size, resampling)
             .map_err(|source| EvalError::Picture { path: loaded.picture.path.clone(), source })
@@ -155,9 +164,6 @@ fn score_input(
     let features = Features::of(networks, &squares, size as usize)?;
     let names: Vec<&str> = batch.iter().map(|loaded| loaded.picture.name.as_str()).collect();
     let predictions = predict(networks, &features, &names, &plan.methods, &plan.seeds, plan.slots)?;
-    let protocols: Vec<usize> = (0..plan.protocols.len())
-        .filter(|&index| (plan.protocols[index].input_size, plan.protocols[index].resampling) == input)
-        .collect();
     let rows: Vec<Vec<Row<'_>>> = batch
         .par_iter()
         .enumerate()
