@@ -4,7 +4,6 @@ use anyhow::Context as _;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use glass_dataset::Store;
-use glass_nets::unet::UNet2DConditionModel;
 use glass_schemas::ids::Digest;
 use glass_schemas::spec::trainer::{DiffusionDecoderSpec, TrainerSpec};
 use serde::Deserialize;
@@ -12,7 +11,7 @@ use serde::Deserialize;
 use super::job::Candidate;
 use super::model::{SlotModel, Slots};
 use crate::checkpoint::{CheckpointRecord, Objects, Run, RunDocument, unpack};
-use crate::decoders::{DiffusionDecoder, MlpDecoder, TokenChoice};
+use crate::decoders::{DiffusionDecoder, MlpDecoder, TokenChoice, UNet};
 use crate::grouping::{SlotAttention, SlotAttentionConfig};
 use crate::layers::Initial;
 use crate::phases::Networks;
@@ -83,7 +82,7 @@ pub struct Loaded {
     /// Its slots.
     pub candidate: Candidate,
     /// The UNet that phase 2 trained, where it did and it was asked for.
-    pub unet: Option<UNet2DConditionModel>,
+    pub unet: Option<UNet>,
 }
 
 /// A checkpoint of a run that has been fetched from the store but not yet turned into networks.
