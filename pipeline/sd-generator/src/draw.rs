@@ -141,16 +141,12 @@ impl Generator {
         if !self.guided() {
             return self.unet.forward(latents, &[timestep], contexts, capture);
         }
+        let samples = latents.dims()[0];
         let both = latents.repeat_dim(0, 2);
         let output = self.unet.forward(both, &[timestep], contexts, capture);
-        let mut halves = output.chunk(2, 0).into_iter();
-        match (halves.next(), halves.next()) {
-            (Some(unconditional), Some(conditional)) => {
-                let direction = conditional - unconditional.clone();
-                unconditional + direction * self.spec.guidance_scale
-            }
-            _ => latents,
-        }
+        let unconditional = output.clone().slice([0..samples]);
+        let direction = output.slice([samples..2 * samples]) - unconditional.clone();
+        unconditional + direction * self.spec.guidance_scale
     }
 
     /// Initial latents [batch, channels, height, width] of unit variance.
@@ -238,7 +234,7 @@ fn latent_side(spec: &GeneratorSpec, config: &UNetConfig, downscale: usize) -> R
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     let data = tensor.into_data().convert::<f32>();
-    data.to_vec().map_err(|e| input(format!("reading a tensor: {e:?}")))
+    data.try_to_vec().map_err(|e| input(format!("reading a tensor: {e:?}")))
 }
 
 /// Pictures of [batch, 3, height, width] in [−1, 1], rounded to 8 bits as diffusers does.
