@@ -13,6 +13,8 @@ mod extension;
 #[cfg(feature = "flex")]
 mod gelu;
 #[cfg(feature = "flex")]
+mod kernels;
+#[cfg(feature = "flex")]
 mod norm;
 #[cfg(feature = "flex")]
 mod product;
