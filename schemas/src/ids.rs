@@ -208,6 +208,11 @@ impl DatasetId {
         self.kind
     }
 
+    /// The dataset of another kind with the same hash: one pass of the generator writes two.
+    pub fn sibling(&self, kind: DatasetKind) -> Self {
+        Self { kind, hash: self.hash.clone() }
+    }
+
     /// Where it lives below the store's root: `masks/masks-0123456789abcdef`.
     pub fn path(&self) -> String {
         format!("{}/{self}", self.kind)

@@ -51,7 +51,7 @@ pub async fn extract_masks(args: Args, context: Context) -> anyhow::Result<ExitS
         .blame_user()
         .hint("list the resolution in `[generator]` and draw again, or use one that is listed")?;
     let store = StageArgs::open_store(&spec)?;
-    let attention = upstream(&args.stage, &store, &spec).await?;
+    let attention = args.stage.upstream(&store, &spec, DatasetKind::Attention).await?;
     let dataset = Dataset::create(&store, &identity(&spec, &attention)).await?;
     let rows = spec.source.rows_per_shard.saturating_mul(spec.generator.replicates.max(1));
     let shards = attention.identity().shards;
@@ -74,18 +74,6 @@ pub async fn extract_masks(args: Args, context: Context) -> anyhow::Result<ExitS
     };
     let summary = glass_stage::run(job, &context).await?;
     Ok(summary.status())
-}
-
-/// The attention to read: the one named by `--upstream`, or the one that this spec makes.
-async fn upstream(args: &StageArgs, store: &Store, spec: &RunSpec) -> anyhow::Result<Dataset> {
-    let named = args.upstream.as_ref().is_some_and(|id| id.kind() == DatasetKind::Attention);
-    let captions = if named {
-        None
-    } else {
-        Some(args.upstream(store, spec, DatasetKind::Captions, None).await?)
-    };
-    let further_up = captions.as_ref().map(Dataset::id);
-    Ok(args.upstream(store, spec, DatasetKind::Attention, further_up).await?)
 }
 
 fn identity(spec: &RunSpec, attention: &Dataset) -> Identity {

@@ -70,6 +70,15 @@ pub enum DatasetError {
         ids: Vec<DatasetId>,
     },
 
+    /// A dataset was named that holds something else.
+    #[error("`{id}` is no {expected} dataset")]
+    OtherKind {
+        /// The dataset named.
+        id: DatasetId,
+        /// What is needed.
+        expected: DatasetKind,
+    },
+
     /// It is not known whether a record was created: neither the write nor the reading back came
     /// through. Nothing was deleted; run again.
     #[error("cannot tell whether `{key}` was created in the store `{store}`")]
@@ -206,6 +215,7 @@ impl DatasetError {
                 | Self::OtherIdentity { .. }
                 | Self::NotMade { .. }
                 | Self::Ambiguous { .. }
+                | Self::OtherKind { .. }
                 | Self::NotCommitted { .. }
                 | Self::NoSuchShard { .. }
         )

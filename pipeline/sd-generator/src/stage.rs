@@ -39,7 +39,7 @@ impl AsRef<ProcessArgs> for Args {
 pub async fn generate(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
     let spec = args.stage.spec()?;
     let store = StageArgs::open_store(&spec)?;
-    let captions = args.stage.upstream(&store, &spec, DatasetKind::Captions, None).await?;
+    let captions = args.stage.upstream(&store, &spec, DatasetKind::Captions).await?;
     let mut datasets = Vec::new();
     // The last one's commits count, so attention is committed first.
     for kind in [DatasetKind::Attention, DatasetKind::Generations] {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use glass_dataset::{Dataset, Store, StoreOptions};
+use glass_dataset::{Dataset, DatasetError, Store, StoreOptions};
 use glass_schemas::ids::{DatasetId, DatasetKind};
 use glass_schemas::spec::RunSpec;
 
@@ -95,23 +95,23 @@ impl StageArgs {
         Ok(spec)
     }
 
-    /// The dataset this stage reads: `--upstream` if it is of that kind, or the one of `kind` made
-    /// with this spec.
+    /// The dataset this stage reads: `--upstream`, or the one of `kind` made with this spec.
     ///
     /// # Errors
-    /// [`StageError::Dataset`] if there is none or more than one.
+    /// [`StageError::Dataset`] if there is none or more than one, or it is of another kind.
     pub async fn upstream(
         &self,
         store: &Store,
         spec: &RunSpec,
         kind: DatasetKind,
-        further_up: Option<&DatasetId>,
     ) -> Result<Dataset> {
-        let dataset = match &self.upstream {
-            Some(id) if id.kind() == kind => Dataset::open(store, id).await?,
-            _ => Dataset::find(store, kind, &spec.identity_of(kind), further_up).await?,
-        };
-        Ok(dataset)
+        match &self.upstream {
+            Some(id) if id.kind() != kind => {
+                Err(DatasetError::OtherKind { id: id.clone(), expected: kind }.into())
+            }
+            Some(id) => Ok(Dataset::open(store, id).await?),
+            None => Ok(Dataset::find(store, kind, spec).await?),
+        }
     }
 
     /// The store that the spec names.

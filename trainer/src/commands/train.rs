@@ -134,25 +134,24 @@ async fn upstream(
     spec: &RunSpec,
     named: Option<&DatasetId>,
 ) -> anyhow::Result<Upstream> {
-    let masks = match named {
-        Some(id) => Dataset::open(store, id).await?,
-        None => {
-            let identity = spec.identity_of(DatasetKind::Masks);
-            Dataset::find(store, DatasetKind::Masks, &identity, None).await?
-        }
+    let Some(id) = named else {
+        return Ok(Upstream {
+            generations: Dataset::find(store, DatasetKind::Generations, spec).await?,
+            masks: Dataset::find(store, DatasetKind::Masks, spec).await?,
+        });
     };
-    let mut waiting = masks.identity().upstream.clone();
-    while let Some(id) = waiting.pop() {
-        let dataset = Dataset::open(store, &id).await?;
-        if id.kind() == DatasetKind::Generations {
-            return Ok(Upstream {
-                generations: dataset,
-                masks,
-            });
+    let masks = Dataset::open(store, id).await?;
+    // Masks are made from attention means; the images drawn in the same pass carry the same hash.
+    let attention = masks.identity().upstream.iter().find(|id| id.kind() == DatasetKind::Attention);
+    match attention {
+        Some(id) => {
+            let generations = id.sibling(DatasetKind::Generations);
+            Ok(Upstream { generations: Dataset::open(store, &generations).await?, masks })
         }
-        waiting.extend(dataset.identity().upstream.iter().cloned());
+        None => Err(anyhow::anyhow!("`{id}` was not made from attention means"))
+            .blame_user()
+            .hint("--upstream takes a masks dataset"),
     }
-    Err(anyhow::anyhow!("`{}` was made from no generated images", masks.id())).blame_user()
 }
 
 fn document(spec: &RunSpec, seed: u64, upstream: &Upstream) -> anyhow::Result<RunDocument> {

@@ -127,7 +127,7 @@ fn trust(name: &str, quality: &ClassQuality) -> String {
 }
 
 async fn find(inputs: &Inputs<'_>, store: &Store, kind: DatasetKind) -> anyhow::Result<Dataset> {
-    Ok(Dataset::find(store, kind, &inputs.spec.identity_of(kind), None).await?)
+    Ok(Dataset::find(store, kind, inputs.spec).await?)
 }
 
 /// The first rows of a dataset.
