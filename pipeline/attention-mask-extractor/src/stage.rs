@@ -11,7 +11,7 @@ use glass_schemas::plan::Plan;
 use glass_schemas::spec::{GeneratorSpec, RunSpec};
 use glass_stage::{
     Context, ErrorClass, ExitStatus, Explain, Failure, ItemStream, Job, Options, ProcessArgs,
-    Source, StageArgs, StageError, Stragglers, SystematicFailure, Worker,
+    Source, StageArgs, StageError, SystematicFailure, Worker,
 };
 use rayon::prelude::*;
 
@@ -64,7 +64,7 @@ pub async fn extract_masks(args: Args, context: Context) -> anyhow::Result<ExitS
         options: Options {
             slot: args.stage.slot()?,
             batch_size: args.stage.batch_size.unwrap_or(spec.execution.mask_batch),
-            stragglers: Stragglers::Take,
+            stragglers: args.stage.stragglers,
             systematic: SystematicFailure {
                 share: spec.execution.max_failed_share,
                 ..Options::default().systematic

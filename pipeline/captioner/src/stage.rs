@@ -12,7 +12,7 @@ use glass_schemas::ids::DatasetKind;
 use glass_schemas::manifest::{Identity, IdentityParts};
 use glass_schemas::spec::{ClassSource, RunSpec};
 use glass_stage::{
-    Context, ExitStatus, Explain, Job, Options, ProcessArgs, StageArgs, Stragglers,
+    Context, ExitStatus, Explain, Job, Options, ProcessArgs, StageArgs,
     SystematicFailure,
 };
 
@@ -58,7 +58,7 @@ pub async fn caption(args: Args, context: Context) -> anyhow::Result<ExitStatus>
         options: Options {
             slot: args.stage.slot()?,
             batch_size: args.stage.batch_size.unwrap_or(spec.execution.caption_batch),
-            stragglers: Stragglers::Take,
+            stragglers: args.stage.stragglers,
             systematic: SystematicFailure {
                 share: spec.execution.max_failed_share,
                 ..Options::default().systematic

@@ -11,7 +11,7 @@ use glass_schemas::plan::Plan;
 use glass_schemas::spec::RunSpec;
 use glass_stage::{
     Context, ErrorClass, ExitStatus, Explain, Failure, Job, Options, ProcessArgs, StageArgs,
-    Stragglers, SystematicFailure, Worker,
+    SystematicFailure, Worker,
 };
 
 use crate::draw::{Drawing, Generator, Request};
@@ -61,7 +61,7 @@ pub async fn generate(args: Args, context: Context) -> anyhow::Result<ExitStatus
         options: Options {
             slot: args.stage.slot()?,
             batch_size: args.stage.batch_size.unwrap_or(spec.execution.generate_batch),
-            stragglers: Stragglers::Take,
+            stragglers: args.stage.stragglers,
             systematic: SystematicFailure {
                 share: spec.execution.max_failed_share,
                 ..Options::default().systematic

@@ -7,6 +7,7 @@ use glass_dataset::{Dataset, DatasetError, Store, StoreOptions};
 use glass_schemas::ids::{DatasetId, DatasetKind};
 use glass_schemas::spec::RunSpec;
 
+use crate::job::Stragglers;
 use crate::error::{Result, StageError};
 
 /// How log lines are written to stderr.
@@ -74,6 +75,9 @@ pub struct StageArgs {
     /// Number of workers that share the plan
     #[arg(long, value_name = "N")]
     pub count: Option<u32>,
+    /// What to do when the own shards are done: `take` makes those of slower workers too
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    pub stragglers: Stragglers,
     /// Samples computed at once; never changes a sample [default: the spec's]
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,

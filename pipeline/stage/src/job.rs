@@ -86,9 +86,10 @@ pub struct Job<S, W: Worker> {
 }
 
 /// Whether a worker with no shard of its own left takes those of others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Stragglers {
     /// Leave them to the workers they are assigned to.
+    #[default]
     Leave,
     /// Take them from the end, so that the last shards of a dead or slow worker get done.
     Take,

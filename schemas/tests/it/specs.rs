@@ -50,3 +50,18 @@ fn overrides_are_typed_and_checked() {
     assert!(set(&["masks.lwo=1"]).is_err());
     assert!(RunSpec::load(&dir.path().join("none.toml")).is_err());
 }
+
+#[test]
+fn every_shipped_run_spec_parses() {
+    let runs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/runs");
+    let mut count = 0;
+    for folder in std::fs::read_dir(runs).unwrap() {
+        for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let spec = RunSpec::load(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            assert!(!spec.captioner.weights.is_empty(), "{}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count >= 4, "{count}");
+}
