@@ -51,6 +51,9 @@ impl RunOptions {
                 .blame_user()
                 .hint("give --store DIR, or `uri` in the spec's [store]");
         }
-        Ok(Store::open(&spec.store.uri, &StoreOptions::from(&spec.store))?)
+        Ok(Store::open(
+            &spec.store.uri,
+            &StoreOptions::from(&spec.store),
+        )?)
     }
 }
