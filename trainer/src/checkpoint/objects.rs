@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::Device;
 use glass_schemas::spec::trainer::TrainerSpec;
 use serde::{Deserialize, Serialize};
 
@@ -112,31 +111,6 @@ pub fn pack(state: &TrainState, spec: &TrainerSpec) -> Result<Objects> {
         objects.insert(names::EMA.to_owned(), to_safetensors(&named, names::EMA)?);
     }
     Ok(objects)
-}
-
-/// The trained slots and feature decoder of a checkpoint alone, on a device of any kind; averaged
-/// weights where the run kept some.
-///
-/// # Errors
-/// As [`unpack`].
-pub fn networks(objects: &Objects, spec: &TrainerSpec, device: &Device) -> Result<Networks> {
-    let config = objects
-        .get(names::SLOTS_CONFIG)
-        .ok_or_else(|| TrainerError::state(names::SLOTS_CONFIG, "missing"))?;
-    let config: serde_json::Value = serde_json::from_slice(config)
-        .map_err(|error| TrainerError::state(names::SLOTS_CONFIG, error))?;
-    let number = |key: &str| {
-        let value = config[key].as_u64();
-        value.ok_or_else(|| TrainerError::state(names::SLOTS_CONFIG, format!("`{key}` is missing")))
-    };
-    let side = number("input_resolution")? as usize;
-    let shape = [side * side, number("input_size")? as usize];
-    let state = unpack(objects, spec, Networks::new(spec, shape, 0, device))?;
-    Ok(Networks {
-        slots: state.ema.apply(state.networks.slots),
-        features: state.ema.apply(state.networks.features),
-        diffusion: None,
-    })
 }
 
 /// Puts a saved state into freshly made networks.

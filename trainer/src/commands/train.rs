@@ -13,6 +13,7 @@ use glass_schemas::spec::RunSpec;
 use glass_schemas::spec::trainer::{Latents, Switch, TrainerSpec};
 use glass_stage::{Context, ExitStatus, Explain};
 
+use super::options::explained;
 use super::{RunOptions, StoreSurroundings};
 use crate::checkpoint::{Run, RunDocument, unpack};
 use crate::data::{LatentEncoder, LocalSet, Preparation, TrainingSet, Upstream};
@@ -106,21 +107,20 @@ pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStat
         .device
         .parse::<glass_nets::Backend>()?
         .device()?;
-    let encoder = Dinov2Encoder::load(&spec.trainer.encoder, &device)?;
+    let encoder = explained(Dinov2Encoder::load(&spec.trainer.encoder, &device))?;
     let scratch = args
         .scratch
         .unwrap_or_else(|| std::env::temp_dir().join("glass"));
-    let samples = Preparation {
+    let preparation = Preparation {
         spec: &spec.trainer,
         upstream: &upstream,
         encoder_digest: document.weights[ENCODER],
         scratch: &scratch,
-    }
-    .open(Box::new(encoder))
-    .await?;
+    };
+    let samples = explained(preparation.open(Box::new(encoder)).await)?;
     let samples = match spec.trainer.diffusion.latents {
         Latents::Encode if uses_diffusion(&spec.trainer) => {
-            let encoder = LatentEncoder::load(&spec.trainer.diffusion, &device)?;
+            let encoder = explained(LatentEncoder::load(&spec.trainer.diffusion, &device))?;
             samples.with_encoded_latents(encoder, document.seed)
         }
         Latents::Encode | Latents::Stored => samples,
