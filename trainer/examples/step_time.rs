@@ -14,7 +14,10 @@ use glass_trainer::guidance::Guidance;
 use glass_trainer::phases::{Networks, Stepper, TrainState};
 
 fn main() -> glass_trainer::Result<()> {
-    let steps = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(20);
+    let steps = std::env::args()
+        .nth(1)
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(20);
     let mut spec = TrainerSpec {
         slots: SlotsSpec {
             count: 6,
@@ -24,8 +27,15 @@ fn main() -> glass_trainer::Result<()> {
             position: Position::None,
             ..SlotsSpec::default()
         },
-        features: FeatureDecoderSpec { layers: 2, size: 256, token_share: 0.25 },
-        guidance: GuidanceSpec { resolution: 64, ..GuidanceSpec::default() },
+        features: FeatureDecoderSpec {
+            layers: 2,
+            size: 256,
+            token_share: 0.25,
+        },
+        guidance: GuidanceSpec {
+            resolution: 64,
+            ..GuidanceSpec::default()
+        },
         ..TrainerSpec::default()
     };
     spec.phase1.batch = 32;
@@ -49,7 +59,10 @@ fn main() -> glass_trainer::Result<()> {
         stepper.step(&mut state)?;
     }
     let each = start.elapsed().as_secs_f64() * 1e3 / f64::from(steps);
-    println!("{each:.1} ms a step, total loss {:?}", stepper.step(&mut state)?.total);
+    println!(
+        "{each:.1} ms a step, total loss {:?}",
+        stepper.step(&mut state)?.total
+    );
     Ok(())
 }
 
@@ -61,7 +74,9 @@ fn samples() -> MemorySet {
         feature_shape: [tokens, size],
         features: [draw(0), draw(1)],
         mask_side: side,
-        masks: (0..count * side * side).map(|i| [0, 3, 5, 255][i / 700 % 4]).collect(),
+        masks: (0..count * side * side)
+            .map(|i| [0, 3, 5, 255][i / 700 % 4])
+            .collect(),
         ..MemorySet::default()
     }
 }

@@ -64,6 +64,11 @@ pub enum TrainerError {
 }
 
 impl TrainerError {
+    /// Whether the user's input has to change: the run spec, or the data it names.
+    pub fn is_user_input(&self) -> bool {
+        matches!(self, Self::Spec { .. } | Self::Data { .. })
+    }
+
     /// Wraps an error of a local file.
     pub(crate) fn file(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();

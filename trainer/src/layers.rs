@@ -79,11 +79,7 @@ impl Initial {
         shape: [usize; D],
         value: f32,
     ) -> Param<Tensor<D>> {
-        self.parameter(
-            &self.name(name),
-            vec![value; shape.iter().product()],
-            shape,
-        )
+        self.parameter(&self.name(name), vec![value; shape.iter().product()], shape)
     }
 
     fn name(&self, name: &str) -> String {

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Everything that decides what a training run computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,7 @@ pub struct TrainerSpec {
     /// `[trainer.phase1]`: slots and feature decoder.
     pub phase1: PhaseSpec,
     /// `[trainer.phase2]`: the image decoder as well, the slots gently.
+    #[serde(deserialize_with = "second_phase")]
     pub phase2: PhaseSpec,
     /// `[trainer.drift]`: watches that phase 2 keeps phase 1's slots.
     pub drift: DriftSpec,
@@ -55,16 +56,7 @@ impl Default for TrainerSpec {
             data: DataSpec::default(),
             optimizer: OptimizerSpec::default(),
             phase1: PhaseSpec::default(),
-            phase2: PhaseSpec {
-                steps: 100_000,
-                diffusion: Switch::On,
-                learning_rate: LearningRates {
-                    slots: 2e-6,
-                    features: 2e-6,
-                    unet: 2e-5,
-                },
-                ..PhaseSpec::default()
-            },
+            phase2: PhaseSpec::second(),
             drift: DriftSpec::default(),
             checkpoint: CheckpointSpec::default(),
             track: TrackSpec::default(),
@@ -393,6 +385,59 @@ impl Default for PhaseSpec {
             schedule: Schedule::Constant,
         }
     }
+}
+
+impl PhaseSpec {
+    /// The defaults of phase 2: the UNet at phase 1's rate, the rest at a tenth of it.
+    fn second() -> Self {
+        Self {
+            steps: 100_000,
+            learning_rate: LearningRates {
+                slots: 2e-6,
+                features: 2e-6,
+                unet: 2e-5,
+            },
+            ..Self::default()
+        }
+    }
+}
+
+/// Keys of phase 2 that are not written have phase 2's defaults, not phase 1's.
+fn second_phase<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PhaseSpec, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Written {
+        steps: Option<u64>,
+        batch: Option<usize>,
+        diffusion: Option<Switch>,
+        learning_rate: Option<WrittenRates>,
+        warmup: Option<u64>,
+        schedule: Option<Schedule>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct WrittenRates {
+        slots: Option<f64>,
+        features: Option<f64>,
+        unet: Option<f64>,
+    }
+    let written = Written::deserialize(deserializer)?;
+    let (default, rates) = (
+        PhaseSpec::second(),
+        written.learning_rate.unwrap_or_default(),
+    );
+    Ok(PhaseSpec {
+        steps: written.steps.unwrap_or(default.steps),
+        batch: written.batch.unwrap_or(default.batch),
+        diffusion: written.diffusion.unwrap_or(default.diffusion),
+        learning_rate: LearningRates {
+            slots: rates.slots.unwrap_or(default.learning_rate.slots),
+            features: rates.features.unwrap_or(default.learning_rate.features),
+            unet: rates.unet.unwrap_or(default.learning_rate.unet),
+        },
+        warmup: written.warmup.unwrap_or(default.warmup),
+        schedule: written.schedule.unwrap_or(default.schedule),
+    })
 }
 
 /// Learning rates by parameter group; 0 freezes the group.

@@ -23,3 +23,26 @@ pub fn feature_names(path: &str) -> String {
 fn sequence(path: &str) -> String {
     path.replace(".first.", ".0.").replace(".second.", ".2.")
 }
+
+/// The name of a parameter of [`crate::decoders::UNet`] in diffusers.
+pub fn unet_names(path: &str) -> String {
+    const PARTS: [(&str, &str); 5] = [
+        ("downsampler", "downsamplers.0.conv"),
+        ("upsampler", "upsamplers.0.conv"),
+        ("ff_in", "ff.net.0.proj"),
+        ("ff_out", "ff.net.2"),
+        ("to_out", "to_out.0"),
+    ];
+    let renamed = |part: &str| match PARTS.iter().find(|(ours, _)| *ours == part) {
+        Some((_, published)) => (*published).to_owned(),
+        None => part.to_owned(),
+    };
+    let name: Vec<String> = path.split('.').map(renamed).collect();
+    let name = name.join(".");
+    // burn's names for the scale and shift of a normalisation.
+    match name.rsplit_once('.') {
+        Some((layer, "gamma")) => format!("{layer}.weight"),
+        Some((layer, "beta")) => format!("{layer}.bias"),
+        _ => name,
+    }
+}

@@ -9,7 +9,7 @@ mod objects;
 mod run;
 mod tensors;
 
-pub use layout::{feature_names, slot_names};
+pub use layout::{feature_names, slot_names, unet_names};
 pub use objects::{Objects, pack, unpack};
 pub use run::{CheckpointRecord, Run, RunDocument};
 pub use tensors::{Named, Rename, collect, restore};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use glass_schemas::spec::trainer::TrainerSpec;
 use serde::{Deserialize, Serialize};
 
-use super::layout::{feature_names, slot_names};
+use super::layout::{feature_names, slot_names, unet_names};
 use super::tensors::{Named, collect, from_safetensors, restore, to_safetensors};
 use crate::error::{Result, TrainerError};
 use crate::grouping::grid;
@@ -23,6 +23,7 @@ mod names {
     pub const SLOTS_CONFIG: &str = "multiheadstevesa/config.json";
     pub const FEATURES: &str = "mlpdecoder/model.safetensors";
     pub const UNET: &str = "unet2dconditionmodel/diffusion_pytorch_model.safetensors";
+    pub const UNET_CONFIG: &str = "unet2dconditionmodel/config.json";
     pub const OPTIMIZERS: [&str; 3] = [
         "optimizer/slots.bpk",
         "optimizer/features.bpk",
@@ -63,19 +64,42 @@ pub fn pack(state: &TrainState, spec: &TrainerSpec) -> Result<Objects> {
     };
     let optimizers = &state.optimizers;
     let mut objects = Objects::from([
-        (names::SLOTS.to_owned(), to_safetensors(&slots, names::SLOTS)?),
-        (names::SLOTS_CONFIG.to_owned(), slots_config(spec, networks, tokens)?),
-        (names::FEATURES.to_owned(), to_safetensors(&features, names::FEATURES)?),
+        (
+            names::SLOTS.to_owned(),
+            to_safetensors(&slots, names::SLOTS)?,
+        ),
+        (
+            names::SLOTS_CONFIG.to_owned(),
+            slots_config(spec, networks, tokens)?,
+        ),
+        (
+            names::FEATURES.to_owned(),
+            to_safetensors(&features, names::FEATURES)?,
+        ),
         (names::STATE.to_owned(), json(names::STATE, &progress)?),
-        (names::METRICS.to_owned(), state.history.to_json_lines()?.into_bytes()),
-        (names::OPTIMIZERS[0].to_owned(), optimizers.slots.to_bytes()?),
-        (names::OPTIMIZERS[1].to_owned(), optimizers.features.to_bytes()?),
+        (
+            names::METRICS.to_owned(),
+            state.history.to_json_lines()?.into_bytes(),
+        ),
+        (
+            names::OPTIMIZERS[0].to_owned(),
+            optimizers.slots.to_bytes()?,
+        ),
+        (
+            names::OPTIMIZERS[1].to_owned(),
+            optimizers.features.to_bytes()?,
+        ),
     ]);
     if let Some(diffusion) = &networks.diffusion
         && spec.phase2.learning_rate.unet > 0.0
         && state.step > spec.phase1.steps
     {
-        let unet = collect(&diffusion.unet, unet_names);
+        let mut unet = collect(&diffusion.unet, unet_names);
+        publish_projections(&mut unet, &diffusion.config);
+        objects.insert(
+            names::UNET_CONFIG.to_owned(),
+            json(names::UNET_CONFIG, &diffusion.config)?,
+        );
         objects.insert(names::UNET.to_owned(), to_safetensors(&unet, names::UNET)?);
         objects.insert(names::OPTIMIZERS[2].to_owned(), optimizers.unet.to_bytes()?);
     }
@@ -119,7 +143,8 @@ pub fn unpack(objects: &Objects, spec: &TrainerSpec, networks: Networks) -> Resu
         None => Ok(GroupOptimizer::new(&spec.optimizer)),
     };
     if let (Some(diffusion), true) = (&mut networks.diffusion, objects.contains_key(names::UNET)) {
-        let unet = tensors(names::UNET)?;
+        let mut unet = tensors(names::UNET)?;
+        absorb_projections(&mut unet);
         diffusion.unet = restore(diffusion.unet.clone(), unet, unet_names, names::UNET)?;
     }
     let averages = match objects.get(names::EMA) {
@@ -149,9 +174,28 @@ pub fn unpack(objects: &Objects, spec: &TrainerSpec, networks: Networks) -> Resu
     Ok(state)
 }
 
-/// Parameters of the UNet keep their paths.
-fn unet_names(path: &str) -> String {
-    path.to_owned()
+/// Checkpoints without `use_linear_projection` keep the projections of a transformer as 1 × 1
+/// convolutions; the numbers are the same.
+fn publish_projections(unet: &mut Named, config: &serde_json::Value) {
+    if config["use_linear_projection"] == serde_json::Value::Bool(true) {
+        return;
+    }
+    for (shape, _) in projections(unet) {
+        shape.extend([1, 1]);
+    }
+}
+
+fn absorb_projections(unet: &mut Named) {
+    for (shape, _) in projections(unet) {
+        shape.truncate(2);
+    }
+}
+
+fn projections(unet: &mut Named) -> impl Iterator<Item = &mut (Vec<usize>, Vec<f32>)> {
+    let named = unet.iter_mut();
+    named.filter_map(|(name, value)| {
+        (name.ends_with("proj_in.weight") || name.ends_with("proj_out.weight")).then_some(value)
+    })
 }
 
 /// A 1 × 1 convolution and its input, as published.

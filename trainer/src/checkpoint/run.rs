@@ -97,8 +97,8 @@ impl Run {
         let Some(bytes) = store.get_if_there(&key).await? else {
             return Err(TrainerError::state(&key, "there is no such run"));
         };
-        let document = serde_json::from_slice(&bytes)
-            .map_err(|error| TrainerError::state(&key, error))?;
+        let document =
+            serde_json::from_slice(&bytes).map_err(|error| TrainerError::state(&key, error))?;
         Ok((run, document))
     }
 
@@ -186,7 +186,10 @@ impl Run {
             let key = self.key(&format!("{}/{name}", record.folder));
             let bytes = self.store.get(&key).await?;
             if Digest::of(&bytes) != *digest {
-                return Err(TrainerError::state(&key, "not the bytes that were committed"));
+                return Err(TrainerError::state(
+                    &key,
+                    "not the bytes that were committed",
+                ));
             }
             objects.insert(name.clone(), bytes.to_vec());
         }

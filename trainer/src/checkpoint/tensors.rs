@@ -114,8 +114,10 @@ impl ModuleVisitor for Collect {
         } else {
             (value.dims(), host(value))
         };
-        self.named
-            .insert((self.rename)(&self.path.join(".")), (shape.to_vec(), numbers));
+        self.named.insert(
+            (self.rename)(&self.path.join(".")),
+            (shape.to_vec(), numbers),
+        );
     }
 }
 
@@ -154,8 +156,16 @@ impl ModuleMapper for Restore<'_> {
             let (device, tracked) = (old.device(), old.is_require_grad());
             let data = TensorData::new(numbers, shape);
             let value = Tensor::<D>::from_data(data, &device);
-            let value = if D == 2 { contiguous(value.swap_dims(0, 1)) } else { value };
-            if tracked { value.require_grad() } else { value.detach() }
+            let value = if D == 2 {
+                contiguous(value.swap_dims(0, 1))
+            } else {
+                value
+            };
+            if tracked {
+                value.require_grad()
+            } else {
+                value.detach()
+            }
         })
     }
 }

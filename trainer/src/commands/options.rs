@@ -51,6 +51,17 @@ impl RunOptions {
                 .blame_user()
                 .hint("give --store DIR, or `uri` in the spec's [store]");
         }
-        Ok(Store::open(&spec.store.uri, &StoreOptions::from(&spec.store))?)
+        Ok(Store::open(
+            &spec.store.uri,
+            &StoreOptions::from(&spec.store),
+        )?)
+    }
+}
+
+/// Marks errors that the user has to mend.
+pub(super) fn explained<T>(result: crate::Result<T>) -> anyhow::Result<T> {
+    match result {
+        Err(error) if error.is_user_input() => Err(error).blame_user(),
+        other => Ok(other?),
     }
 }

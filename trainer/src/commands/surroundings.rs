@@ -155,7 +155,7 @@ fn events(history: &History) -> Vec<u8> {
     let mut file = EventFile::new(0.0);
     for line in history.lines() {
         for (name, &value) in &line.values {
-            file.scalar(0.0, line.step, name, value);
+            file.scalar(0.0, line.step, name, value.into());
         }
     }
     file.into_bytes()

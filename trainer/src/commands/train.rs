@@ -10,12 +10,13 @@ use glass_dataset::{Dataset, Store};
 use glass_nets::weights::folder_digest;
 use glass_schemas::ids::{DatasetId, DatasetKind, Digest};
 use glass_schemas::spec::RunSpec;
-use glass_schemas::spec::trainer::{Switch, TrainerSpec};
+use glass_schemas::spec::trainer::{Latents, Switch, TrainerSpec};
 use glass_stage::{Context, ExitStatus, Explain};
 
+use super::options::explained;
 use super::{RunOptions, StoreSurroundings};
 use crate::checkpoint::{Run, RunDocument, unpack};
-use crate::data::{LocalSet, Preparation, TrainingSet, Upstream};
+use crate::data::{LatentEncoder, LocalSet, Preparation, TrainingSet, Upstream};
 use crate::decoders::DiffusionDecoder;
 use crate::encoders::Dinov2Encoder;
 use crate::phases::{Networks, Outcome, PhaseChoice, Session, TrainState};
@@ -91,25 +92,39 @@ pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStat
         println!("{}", run.id());
         return Ok(ExitStatus::Done);
     }
-    let start = saved.iter().copied().filter(|&step| step <= end).next_back();
+    let start = saved
+        .iter()
+        .copied()
+        .filter(|&step| step <= end)
+        .next_back();
     if choice == PhaseChoice::Second && start < Some(spec.trainer.phase1.steps) {
         return Err(anyhow::anyhow!("phase 1 of `{}` is not finished", run.id()))
             .blame_user()
             .hint("run it first: --phase 1, or both: --phase all");
     }
-    let device = spec.execution.device.parse::<glass_nets::Backend>()?.device()?;
-    let encoder = Dinov2Encoder::load(&spec.trainer.encoder, &device)?;
+    let device = spec
+        .execution
+        .device
+        .parse::<glass_nets::Backend>()?
+        .device()?;
+    let encoder = explained(Dinov2Encoder::load(&spec.trainer.encoder, &device))?;
     let scratch = args
         .scratch
         .unwrap_or_else(|| std::env::temp_dir().join("glass"));
-    let samples = Preparation {
+    let preparation = Preparation {
         spec: &spec.trainer,
         upstream: &upstream,
         encoder_digest: document.weights[ENCODER],
         scratch: &scratch,
-    }
-    .open(Box::new(encoder))
-    .await?;
+    };
+    let samples = explained(preparation.open(Box::new(encoder)).await)?;
+    let samples = match spec.trainer.diffusion.latents {
+        Latents::Encode if uses_diffusion(&spec.trainer) => {
+            let encoder = explained(LatentEncoder::load(&spec.trainer.diffusion, &device))?;
+            samples.with_encoded_latents(encoder, document.seed)
+        }
+        Latents::Encode | Latents::Stored => samples,
+    };
     let prepared = Prepared {
         spec: spec.trainer.clone(),
         seed: document.seed,
@@ -127,6 +142,9 @@ pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStat
 const ENCODER: &str = "encoder";
 /// The role of the diffusion model's weights in the run document.
 const DIFFUSION: &str = "diffusion";
+
+/// The role of the autoencoder's weights in the run document.
+const AUTOENCODER: &str = "autoencoder";
 
 /// The masks that the spec stands for, and the generations they were made from.
 async fn upstream(
@@ -164,6 +182,10 @@ fn document(spec: &RunSpec, seed: u64, upstream: &Upstream) -> anyhow::Result<Ru
     if uses_diffusion(trainer) {
         let unet = trainer.diffusion.weights.join("unet");
         weights.insert(DIFFUSION.to_owned(), folder_digest(unet)?.parse()?);
+        if trainer.diffusion.latents == Latents::Encode {
+            let vae = trainer.diffusion.weights.join("vae");
+            weights.insert(AUTOENCODER.to_owned(), folder_digest(vae)?.parse()?);
+        }
     }
     // Where weights lie is no part of what a run is: their digests are.
     let mut trainer = trainer.clone();
@@ -192,7 +214,15 @@ fn run_session(
     context: Context,
     runtime: &tokio::runtime::Handle,
 ) -> anyhow::Result<ExitStatus> {
-    let Prepared { spec, seed, run, samples, device, start, end } = prepared;
+    let Prepared {
+        spec,
+        seed,
+        run,
+        samples,
+        device,
+        start,
+        end,
+    } = prepared;
     let fresh = || -> anyhow::Result<Networks> {
         let mut networks = Networks::new(&spec, samples.feature_shape(), seed, &device);
         if uses_diffusion(&spec) && end > first_diffusion_step(&spec) {

@@ -10,6 +10,7 @@ use glass_schemas::ids::SampleId;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
+use super::latents::LatentEncoder;
 use super::memory::oriented;
 use super::{Rows, Side, TrainingSet, Visit};
 use crate::encoders::Encoder;
@@ -69,6 +70,7 @@ pub struct LocalSet {
     masks: Rows,
     latents: Rows,
     features: FeatureSource,
+    encoded: Option<(LatentEncoder, u64)>,
 }
 
 /// Where features come from.
@@ -102,12 +104,24 @@ impl LocalSet {
         let pictures = folder.join(files::PICTURES);
         Ok(Self {
             masks: rows(files::MASKS, index.mask_side * index.mask_side)?,
-            latents: rows(files::LATENTS, index.latent_shape.iter().product::<usize>() * 4)?,
+            latents: rows(
+                files::LATENTS,
+                index.latent_shape.iter().product::<usize>() * 4,
+            )?,
             pictures: File::open(&pictures).map_err(TrainerError::file(&pictures))?,
             folder: folder.to_owned(),
             features,
+            encoded: None,
             index,
         })
+    }
+
+    /// With latents encoded at every visit instead of the stored ones; `seed` draws their noise.
+    pub fn with_encoded_latents(self, encoder: LatentEncoder, seed: u64) -> Self {
+        Self {
+            encoded: Some((encoder, seed)),
+            ..self
+        }
     }
 
     /// What it holds.
@@ -133,6 +147,21 @@ impl LocalSet {
     }
 }
 
+impl LocalSet {
+    fn all_rgb(&self, visits: &[Visit]) -> Result<Vec<RgbImage>> {
+        visits.iter().map(|visit| self.rgb(visit)).collect()
+    }
+}
+
+/// What a frozen network computed, on the device of the trained ones.
+fn on<const D: usize>(tensor: Tensor<D>, device: &Device) -> Tensor<D> {
+    if device.is_autodiff() {
+        Tensor::from_inner(tensor)
+    } else {
+        tensor
+    }
+}
+
 impl TrainingSet for LocalSet {
     fn len(&self) -> usize {
         self.index.samples.len()
@@ -155,16 +184,7 @@ impl TrainingSet for LocalSet {
                 Ok(Tensor::from_data(data, device))
             }
             FeatureSource::Computed(encoder) => {
-                let pictures = visits
-                    .iter()
-                    .map(|visit| self.rgb(visit))
-                    .collect::<Result<Vec<_>>>()?;
-                let features = encoder.encode(&pictures)?;
-                Ok(if device.is_autodiff() {
-                    Tensor::from_inner(features)
-                } else {
-                    features
-                })
+                Ok(on(encoder.encode(&self.all_rgb(visits)?)?, device))
             }
         }
     }
@@ -188,6 +208,13 @@ impl TrainingSet for LocalSet {
     }
 
     fn latents(&self, visits: &[Visit], device: &Device) -> Result<Tensor<4>> {
+        if let Some((encoder, seed)) = &self.encoded {
+            let noise: Vec<_> = visits
+                .iter()
+                .map(|visit| LatentEncoder::stream(*seed, visit))
+                .collect();
+            return Ok(on(encoder.encode(&self.all_rgb(visits)?, &noise)?, device));
+        }
         let [channels, height, width] = self.index.latent_shape;
         let mut all = Vec::new();
         for visit in visits {

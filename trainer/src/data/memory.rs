@@ -68,7 +68,12 @@ impl TrainingSet for MemorySet {
     fn masks(&self, visits: &[Visit]) -> Result<Vec<u8>> {
         let row = self.mask_side * self.mask_side;
         Ok(self.gather(visits, row, |visit| {
-            oriented(visit, &self.masks[visit.sample * row..][..row], self.mask_side, 1)
+            oriented(
+                visit,
+                &self.masks[visit.sample * row..][..row],
+                self.mask_side,
+                1,
+            )
         }))
     }
 
@@ -102,7 +107,12 @@ impl TrainingSet for MemorySet {
 }
 
 /// Values as the visit sees them.
-pub(super) fn oriented<T: Copy>(visit: &Visit, values: &[T], width: usize, channels: usize) -> Vec<T> {
+pub(super) fn oriented<T: Copy>(
+    visit: &Visit,
+    values: &[T],
+    width: usize,
+    channels: usize,
+) -> Vec<T> {
     match visit.side {
         Side::Plain => values.to_vec(),
         Side::Mirrored => mirror(values, width, channels),

@@ -1,5 +1,6 @@
 //! What training sees: samples by index, drawn in an order that is a function of the seed.
 
+mod latents;
 mod local;
 mod memory;
 mod order;
@@ -10,6 +11,7 @@ use burn::tensor::{Device, Tensor};
 
 use image::RgbImage;
 
+pub use latents::LatentEncoder;
 pub use local::{FeatureSource, JoinCount, LocalSet, SetIndex};
 pub use memory::MemorySet;
 pub use order::{Order, Side, Visit, mirror, step_tokens, visit_stream};

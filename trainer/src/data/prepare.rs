@@ -124,7 +124,11 @@ impl Preparation<'_> {
     async fn unpack_shard(&self, shard: ShardIndex, writer: &mut SetWriter<'_>) -> Result<()> {
         let mut masks: HashMap<SampleId, MaskRow> = HashMap::new();
         for batch in self.upstream.masks.read_shard(shard, Columns::All).await? {
-            masks.extend(MaskRow::decode(&batch)?.into_iter().map(|row| (row.sample_id, row)));
+            masks.extend(
+                MaskRow::decode(&batch)?
+                    .into_iter()
+                    .map(|row| (row.sample_id, row)),
+            );
         }
         writer.index.join.masks += masks.len() as u64;
         let mut stream = self
@@ -190,7 +194,11 @@ impl<'a> SetWriter<'a> {
             .offsets
             .push(end + generation.image.bytes.len() as u64);
         self.masks.push(&self.mask(sample, mask)?)?;
-        let shape: Vec<usize> = generation.latent_shape.iter().map(|&n| n as usize).collect();
+        let shape: Vec<usize> = generation
+            .latent_shape
+            .iter()
+            .map(|&n| n as usize)
+            .collect();
         let shape = <[usize; 3]>::try_from(shape)
             .map_err(|_| self.fault(sample, "its latent has not three axes"))?;
         if !self.index.samples.is_empty() && shape != self.index.latent_shape {
@@ -199,10 +207,12 @@ impl<'a> SetWriter<'a> {
         self.index.latent_shape = shape;
         self.latents.push_f32(&generation.latent)?;
         self.index.samples.push(sample);
-        self.index.weights.push(match self.spec.guidance.reliability {
-            Reliability::Off => 1.0,
-            Reliability::Agreement => mask.agreement.clamp(0.0, 1.0),
-        });
+        self.index
+            .weights
+            .push(match self.spec.guidance.reliability {
+                Reliability::Off => 1.0,
+                Reliability::Agreement => mask.agreement.clamp(0.0, 1.0),
+            });
         self.index.join.joined += 1;
         if self.spec.data.cache == Switch::On {
             self.waiting.push(picture);

@@ -111,7 +111,11 @@ impl Rows {
     pub fn read_f32(&self, row: usize, into: &mut Vec<f32>) -> Result<()> {
         let mut bytes = Vec::new();
         self.read(row, &mut bytes)?;
-        into.extend(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+        into.extend(
+            bytes
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
+        );
         Ok(())
     }
 }

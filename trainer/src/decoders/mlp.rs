@@ -30,7 +30,13 @@ impl MlpDecoderConfig {
             } else {
                 hidden
             };
-            Linear::new(initial, &format!("layers.{index}"), inputs, outputs, Bias::Zeros)
+            Linear::new(
+                initial,
+                &format!("layers.{index}"),
+                inputs,
+                outputs,
+                Bias::Zeros,
+            )
         };
         MlpDecoder {
             pos: initial.normal("pos", [1, self.tokens, self.slot_size], 0.02),

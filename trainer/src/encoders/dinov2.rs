@@ -29,7 +29,10 @@ impl Dinov2Encoder {
         if side == 0 || side % model.patch_size() != 0 {
             return Err(TrainerError::Spec {
                 field: "trainer.encoder.image_size",
-                message: format!("{side} is no multiple of the patch size {}", model.patch_size()),
+                message: format!(
+                    "{side} is no multiple of the patch size {}",
+                    model.patch_size()
+                ),
             });
         }
         Ok(Self {

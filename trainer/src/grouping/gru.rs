@@ -36,7 +36,8 @@ impl GruCell {
     pub fn forward(&self, input: Tensor<2>, state: Tensor<2>) -> Tensor<2> {
         let [rows, hidden] = state.dims();
         let from_input = input.matmul(self.weight_ih.val()) + self.bias_ih.val().unsqueeze();
-        let from_state = state.clone().matmul(self.weight_hh.val()) + self.bias_hh.val().unsqueeze();
+        let from_state =
+            state.clone().matmul(self.weight_hh.val()) + self.bias_hh.val().unsqueeze();
         let gate = |gates: &Tensor<2>, index: usize| {
             gates
                 .clone()

@@ -30,8 +30,7 @@ impl SlotAttentionConfig {
     /// With initial weights.
     pub fn init(&self, initial: &Initial) -> SlotAttention {
         let (input, spec) = (self.input_size, &self.slots);
-        let linear =
-            |name, inputs, bias| Linear::new(initial, name, inputs, spec.size, bias);
+        let linear = |name, inputs, bias| Linear::new(initial, name, inputs, spec.size, bias);
         SlotAttention {
             initializer: Initializer::new(spec.initial, initial, spec.count, spec.size),
             pos: match spec.position {
@@ -49,7 +48,13 @@ impl SlotAttentionConfig {
             gru: GruCell::new(initial, "gru", spec.size, spec.size),
             mlp: Mlp::new(initial, "mlp", [spec.size, spec.mlp_size, spec.size]),
             out_layer_norm: LayerNorm::new(initial, "out_layer_norm", spec.size),
-            out_linear: Linear::new(initial, "out_linear", spec.size, spec.out_size, Bias::Uniform),
+            out_linear: Linear::new(
+                initial,
+                "out_linear",
+                spec.size,
+                spec.out_size,
+                Bias::Uniform,
+            ),
             iterations: spec.iterations,
             heads: spec.heads,
             epsilon: spec.epsilon,
@@ -156,7 +161,10 @@ impl SlotAttention {
     fn queries(&self, slots: Tensor<3>) -> Tensor<3> {
         let [batch, count, size] = slots.dims();
         let (heads, width) = (self.heads, size / self.heads);
-        let rows = self.norm_slots.forward(slots).reshape([batch * count, size]);
+        let rows = self
+            .norm_slots
+            .forward(slots)
+            .reshape([batch * count, size]);
         // The published scale is the full slot size's, whatever the number of heads.
         let queries = self.project_q.forward(rows) * (size as f64).powf(-0.5);
         let keys = self.project_k.weight.val();

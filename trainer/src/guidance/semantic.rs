@@ -65,7 +65,11 @@ impl Guidance {
     ///
     /// # Errors
     /// Where masks and attention do not fit each other.
-    pub fn loss(&self, attention: &Tensor<3>, masks: &[PseudoMask<'_>]) -> Result<(Tensor<1>, SemanticTerm)> {
+    pub fn loss(
+        &self,
+        attention: &Tensor<3>,
+        masks: &[PseudoMask<'_>],
+    ) -> Result<(Tensor<1>, SemanticTerm)> {
         let shape = attention.dims();
         let device = attention.device();
         let numbers = host(attention.clone());
@@ -79,7 +83,12 @@ impl Guidance {
     ///
     /// # Errors
     /// Where masks and attention do not fit each other.
-    pub fn term(&self, attention: &[f32], slots: usize, masks: &[PseudoMask<'_>]) -> Result<SemanticTerm> {
+    pub fn term(
+        &self,
+        attention: &[f32],
+        slots: usize,
+        masks: &[PseudoMask<'_>],
+    ) -> Result<SemanticTerm> {
         let size = attention.len() / masks.len().max(1);
         let shares: Vec<Option<Share>> = attention
             .par_chunks(size.max(1))
@@ -101,7 +110,8 @@ impl Guidance {
             };
             let scale = share.weight / total;
             term.value += scale * share.loss;
-            term.gradient.extend(share.gradient.iter().map(|g| g * scale));
+            term.gradient
+                .extend(share.gradient.iter().map(|g| g * scale));
             term.pairs += share.pairs;
             overlap += share.overlap;
         }
@@ -110,7 +120,12 @@ impl Guidance {
     }
 
     /// One sample, or none where there is nothing to match.
-    fn share(&self, attention: &[f32], slots: usize, mask: &PseudoMask<'_>) -> Result<Option<Share>> {
+    fn share(
+        &self,
+        attention: &[f32],
+        slots: usize,
+        mask: &PseudoMask<'_>,
+    ) -> Result<Option<Share>> {
         let components = components(mask.labels, self.background);
         let known = mask.labels.iter().filter(|&&l| l != UNCERTAIN).count();
         if components.is_empty() || mask.weight <= 0.0 {
@@ -137,9 +152,12 @@ impl Guidance {
             share.overlap += overlap[slot * components.len() + component];
             let probability = &large[slot * pixels..][..pixels];
             let label = components[component].label;
-            share.loss += cross_entropy(probability, mask.labels, label, scale, &mut pixel_gradient);
-            self.enlarge
-                .gather(&pixel_gradient, &mut share.gradient[slot * tokens..][..tokens]);
+            share.loss +=
+                cross_entropy(probability, mask.labels, label, scale, &mut pixel_gradient);
+            self.enlarge.gather(
+                &pixel_gradient,
+                &mut share.gradient[slot * tokens..][..tokens],
+            );
         }
         Ok(Some(share))
     }
@@ -181,7 +199,11 @@ fn cross_entropy(
         };
         sum -= f64::from(likely.ln());
         // A clamped probability has no gradient, as in PyTorch.
-        *gradient = if clamped == p { sign * scale / likely } else { 0.0 };
+        *gradient = if clamped == p {
+            sign * scale / likely
+        } else {
+            0.0
+        };
     }
     (sum * f64::from(scale)) as f32
 }

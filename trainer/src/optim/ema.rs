@@ -75,7 +75,11 @@ impl ModuleMapper for Apply<'_> {
             let (shape, device) = (tensor.dims(), tensor.device());
             let tracked = tensor.is_require_grad();
             let average = Tensor::from_data(TensorData::new(averages.clone(), shape), &device);
-            if tracked { average.require_grad() } else { average }
+            if tracked {
+                average.require_grad()
+            } else {
+                average
+            }
         })
     }
 }

@@ -55,10 +55,13 @@ impl GroupOptimizer {
     /// # Errors
     /// [`TrainerError::State`] where they cannot be written.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let bytes = self.optimizer.into_bytes().map_err(|error| TrainerError::State {
-            part: "optimizer".to_owned(),
-            message: error.to_string(),
-        })?;
+        let bytes = self
+            .optimizer
+            .into_bytes()
+            .map_err(|error| TrainerError::State {
+                part: "optimizer".to_owned(),
+                message: error.to_string(),
+            })?;
         Ok(bytes.to_vec())
     }
 

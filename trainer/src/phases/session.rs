@@ -99,6 +99,7 @@ impl Session<'_> {
             order: Order::new(self.seed, self.samples.len(), self.spec.data.flip),
         };
         let mut probe = None;
+        let mut trained = None;
         let mut saved = state.step;
         while state.step < end {
             if around.stop() {
@@ -107,6 +108,7 @@ impl Session<'_> {
                 }
                 return Ok(Outcome::Interrupted);
             }
+            self.set_trained(state, &mut trained);
             self.enter_phase2(state, &mut probe)?;
             let losses = stepper.step(state)?;
             for (name, value) in losses.named() {
@@ -120,6 +122,20 @@ impl Session<'_> {
             }
         }
         Ok(Outcome::Finished)
+    }
+
+    /// The UNet is trained in the phases that give it a learning rate.
+    fn set_trained(&self, state: &mut TrainState, trained: &mut Option<u8>) {
+        let Some((number, phase, _)) = phase_of(self.spec, state.step) else {
+            return;
+        };
+        if trained.replace(number) == Some(number) {
+            return;
+        }
+        let part = (phase.learning_rate.unet > 0.0).then_some(self.spec.diffusion.train);
+        if let Some(diffusion) = state.networks.diffusion.take() {
+            state.networks.diffusion = Some(diffusion.trained(part));
+        }
     }
 
     fn due(&self, step: u64, end: u64) -> bool {

@@ -28,7 +28,8 @@ impl Networks {
         let [tokens, feature_size] = feature_shape;
         let initial = Initial::new(seed, device);
         Self {
-            slots: SlotAttentionConfig::new(feature_size, &spec.slots).init(&initial.scope("slots")),
+            slots: SlotAttentionConfig::new(feature_size, &spec.slots)
+                .init(&initial.scope("slots")),
             features: MlpDecoderConfig {
                 slot_size: spec.slots.out_size,
                 tokens,

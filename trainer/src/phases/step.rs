@@ -100,7 +100,13 @@ impl Stepper<'_> {
         for micro in 0..micro_batches {
             let position = self.position(state.step, micro);
             let visits = self.order.visits(position, phase.batch);
-            let part = self.backward(state, phase, &visits, 1.0 / f64::from(micro_batches), &mut gradients)?;
+            let part = self.backward(
+                state,
+                phase,
+                &visits,
+                1.0 / f64::from(micro_batches),
+                &mut gradients,
+            )?;
             losses = mean_of(losses, part, micro);
         }
         if !losses.total.is_finite() {
@@ -151,7 +157,12 @@ impl Stepper<'_> {
         let weight = self.spec.loss.instance;
         if weight > 0.0 {
             let [tokens, _] = self.samples.feature_shape();
-            let choice = step_tokens(self.seed, state.step, tokens, self.spec.features.token_share);
+            let choice = step_tokens(
+                self.seed,
+                state.step,
+                tokens,
+                self.spec.features.token_share,
+            );
             let target = choice.select(features, self.device);
             let decoded = networks.features.forward(slots.slots.clone(), &choice);
             let loss = mean_square(decoded.features, target);

@@ -13,9 +13,9 @@ pub struct Line {
     pub step: u64,
     /// The phase of the last of them.
     pub phase: u8,
-    /// Values by name.
+    /// Values by name; f32, which JSON gives back exactly.
     #[serde(flatten)]
-    pub values: BTreeMap<String, f64>,
+    pub values: BTreeMap<String, f32>,
 }
 
 /// All lines of a run so far. It is part of a checkpoint, so that a resumed run neither repeats
@@ -72,22 +72,23 @@ impl History {
 /// Sums over the steps since the last line.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Window {
-    sums: BTreeMap<String, (f64, u64)>,
+    /// The bits of each sum (a decimal would not come back exactly) and how many it has.
+    sums: BTreeMap<String, (u64, u64)>,
 }
 
 impl Window {
     /// Adds a value of a step.
     pub fn add(&mut self, name: &str, value: f64) {
         let (sum, count) = self.sums.entry(name.to_owned()).or_default();
-        *sum += value;
+        *sum = (f64::from_bits(*sum) + value).to_bits();
         *count += 1;
     }
 
     /// The means, and an empty window.
-    pub fn take(&mut self) -> BTreeMap<String, f64> {
+    pub fn take(&mut self) -> BTreeMap<String, f32> {
         std::mem::take(&mut self.sums)
             .into_iter()
-            .map(|(name, (sum, count))| (name, sum / count as f64))
+            .map(|(name, (sum, count))| (name, (f64::from_bits(sum) / count as f64) as f32))
             .collect()
     }
 }

@@ -28,7 +28,13 @@ pub fn preview(panels: &[Panel]) -> RgbImage {
         let side = panel.mask.len().isqrt();
         let labels: Vec<u16> = panel.mask.iter().map(|&label| u16::from(label)).collect();
         sheet.push(&panel.picture);
-        sheet.push(&overlay(&panel.picture, &labels, side as u32, 0.6, Ground::Clear));
+        sheet.push(&overlay(
+            &panel.picture,
+            &labels,
+            side as u32,
+            0.6,
+            Ground::Clear,
+        ));
         let slots = slot_labels(panel, CELL as usize);
         sheet.push(&overlay(&panel.picture, &slots, CELL, 0.6, Ground::Painted));
     }
@@ -47,5 +53,8 @@ fn slot_labels(panel: &Panel, side: usize) -> Vec<u16> {
     {
         enlarge.enlarge(map, large);
     }
-    owners(&large, side * side).into_iter().map(u16::from).collect()
+    owners(&large, side * side)
+        .into_iter()
+        .map(u16::from)
+        .collect()
 }

@@ -44,7 +44,14 @@ impl EventFile {
     }
 
     /// An RGB picture, encoded as PNG.
-    pub fn image(&mut self, wall_time: f64, step: u64, tag: &str, [width, height]: [u32; 2], png: &[u8]) {
+    pub fn image(
+        &mut self,
+        wall_time: f64,
+        step: u64,
+        tag: &str,
+        [width, height]: [u32; 2],
+        png: &[u8],
+    ) {
         const RGB: u64 = 3;
         let mut image = Message::default();
         image.varint(field::IMAGE_HEIGHT, u64::from(height));

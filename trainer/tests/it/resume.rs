@@ -88,7 +88,10 @@ fn a_run_stopped_anywhere_ends_with_the_same_bytes() {
         // Moments are written in no fixed order; that they are right shows in the weights.
         let ordered = last.iter().filter(|(name, _)| !name.ends_with(".bpk"));
         for (name, bytes) in ordered {
-            assert!(bytes == &again[name], "{name} differs after a stop at {stop}");
+            assert!(
+                bytes == &again[name],
+                "{name} differs after a stop at {stop}"
+            );
         }
     }
 }
@@ -146,6 +149,12 @@ fn a_checkpoint_of_other_sizes_names_the_tensor() {
     let (saved, ..) = run(&spec, BTreeMap::new(), 2);
     let mut other = spec.clone();
     other.slots.mlp_size = 20;
-    let error = unpack(&saved[&2], &other, networks(&other)).err().unwrap().to_string();
-    assert!(error.contains("mlp.0.weight") && error.contains("[20, 8]"), "{error}");
+    let error = unpack(&saved[&2], &other, networks(&other))
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("mlp.0.weight") && error.contains("[20, 8]"),
+        "{error}"
+    );
 }

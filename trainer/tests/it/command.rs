@@ -1,0 +1,239 @@
+//! `trainer train`, from datasets in a store to checkpoints.
+
+use std::io::Cursor;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use glass_dataset::{Dataset, Store, StoreOptions};
+use glass_schemas::dataset::{ClassLabel, EncodedImage, GenerationRow, MaskRow, Row};
+use glass_schemas::ids::{DatasetKind, Digest, SampleId, ShardIndex};
+use glass_schemas::manifest::{Identity, IdentityParts};
+use glass_schemas::spec::RunSpec;
+use image::{GrayImage, ImageFormat, Luma};
+
+const PICTURES: usize = 6;
+
+fn spec_text() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/mini");
+    let weights = |name: &str| format!("weights = {:?}", root.join(name));
+    format!(
+        r#"
+version = 1
+name = "test"
+[trainer.encoder]
+{}
+image_size = 128
+[trainer.slots]
+count = 3
+iterations = 2
+size = 16
+mlp_size = 16
+out_size = 128
+position = "none"
+[trainer.features]
+layers = 1
+size = 16
+token_share = 0.1
+[trainer.diffusion]
+{}
+latents = "stored"
+[trainer.guidance]
+resolution = 32
+[trainer.phase1]
+steps = 3
+batch = 2
+diffusion = "off"
+[trainer.phase2]
+steps = 2
+batch = 1
+[trainer.checkpoint]
+every = 2
+[trainer.track]
+log_every = 1
+preview_every = 3
+preview_samples = 2
+"#,
+        weights("dinov2"),
+        weights("stable-diffusion")
+    )
+}
+
+/// Two shards of scenes with a mask of two halves; the last picture has none.
+async fn datasets(spec: &RunSpec, store: &Store) {
+    let identity = |kind, upstream| {
+        Identity::new(IdentityParts {
+            kind,
+            stage: "test".to_owned(),
+            run_seed: spec.seed,
+            spec: spec.identity_of(kind),
+            upstream,
+            weights: [].into(),
+            shards: 2,
+        })
+    };
+    let of_generations = identity(DatasetKind::Generations, vec![]);
+    let of_masks = identity(DatasetKind::Masks, vec![of_generations.id.clone()]);
+    let generations = Dataset::create(store, &of_generations).await.unwrap();
+    let masks = Dataset::create(store, &of_masks).await.unwrap();
+    for shard in 0..2 {
+        let range = shard * PICTURES / 2..(shard + 1) * PICTURES / 2;
+        let rows: Vec<_> = range.clone().map(generation).collect();
+        let batch = GenerationRow::encode(&rows).unwrap();
+        let index = ShardIndex(shard as u32);
+        let schema = GenerationRow::schema();
+        generations
+            .write_shard(index, schema, vec![batch], &[])
+            .await
+            .unwrap();
+        let rows: Vec<_> = range.filter(|&i| i + 1 < PICTURES).map(mask).collect();
+        let batch = MaskRow::encode(&rows).unwrap();
+        masks
+            .write_shard(index, MaskRow::schema(), vec![batch], &[])
+            .await
+            .unwrap();
+    }
+}
+
+fn classes() -> Vec<ClassLabel> {
+    vec![ClassLabel {
+        id: 3,
+        name: "cat".to_owned(),
+    }]
+}
+
+fn id(index: usize) -> SampleId {
+    SampleId::generated(&Digest::of(&[index as u8]), "a cat", 0)
+}
+
+fn generation(index: usize) -> GenerationRow {
+    let path = format!(
+        "{}/../assets/scenes/train/{index:05}.jpg",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    GenerationRow {
+        sample_id: id(index),
+        source_id: id(index),
+        source_uri: path.clone(),
+        replicate: 0,
+        seed: 0,
+        caption: "a cat".to_owned(),
+        classes: classes(),
+        prompt: "a cat; cat".to_owned(),
+        image: EncodedImage {
+            bytes: std::fs::read(path).unwrap(),
+            path: format!("{index}.jpg"),
+        },
+        width: 128,
+        height: 128,
+        latent: (0..8 * 256).map(|i| (i as f32 + index as f32).sin()).collect(),
+        latent_shape: vec![8, 16, 16],
+    }
+}
+
+fn mask(index: usize) -> MaskRow {
+    let picture = GrayImage::from_fn(128, 128, |x, y| {
+        Luma([if y < 8 { 255 } else if x < 40 + index as u32 { 0 } else { 3 }])
+    });
+    let mut png = Cursor::new(Vec::new());
+    picture.write_to(&mut png, ImageFormat::Png).unwrap();
+    MaskRow {
+        sample_id: id(index),
+        classes: classes(),
+        mask: EncodedImage {
+            bytes: png.into_inner(),
+            path: format!("{index}.png"),
+        },
+        width: 128,
+        height: 128,
+        extractor: "test".to_owned(),
+        quality: vec![],
+        agreement: 1.0,
+    }
+}
+
+fn trainer(folder: &Path, more: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_trainer"))
+        .arg("train")
+        .arg("--spec")
+        .arg(folder.join("spec.toml"))
+        .arg("--store")
+        .arg(folder.join("store"))
+        .arg("--scratch")
+        .arg(folder.join("scratch"))
+        .args(more)
+        .output()
+        .unwrap()
+}
+
+fn run_id(output: &Output) -> String {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout.clone()).unwrap().trim().to_owned()
+}
+
+fn files(folder: &Path) -> Vec<(String, std::time::SystemTime)> {
+    let mut found = Vec::new();
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(folder) = waiting.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            if entry.path().is_dir() {
+                waiting.push(entry.path());
+            } else {
+                let modified = entry.metadata().unwrap().modified().unwrap();
+                found.push((entry.path().display().to_string(), modified));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_run_goes_from_datasets_to_checkpoints_and_is_not_done_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("spec.toml"), spec_text()).unwrap();
+    let spec = RunSpec::load(&folder.join("spec.toml")).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let uri = folder.join("store").display().to_string();
+    runtime.block_on(async {
+        let store = Store::open(&uri, &StoreOptions::default()).unwrap();
+        datasets(&spec, &store).await;
+    });
+
+    // One of six pictures has no mask.
+    let refused = trainer(folder, &["--set", "trainer.min_coverage=0.9"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&refused.stderr).to_string();
+    assert!(error.contains("5 of 6"), "{error}");
+
+    let early = trainer(folder, &["--phase", "2"]);
+    assert_eq!(early.status.code(), Some(1));
+
+    let first = run_id(&trainer(folder, &["--phase", "1"]));
+    let both = run_id(&trainer(folder, &[]));
+    assert_eq!(first, both);
+    let run = folder.join("store/runs").join(&both);
+    let commits = run.join("commits");
+    for step in [2, 3, 4, 5] {
+        assert!(commits.join(format!("{step:08}.json")).exists(), "step {step}");
+    }
+    let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    assert_eq!(metrics.lines().count(), 5);
+    assert!(metrics.lines().last().unwrap().contains("loss/diffusion"));
+    assert!(run.join("previews/00000003.png").exists());
+
+    let before = files(&run);
+    assert_eq!(run_id(&trainer(folder, &[])), both);
+    assert_eq!(before, files(&run));
+    assert_ne!(run_id(&trainer(folder, &["--seed", "7", "--phase", "1"])), both);
+
+    // The trained UNet is saved under the names of the checkpoint it came from.
+    let record = std::fs::read_to_string(commits.join("00000005.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let unet = run
+        .join(record["folder"].as_str().unwrap())
+        .join("unet2dconditionmodel");
+    glass_nets::unet::UNet2DConditionModel::load(unet, &burn::tensor::Device::flex()).unwrap();
+}
