@@ -214,6 +214,6 @@ pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
         .detach()
         .into_data()
         .convert::<f32>()
-        .into_vec()
+        .try_into_vec()
         .unwrap_or_default()
 }

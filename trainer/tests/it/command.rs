@@ -71,8 +71,13 @@ async fn datasets(spec: &RunSpec, store: &Store) {
             shards: 2,
         })
     };
-    let of_generations = identity(DatasetKind::Generations, vec![]);
-    let of_masks = identity(DatasetKind::Masks, vec![of_generations.id.clone()]);
+    let of_captions = identity(DatasetKind::Captions, vec![]);
+    let of_generations = identity(DatasetKind::Generations, vec![of_captions.id.clone()]);
+    let of_attention = identity(DatasetKind::Attention, vec![of_captions.id.clone()]);
+    let of_masks = identity(DatasetKind::Masks, vec![of_attention.id.clone()]);
+    for identity in [&of_captions, &of_attention] {
+        Dataset::create(store, identity).await.unwrap();
+    }
     let generations = Dataset::create(store, &of_generations).await.unwrap();
     let masks = Dataset::create(store, &of_masks).await.unwrap();
     for shard in 0..2 {

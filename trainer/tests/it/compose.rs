@@ -23,7 +23,7 @@ fn scene(base: f32, object: u16) -> Scene {
 }
 
 fn rows(slots: &Tensor<2>) -> Vec<f32> {
-    slots.clone().into_data().to_vec::<f32>().unwrap().chunks(2).map(|row| row[0]).collect()
+    slots.clone().into_data().try_to_vec::<f32>().unwrap().chunks(2).map(|row| row[0]).collect()
 }
 
 fn edited(edit: Edit) -> [Vec<f32>; 2] {

@@ -24,7 +24,7 @@ fn noise(slots: usize, size: usize) -> Tensor<3> {
 }
 
 fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().into_vec().unwrap()
+    tensor.into_data().try_into_vec().unwrap()
 }
 
 fn assert_close(a: &[f32], b: &[f32]) {

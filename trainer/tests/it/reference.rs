@@ -127,7 +127,7 @@ fn close(found: &[f32], golden: &Named, name: &str, tolerance: f32) {
 }
 
 fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().into_vec().unwrap()
+    tensor.into_data().try_into_vec().unwrap()
 }
 
 /// Gradients under the names of the golden file.
