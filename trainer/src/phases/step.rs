@@ -179,9 +179,8 @@ impl Stepper<'_> {
             losses.semantic = Some(term.value);
             losses.overlap = Some(term.overlap);
             losses.total += (weight * f64::from(term.value)) as f32;
-            if weight > 0.0 {
-                terms.push(linear * (weight * share));
-            }
+            // Even with a weight of zero: only going backward releases the graph.
+            terms.push(linear * (weight * share));
         }
 
         let weight = self.spec.loss.diffusion;
