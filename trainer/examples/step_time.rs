@@ -1,6 +1,6 @@
 //! Milliseconds a training step takes at the sizes of the mini run, without reading data.
 //!
-//! `cargo run --release -p glass-trainer --example step_time -- [steps]`
+//! `cargo run --release -p glass-trainer --example step_time -- [steps] [semantic|instance|once|ramp]`
 
 use std::time::Instant;
 
@@ -38,6 +38,15 @@ fn main() -> glass_trainer::Result<()> {
         },
         ..TrainerSpec::default()
     };
+    for change in std::env::args().skip(2) {
+        match change.as_str() {
+            "semantic" => spec.loss.instance = 0.0,
+            "instance" => spec.loss.semantic = 0.0,
+            "once" => spec.slots.iterations = 1,
+            "ramp" => spec.loss.semantic_ramp.end = u64::MAX,
+            other => println!("`{other}` is unknown: `semantic`, `instance`, `once`, `ramp`"),
+        }
+    }
     spec.phase1.batch = 32;
     spec.phase1.diffusion = Switch::Off;
     let set = samples();
