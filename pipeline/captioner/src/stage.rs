@@ -43,17 +43,18 @@ pub async fn caption(args: Args, context: Context) -> anyhow::Result<ExitStatus>
     let spec = args.stage.spec()?;
     let store = StageArgs::open_store(&spec)?;
     let labeller = Arc::new(labeller(&spec)?);
-    let processor = ImageProcessor::load(&spec.captioner.weights)?;
+    let processor = ImageProcessor::load(&spec.captioner.weights).blame_user()?;
     let options = StoreOptions::from(&spec.store);
     let (images, listing) = Images::list(&spec.source, &options, processor).await?;
     let identity = identity(&spec, &labeller.vocabulary, &listing, images.plan().shards())?;
     let dataset = Dataset::create(&store, &identity).await?;
-    let device = spec.execution.device.parse::<Backend>()?.device()?;
+    let device = spec.execution.device.parse::<Backend>().and_then(Backend::device).blame_user()?;
     let job = Job {
         datasets: vec![dataset],
         plan: images.plan(),
         source: images,
-        worker: Box::new(move || CaptionWorker::load(labeller, device)),
+        // A checkpoint that does not load is the user's to mend.
+        worker: Box::new(move || CaptionWorker::load(labeller, device).blame_user()),
         encode: Box::new(|rows| Ok(vec![CaptionRow::encode(&rows)?])),
         options: Options {
             slot: args.stage.slot()?,
@@ -98,7 +99,7 @@ fn identity(
         spec: spec.identity_of(DatasetKind::Captions),
         upstream: Vec::new(),
         weights: BTreeMap::from([
-            ("captioner".to_owned(), folder_digest(&spec.captioner.weights)?.parse()?),
+            ("captioner".to_owned(), folder_digest(&spec.captioner.weights).blame_user()?.parse()?),
             ("vocabulary".to_owned(), vocabulary.digest()),
             ("listing".to_owned(), listing.digest()),
         ]),

@@ -49,7 +49,7 @@ pub async fn generate(args: Args, context: Context) -> anyhow::Result<ExitStatus
     let replicates = spec.generator.replicates.max(1);
     let rows = spec.source.rows_per_shard.saturating_mul(replicates);
     let shards = captions.identity().shards;
-    let device = spec.execution.device.parse::<Backend>()?.device()?;
+    let device = spec.execution.device.parse::<Backend>().and_then(Backend::device).blame_user()?;
     let (seed, format) = (spec.seed, spec.generator.image_format);
     let generator = spec.generator.clone();
     let job = Job {

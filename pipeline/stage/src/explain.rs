@@ -176,8 +176,10 @@ fn links<'a>(error: &'a (dyn StdError + 'static)) -> Vec<Known<'a>> {
             found.push(Known::Schema(error));
         } else if let Some(error) = error.downcast_ref::<StageError>() {
             found.push(Known::Stage(error));
-            if let StageError::Dataset(inner) = error {
-                next = Some(inner);
+            match error {
+                StageError::Dataset(inner) => next = Some(inner),
+                StageError::Schema(inner) => next = Some(inner),
+                _ => {}
             }
         }
     }
