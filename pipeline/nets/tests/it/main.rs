@@ -8,5 +8,6 @@ mod blip2;
 mod diffusion;
 mod dinov2;
 mod image;
+mod ops;
 mod speed;
 mod weights;
