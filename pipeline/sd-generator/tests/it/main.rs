@@ -1,1 +1,4 @@
 //! Drawing with the mini checkpoint.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod drawing;
