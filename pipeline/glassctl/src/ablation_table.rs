@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use glass_metrics::{MeanSd, mean_sd};
+
 use crate::report::results::{METRICS, Results};
 
 /// The numbers of one trained run, in the order of [`METRICS`], and of the methods beside it.
@@ -51,22 +53,13 @@ pub fn table(runs: &[(&str, Vec<Column>)]) -> String {
 fn line(name: &str, columns: &[&Column]) -> String {
     let cells = (0..METRICS.len()).map(|metric| {
         let values: Vec<f64> = columns.iter().map(|column| column.values[metric]).collect();
-        let (mean, sd) = mean_sd(&values);
-        match values.len() {
-            0 => format!("{:>18}", "–"),
-            1 => format!("{mean:>18.3}"),
-            _ => format!("{:>18}", format!("{mean:.3} ± {sd:.3}")),
+        match mean_sd(&values) {
+            None => format!("{:>18}", "–"),
+            Some(MeanSd { mean, count: 1, .. }) => format!("{mean:>18.3}"),
+            Some(MeanSd { mean, sd, .. }) => format!("{:>18}", format!("{mean:.3} ± {sd:.3}")),
         }
     });
     format!("{name:<26}{}", cells.collect::<String>())
-}
-
-/// Mean and sample standard deviation.
-fn mean_sd(values: &[f64]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (mean, (squares / (n - 1.0)).sqrt())
 }
 
 #[cfg(test)]

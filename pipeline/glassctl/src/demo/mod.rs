@@ -7,6 +7,7 @@
 mod ablation;
 mod programs;
 mod steps;
+mod stopped;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -39,7 +40,7 @@ pub struct DemoArgs {
 }
 
 /// What `--quick` changes.
-const QUICK: [&str; 14] = [
+const QUICK: [&str; 15] = [
     "source.limit=16",
     "source.rows_per_shard=4",
     "generator.steps=4",
@@ -54,6 +55,7 @@ const QUICK: [&str; 14] = [
     "trainer.track.log_every=5",
     "evaluation.limit=16",
     "evaluation.generation={ images = 2, steps = 3 }",
+    "evaluation.composition={ pairs = 1, steps = 3 }",
 ];
 
 /// Runs the demo.
@@ -68,7 +70,6 @@ pub async fn demo(args: DemoArgs, context: Context) -> anyhow::Result<ExitStatus
     let mut set = args.set.clone();
     if args.quick {
         set.splice(0..0, QUICK.map(str::to_owned));
-        set.push("evaluation.composition={ pairs = 1, steps = 3 }".to_owned());
     }
     let programs = Programs::find(&root, &context).await?;
     let runner = Runner { root, spec, store: out.clone(), logs: out.join("logs"), set, programs };
@@ -83,7 +84,7 @@ pub async fn demo(args: DemoArgs, context: Context) -> anyhow::Result<ExitStatus
             println!("\ndone in {}", crate::text::duration(started.elapsed()));
             Ok(quarantined)
         }
-        Err(error) => match error.downcast_ref::<steps::Stopped>() {
+        Err(error) => match error.downcast_ref::<stopped::Stopped>() {
             Some(stopped) => Ok(stopped.status()),
             None => Err(error),
         },

@@ -65,7 +65,7 @@ async fn build(
     let mut child = command.spawn().context("cannot start cargo")?;
     let status = tokio::select! {
         status = child.wait() => status?,
-        () = context.stop.wait() => return Err(super::steps::Stopped::INTERRUPTED.into()),
+        () = context.stop.wait() => return Err(super::stopped::Stopped::INTERRUPTED.into()),
     };
     anyhow::ensure!(status.success(), "cargo could not build the stage programs");
     Ok(())

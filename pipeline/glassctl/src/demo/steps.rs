@@ -11,26 +11,10 @@ use glass_stage::{Context, ExitStatus};
 use tokio::process::{Child, Command};
 
 use super::programs::Programs;
+use super::stopped::Stopped;
 use crate::ablation_table::{Column, columns};
 use crate::report::results::Results;
 use crate::text;
-
-/// A step that ended with something other than success; its message was shown.
-#[derive(Debug, thiserror::Error)]
-#[error("step ended with exit code {0}")]
-pub(super) struct Stopped(u8);
-
-impl Stopped {
-    pub(super) const INTERRUPTED: Self = Self(75);
-
-    pub(super) fn status(&self) -> ExitStatus {
-        match self.0 {
-            1 => ExitStatus::UserError,
-            75 => ExitStatus::Interrupted,
-            _ => ExitStatus::OurError,
-        }
-    }
-}
 
 /// A trained run.
 pub(super) struct TrainedRun {
@@ -236,7 +220,7 @@ impl Step {
                 Some(75) => return Err(Stopped::INTERRUPTED.into()),
                 code => {
                     show_end_of(&self.name, &log);
-                    return Err(Stopped(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(2)).into());
+                    return Err(Stopped::with(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(2)).into());
                 }
             }
         }
