@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use glass_dataset::{Columns, Dataset, Store};
+use glass_dataset::{Columns, Dataset};
 use glass_schemas::dataset::{AttentionRow, MaskRow, Row};
 use glass_schemas::ids::{DatasetKind, ShardIndex};
 use glass_schemas::manifest::{Identity, IdentityParts};
 use glass_schemas::plan::Plan;
 use glass_schemas::spec::{GeneratorSpec, RunSpec};
 use glass_stage::{
-    Context, ErrorClass, ExitStatus, Explain, Failure, ItemStream, Job, Options, ProcessArgs,
-    Source, StageArgs, StageError, SystematicFailure, Worker,
+    Context, ErrorClass, ExitStatus, Explain, Failure, ItemStream, Job, ProcessArgs, SpecArgs,
+    Source, StageArgs, StageError, Worker,
 };
 use rayon::prelude::*;
 
@@ -41,7 +41,7 @@ impl AsRef<ProcessArgs> for Args {
 /// # Errors
 /// The user's (spec, store, maps that the generator was not asked to keep) and the store's.
 pub async fn extract_masks(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
-    let spec = args.stage.spec()?;
+    let spec = args.stage.spec.load()?;
     let maker = MaskMaker {
         extractor: from_spec(&spec.masks).blame_user()?,
         cutting: Cutting::from_spec(&spec.masks).blame_user()?,
@@ -50,7 +50,7 @@ pub async fn extract_masks(args: Args, context: Context) -> anyhow::Result<ExitS
     check_maps(&maker.extractor.needs(), &spec.generator)
         .blame_user()
         .hint("list the resolution in `[generator]` and draw again, or use one that is listed")?;
-    let store = StageArgs::open_store(&spec)?;
+    let store = SpecArgs::open_store(&spec)?;
     let attention = args.stage.upstream(&store, &spec, DatasetKind::Attention).await?;
     let dataset = Dataset::create(&store, &identity(&spec, &attention)).await?;
     let rows = spec.source.rows_per_shard.saturating_mul(spec.generator.replicates.max(1));
@@ -61,16 +61,7 @@ pub async fn extract_masks(args: Args, context: Context) -> anyhow::Result<ExitS
         source: Means { attention },
         worker: Box::new(move || Ok(maker)),
         encode: Box::new(|rows| Ok(vec![MaskRow::encode(&rows)?])),
-        options: Options {
-            slot: args.stage.slot()?,
-            batch_size: args.stage.batch_size.unwrap_or(spec.execution.mask_batch),
-            stragglers: args.stage.stragglers,
-            systematic: SystematicFailure {
-                share: spec.execution.max_failed_share,
-                ..Options::default().systematic
-            },
-            ..Options::default()
-        },
+        options: args.stage.options(&spec.execution, spec.execution.mask_batch)?,
     };
     let summary = glass_stage::run(job, &context).await?;
     Ok(summary.status())

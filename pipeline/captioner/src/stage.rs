@@ -12,8 +12,7 @@ use glass_schemas::ids::DatasetKind;
 use glass_schemas::manifest::{Identity, IdentityParts};
 use glass_schemas::spec::{ClassSource, RunSpec};
 use glass_stage::{
-    Context, ExitStatus, Explain, Job, Options, ProcessArgs, StageArgs,
-    SystematicFailure,
+    Context, ExitStatus, Explain, Job, ProcessArgs, SpecArgs, StageArgs,
 };
 
 use crate::ground_truth::GroundTruth;
@@ -40,12 +39,12 @@ impl AsRef<ProcessArgs> for Args {
 /// # Errors
 /// The user's (spec, source, weights, store) and the store's.
 pub async fn caption(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
-    let spec = args.stage.spec()?;
-    let store = StageArgs::open_store(&spec)?;
+    let spec = args.stage.spec.load()?;
+    let store = SpecArgs::open_store(&spec)?;
     let labeller = Arc::new(labeller(&spec)?);
     let processor = ImageProcessor::load(&spec.captioner.weights).blame_user()?;
     let options = StoreOptions::from(&spec.store);
-    let (images, listing) = Images::list(&spec.source, &options, processor).await?;
+    let (images, listing) = Images::list(&spec.source, &options, processor.clone()).await?;
     let identity = identity(&spec, &labeller.vocabulary, &listing, images.plan().shards())?;
     let dataset = Dataset::create(&store, &identity).await?;
     let device = spec.execution.device.parse::<Backend>().and_then(Backend::device).blame_user()?;
@@ -54,18 +53,9 @@ pub async fn caption(args: Args, context: Context) -> anyhow::Result<ExitStatus>
         plan: images.plan(),
         source: images,
         // A checkpoint that does not load is the user's to mend.
-        worker: Box::new(move || CaptionWorker::load(labeller, device).blame_user()),
+        worker: Box::new(move || CaptionWorker::load(labeller, processor, device).blame_user()),
         encode: Box::new(|rows| Ok(vec![CaptionRow::encode(&rows)?])),
-        options: Options {
-            slot: args.stage.slot()?,
-            batch_size: args.stage.batch_size.unwrap_or(spec.execution.caption_batch),
-            stragglers: args.stage.stragglers,
-            systematic: SystematicFailure {
-                share: spec.execution.max_failed_share,
-                ..Options::default().systematic
-            },
-            ..Options::default()
-        },
+        options: args.stage.options(&spec.execution, spec.execution.caption_batch)?,
     };
     let summary = glass_stage::run(job, &context).await?;
     Ok(summary.status())

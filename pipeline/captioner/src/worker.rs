@@ -57,9 +57,14 @@ impl CaptionWorker {
     ///
     /// # Errors
     /// What is wrong with the checkpoint, by file and tensor.
-    pub fn load(labeller: Arc<Labeller>, device: Device) -> anyhow::Result<Self> {
+    pub fn load(
+        labeller: Arc<Labeller>,
+        processor: ImageProcessor,
+        device: Device,
+    ) -> anyhow::Result<Self> {
         let spec = &labeller.spec;
-        let processor = ImageProcessor::load(&spec.weights)?;
+        // The source has fitted the pictures already.
+        let processor = processor.fitted();
         let model = Blip2::load(&spec.weights, &device)?;
         let options = GenerateOptions {
             num_beams: spec.num_beams,

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use glass_dataset::Dataset;
 use glass_nets::weights::folder_digest;
 use glass_nets::Backend;
-use glass_schemas::ids::DatasetKind;
+use glass_schemas::ids::{DatasetKind, Digest};
 use glass_schemas::manifest::{Identity, IdentityParts};
 use glass_schemas::plan::Plan;
 use glass_schemas::spec::RunSpec;
 use glass_stage::{
-    Context, ErrorClass, ExitStatus, Explain, Failure, Job, Options, ProcessArgs, StageArgs,
-    SystematicFailure, Worker,
+    Context, ErrorClass, ExitStatus, Explain, Failure, Job, ProcessArgs, SpecArgs, StageArgs, Worker,
 };
 
 use crate::draw::{Drawing, Generator, Request};
@@ -37,13 +36,14 @@ impl AsRef<ProcessArgs> for Args {
 /// # Errors
 /// The user's (spec, weights, store, no captions yet) and the store's.
 pub async fn generate(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
-    let spec = args.stage.spec()?;
-    let store = StageArgs::open_store(&spec)?;
+    let spec = args.stage.spec.load()?;
+    let store = SpecArgs::open_store(&spec)?;
     let captions = args.stage.upstream(&store, &spec, DatasetKind::Captions).await?;
     let mut datasets = Vec::new();
     // The last one's commits count, so attention is committed first.
+    let weights = folder_digest(&spec.generator.weights).blame_user()?.parse()?;
     for kind in [DatasetKind::Attention, DatasetKind::Generations] {
-        let identity = identity(&spec, &captions, kind)?;
+        let identity = identity(&spec, &captions, kind, weights);
         datasets.push(Dataset::create(&store, &identity).await?);
     }
     let replicates = spec.generator.replicates.max(1);
@@ -58,24 +58,14 @@ pub async fn generate(args: Args, context: Context) -> anyhow::Result<ExitStatus
         source: Prompts { captions, replicates },
         worker: Box::new(move || Ok(Artist(Generator::load(&generator, seed, device).blame_user()?))),
         encode: Box::new(move |drawn| encode(drawn, seed, format)),
-        options: Options {
-            slot: args.stage.slot()?,
-            batch_size: args.stage.batch_size.unwrap_or(spec.execution.generate_batch),
-            stragglers: args.stage.stragglers,
-            systematic: SystematicFailure {
-                share: spec.execution.max_failed_share,
-                ..Options::default().systematic
-            },
-            ..Options::default()
-        },
+        options: args.stage.options(&spec.execution, spec.execution.generate_batch)?,
     };
     let summary = glass_stage::run(job, &context).await?;
     Ok(summary.status())
 }
 
-fn identity(spec: &RunSpec, captions: &Dataset, kind: DatasetKind) -> anyhow::Result<Identity> {
-    let weights = folder_digest(&spec.generator.weights).blame_user()?.parse()?;
-    Ok(Identity::new(IdentityParts {
+fn identity(spec: &RunSpec, captions: &Dataset, kind: DatasetKind, weights: Digest) -> Identity {
+    Identity::new(IdentityParts {
         kind,
         stage: "sd-generator".to_owned(),
         run_seed: spec.seed,
@@ -83,7 +73,7 @@ fn identity(spec: &RunSpec, captions: &Dataset, kind: DatasetKind) -> anyhow::Re
         upstream: vec![captions.id().clone()],
         weights: BTreeMap::from([("stable-diffusion".to_owned(), weights)]),
         shards: captions.identity().shards,
-    }))
+    })
 }
 
 struct Artist(Generator);

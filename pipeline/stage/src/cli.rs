@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use glass_dataset::{Dataset, DatasetError, Store, StoreOptions};
 use glass_schemas::ids::{DatasetId, DatasetKind};
-use glass_schemas::spec::RunSpec;
+use glass_schemas::spec::{ExecutionSpec, RunSpec};
 
-use crate::job::Stragglers;
+use crate::job::{Options, SystematicFailure};
+use crate::share::{Stragglers, WorkerSlot};
 use crate::error::{Result, StageError};
 
 /// How log lines are written to stderr.
@@ -18,20 +19,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line, for clusters.
     Json,
-}
-
-/// One of `count` workers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorkerSlot {
-    /// From 0 to `count` − 1.
-    pub index: u32,
-    /// How many workers share the plan.
-    pub count: u32,
-}
-
-impl WorkerSlot {
-    /// A single worker that does every shard.
-    pub const ALONE: Self = Self { index: 0, count: 1 };
 }
 
 /// Flags of every binary, stage or not; [`crate::stage_main`] applies them.
@@ -51,21 +38,54 @@ pub struct ProcessArgs {
     pub log_format: LogFormat,
 }
 
+/// Which run spec, changed how, in which store: the flags of every program that reads a spec.
+#[derive(Args, Clone, Debug)]
+pub struct SpecArgs {
+    /// Run spec (TOML)
+    #[arg(id = "spec", long = "spec", value_name = "FILE")]
+    pub path: PathBuf,
+    /// Change one value of the spec, e.g. `masks.low=0.4`; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Where datasets and runs are (path, file://, s3://); overrides the spec's [store]
+    #[arg(long, value_name = "URI")]
+    pub store: Option<String>,
+}
+
+impl SpecArgs {
+    /// The run spec with the changes of `--set` and `--store`.
+    ///
+    /// # Errors
+    /// [`StageError::Schema`] if it cannot be read or a key or value is wrong.
+    pub fn load(&self) -> Result<RunSpec> {
+        let mut spec = RunSpec::load_with(&self.path, &self.set)?;
+        if let Some(uri) = &self.store {
+            spec.store.uri.clone_from(uri);
+        }
+        Ok(spec)
+    }
+
+    /// The store that the spec names.
+    ///
+    /// # Errors
+    /// [`StageError::Dataset`] if there is none or its URI cannot be used.
+    pub fn open_store(spec: &RunSpec) -> Result<Store> {
+        Ok(Store::open(
+            &spec.store.uri,
+            &StoreOptions::from(&spec.store),
+        )?)
+    }
+}
+
 /// Flags shared by the stage binaries; flatten them into the binary's own `clap` parser.
 ///
 /// `--index`/`--count` fall back to `SLURM_ARRAY_TASK_ID`/`SLURM_ARRAY_TASK_COUNT`, then to
 /// `JOB_COMPLETION_INDEX` (Kubernetes Indexed Job; give `--count`), then to one worker.
 #[derive(Args, Clone, Debug)]
 pub struct StageArgs {
-    /// Run spec (TOML)
-    #[arg(long, value_name = "FILE")]
-    pub spec: PathBuf,
-    /// Change one value of the spec, e.g. `masks.low=0.4`; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Where datasets are written (path, file://, s3://); overrides the spec's [store]
-    #[arg(long, value_name = "URI")]
-    pub store: Option<String>,
+    /// Spec and store
+    #[command(flatten)]
+    pub spec: SpecArgs,
     /// The dataset to read, where the spec alone does not tell
     #[arg(long, value_name = "DATASET")]
     pub upstream: Option<DatasetId>,
@@ -87,18 +107,6 @@ pub struct StageArgs {
 }
 
 impl StageArgs {
-    /// The run spec with the changes of `--set` and `--store`.
-    ///
-    /// # Errors
-    /// [`StageError::Schema`] if it cannot be read or a key or value is wrong.
-    pub fn spec(&self) -> Result<RunSpec> {
-        let mut spec = RunSpec::load_with(&self.spec, &self.set)?;
-        if let Some(uri) = &self.store {
-            spec.store.uri.clone_from(uri);
-        }
-        Ok(spec)
-    }
-
     /// The dataset this stage reads: `--upstream`, or the one of `kind` made with this spec.
     ///
     /// # Errors
@@ -118,15 +126,22 @@ impl StageArgs {
         }
     }
 
-    /// The store that the spec names.
+    /// How to run a stage: the flags, and what the spec says for those not given.
     ///
     /// # Errors
-    /// [`StageError::Dataset`] if there is none or its URI cannot be used.
-    pub fn open_store(spec: &RunSpec) -> Result<Store> {
-        Ok(Store::open(
-            &spec.store.uri,
-            &StoreOptions::from(&spec.store),
-        )?)
+    /// As [`StageArgs::slot`].
+    pub fn options(&self, execution: &ExecutionSpec, batch_size: usize) -> Result<Options> {
+        let defaults = Options::default();
+        Ok(Options {
+            slot: self.slot()?,
+            batch_size: self.batch_size.unwrap_or(batch_size),
+            stragglers: self.stragglers,
+            systematic: SystematicFailure {
+                share: execution.max_failed_share,
+                ..defaults.systematic
+            },
+            ..defaults
+        })
     }
 
     /// The worker this process is, from the flags or the scheduler's variables.

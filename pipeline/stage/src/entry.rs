@@ -47,8 +47,8 @@ impl Context {
 ///
 /// fn main() -> std::process::ExitCode {
 ///     glass_stage::stage_main("captioner", |args: Args, context| async move {
-///         let spec = RunSpec::load(&args.stage.spec)?;
-///         let options = Options { slot: args.stage.slot()?, batch_size: …, ..Options::default() };
+///         let spec = args.stage.spec.load()?;
+///         let options = args.stage.options(&spec.execution, 8)?;
 ///         let summary = glass_stage::run(job, &context).await?;
 ///         Ok(summary.status())
 ///     })

@@ -9,9 +9,9 @@ use glass_dataset::Dataset;
 use glass_schemas::ids::ShardIndex;
 use glass_schemas::plan::Plan;
 
-use crate::cli::WorkerSlot;
 use crate::error::StageError;
 use crate::failure::Failure;
+use crate::share::{Stragglers, WorkerSlot};
 
 /// One input: ready for the worker, or already known to fail.
 pub type Loaded<T> = Result<T, Failure>;
@@ -83,16 +83,6 @@ pub struct Job<S, W: Worker> {
     pub encode: Encode<W::Output>,
     /// How to run; nothing here changes a sample.
     pub options: Options,
-}
-
-/// Whether a worker with no shard of its own left takes those of others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Stragglers {
-    /// Leave them to the workers they are assigned to.
-    #[default]
-    Leave,
-    /// Take them from the end, so that the last shards of a dead or slow worker get done.
-    Take,
 }
 
 /// When failing samples mean a broken job and not broken samples.

@@ -26,23 +26,25 @@ mod load;
 mod logging;
 mod progress;
 mod run;
+mod share;
 mod signals;
 mod summary;
 mod system;
 mod systematic;
 mod write;
 
-pub use cli::{LogFormat, ProcessArgs, StageArgs, WorkerSlot};
+pub use cli::{LogFormat, ProcessArgs, SpecArgs, StageArgs};
 pub use entry::{Context, stage_main, stage_main_from};
 pub use error::{Result, StageError};
 pub use exit::ExitStatus;
 pub use explain::{Blame, Explain, blame, hint, render, status};
 pub use failure::{ErrorClass, Failure};
 pub use job::{
-    Encode, ItemStream, Job, Loaded, MakeWorker, Options, Source, Stragglers, SystematicFailure,
+    Encode, ItemStream, Job, Loaded, MakeWorker, Options, Source, SystematicFailure,
     Worker, all_at_once,
 };
 pub use progress::{Progress, Task};
 pub use run::run;
+pub use share::{Stragglers, WorkerSlot};
 pub use signals::Stop;
 pub use summary::{Ending, Summary};

@@ -2,7 +2,7 @@
 
 use glass_nets::Backend;
 use glass_schemas::spec::RunSpec;
-use glass_stage::{Context, ExitStatus, Explain};
+use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
 use super::RunOptions;
 use crate::eval::job::Candidate;
@@ -59,7 +59,7 @@ struct Interrupted;
 /// The user's (spec, data, weights) and the store's.
 pub async fn draw(drawing: Drawing, args: DrawArgs, context: Context) -> anyhow::Result<ExitStatus> {
     let spec = args.options.spec()?;
-    let store = RunOptions::open_store(&spec)?;
+    let store = SpecArgs::open_store(&spec)?;
     let device = spec.execution.device.parse::<Backend>()?.device()?;
     let fetched = Fetched::new(&store, &args.run, args.step).await.blame_user()?;
     let runtime = tokio::runtime::Handle::current();

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use glass_nets::Backend;
-use glass_stage::{Context, ExitStatus, Explain};
+use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
 use super::RunOptions;
 use crate::eval::EvalError;
@@ -34,7 +34,7 @@ pub struct EvaluateArgs {
 pub async fn evaluate(args: EvaluateArgs, context: Context) -> anyhow::Result<ExitStatus> {
     let spec = args.options.spec()?;
     let seed = args.options.seed(&spec);
-    let store = RunOptions::open_store(&spec)?;
+    let store = SpecArgs::open_store(&spec)?;
     let device = spec.execution.device.parse::<Backend>()?.device()?;
     let fetched = match &args.run {
         Some(run) => Some(Fetched::new(&store, run, args.step).await.blame_user()?),

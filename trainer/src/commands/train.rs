@@ -11,7 +11,7 @@ use glass_nets::weights::folder_digest;
 use glass_schemas::ids::{DatasetId, DatasetKind, Digest};
 use glass_schemas::spec::RunSpec;
 use glass_schemas::spec::trainer::{Latents, Switch, TrainerSpec};
-use glass_stage::{Context, ExitStatus, Explain};
+use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
 use super::options::explained;
 use super::{RunOptions, StoreSurroundings};
@@ -80,7 +80,7 @@ struct Prepared {
 /// The user's (spec, weights, data that does not fit) and the store's.
 pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStatus> {
     let spec = args.run.spec()?;
-    let store = RunOptions::open_store(&spec)?;
+    let store = SpecArgs::open_store(&spec)?;
     let upstream = upstream(&store, &spec, args.upstream.as_ref()).await?;
     let document = document(&spec, args.run.seed(&spec), &upstream)?;
     let run = Run::create(&store, &document).await?;

@@ -26,7 +26,7 @@ impl DinoEncoder {
     pub fn load(folder: &Path, device: &Device) -> Result<Self, NetsError> {
         Ok(Self {
             model: Dinov2Model::load(folder, device)?,
-            normalise: ImageProcessor { resize: None, crop: None, ..ImageProcessor::load(folder)? },
+            normalise: ImageProcessor::load(folder)?.fitted(),
             device: device.clone(),
         })
     }

@@ -132,6 +132,12 @@ impl ImageProcessor {
         })
     }
 
+    /// The same without resize and crop, for pictures that are already fitted.
+    #[must_use]
+    pub fn fitted(self) -> Self {
+        Self { resize: None, crop: None, ..self }
+    }
+
     /// The same processor for square pictures of another size: the resize becomes exact, nothing is cropped.
     pub fn with_size(mut self, side: u32) -> Self {
         let filter = self.resize.map_or(Filter::Bicubic, |(_, filter)| filter);
