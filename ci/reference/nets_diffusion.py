@@ -21,6 +21,7 @@ from diffusers import (
     DDIMScheduler,
     DDPMScheduler,
     DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
     PNDMScheduler,
     UNet2DConditionModel,
 )
@@ -122,13 +123,19 @@ def unet_golden(name, folder, size, batch=3, context_length=11, gradient=False):
     save(name, **tensors)
 
 
-def vae_golden(name, folder, size):
+def vae_golden(name, folder, size, tiled=False):
     vae = AutoencoderKL.from_pretrained(folder, torch_dtype=F32).eval()
     image = randn(2, 3, size, size, seed=4).clamp(-1, 1)
     latent = size // 2 ** (len(vae.config.block_out_channels) - 1)
     latents = randn(2, vae.config.latent_channels, latent, latent, seed=5)
     posterior = vae.encode(image).latent_dist
-    save(name, image=image, mean=posterior.mean, logvar=posterior.logvar, latents=latents, decoded=vae.decode(latents).sample)
+    decoded = vae.decode(latents).sample
+    tensors = dict(image=image, mean=posterior.mean, logvar=posterior.logvar, latents=latents, decoded=decoded)
+    if tiled:
+        vae.enable_tiling()
+        wide = randn(1, vae.config.latent_channels, latent + 3, 2 * latent - 2, seed=12)
+        tensors.update(wide=wide, tiled=vae.decode(wide).sample)
+    save(name, **tensors)
 
 
 def old_attention_names(folder):
@@ -148,7 +155,9 @@ def clip_golden(name, folder):
     clip = CLIPTextModel.from_pretrained(folder, torch_dtype=F32).eval()
     length = min(clip.config.max_position_embeddings, 77)
     ids = torch.randint(0, clip.config.vocab_size, (3, length), generator=seeded(6))
-    save(name, input_ids=ids, last_hidden_state=clip(ids).last_hidden_state)
+    ids[:, 5] = clip.config.eos_token_id
+    output = clip(ids)
+    save(name, input_ids=ids, last_hidden_state=output.last_hidden_state, pooler_output=output.pooler_output)
 
 
 def networks():
@@ -158,7 +167,7 @@ def networks():
     unet_golden("unet-mini", MINI / "unet", 16, context_length=77, batch=2)
     for i, (name, config) in enumerate(VAES.items()):
         folder = random_checkpoint(lambda: AutoencoderKL(**config), name, 20 + i)
-        vae_golden(f"{name}/golden", folder, config["sample_size"])
+        vae_golden(f"{name}/golden", folder, config["sample_size"], tiled=name == "vae-old-names")
     old_attention_names(OUT / "vae-old-names")
     vae_golden("vae-mini", MINI / "vae", 32)
     for i, (name, config) in enumerate(CLIPS.items()):
@@ -235,6 +244,12 @@ def scheduler_cases():
     yield 100, PNDMScheduler(**SD, skip_prk_steps=True)
     yield 1, PNDMScheduler(**SD, skip_prk_steps=True)
     yield 2, PNDMScheduler(**SD, skip_prk_steps=True)
+    for steps in (1, 20):
+        for spacing in ("leading", "linspace", "trailing"):
+            for prediction in ("epsilon", "v_prediction"):
+                for final in ("zero", "sigma_min"):
+                    yield steps, EulerDiscreteScheduler(**SD, timestep_spacing=spacing, prediction_type=prediction, final_sigmas_type=final)
+    yield 10, EulerDiscreteScheduler(**SD, rescale_betas_zero_snr=True, timestep_spacing="trailing", prediction_type="v_prediction")
 
 
 def schedulers():
@@ -243,11 +258,15 @@ def schedulers():
     for i, (steps, scheduler) in enumerate(scheduler_cases()):
         scheduler.set_timesteps(steps)
         x, trajectory = sample, []
+        scaled = {}
+        if isinstance(scheduler, EulerDiscreteScheduler):
+            tensors[f"network_input.{i}"] = scheduler.scale_model_input(x, scheduler.timesteps[0])
+            scaled = dict(initial_sigma=float(scheduler.init_noise_sigma))
         for t, output in zip(scheduler.timesteps, outputs):
             x = scheduler.step(output, t, x).prev_sample
             trajectory.append(x)
         config = {k: v for k, v in scheduler.config.items() if v is not None and k != "lambda_min_clipped"}
-        cases.append(dict(steps=steps, config=dict(config, _class_name=type(scheduler).__name__), timesteps=scheduler.timesteps.tolist()))
+        cases.append(dict(steps=steps, config=dict(config, _class_name=type(scheduler).__name__), timesteps=scheduler.timesteps.tolist(), **scaled))
         tensors[f"trajectory.{i}"] = torch.stack(trajectory)
     ddpm = DDPMScheduler(**SD)
     x, noise, t = randn(5, 1, 2, 2, seed=9), randn(5, 1, 2, 2, seed=10), torch.tensor([0, 1, 500, 998, 999])

@@ -43,14 +43,37 @@ pub fn parse<T: DeserializeOwned>(text: &str, origin: &Path) -> Result<T> {
         field,
         message,
     };
-    let value: Value =
-        serde_json::from_str(text).map_err(|e| error(String::new(), e.to_string()))?;
+    let value: Value = serde_json::from_str(text)
+        .or_else(|_| serde_json::from_str(&without_infinities(text)))
+        .map_err(|e| error(String::new(), e.to_string()))?;
     let Value::Object(mut map) = value else {
         return Err(error(String::new(), "expected a JSON object".to_owned()));
     };
     drop_nulls(&mut map);
     T::deserialize(Value::Object(map.clone()))
         .map_err(|e| error(culprit::<T>(&map, &e.to_string()), e.to_string()))
+}
+
+/// The document with `null` for the numbers that Python writes and JSON does not know: diffusers saves
+/// `"lambda_min_clipped": -Infinity`.
+fn without_infinities(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    for (part, piece) in text.split('"').enumerate() {
+        if part > 0 {
+            kept.push('"');
+        }
+        // Every second piece is inside quotes; a quote that is escaped there only shifts a string of ours.
+        match part % 2 {
+            0 => kept.push_str(
+                &piece
+                    .replace("-Infinity", "null")
+                    .replace("Infinity", "null")
+                    .replace("NaN", "null"),
+            ),
+            _ => kept.push_str(piece),
+        }
+    }
+    kept
 }
 
 fn drop_nulls(map: &mut Map<String, Value>) {

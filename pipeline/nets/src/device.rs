@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, FloatDType};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{NetsError, Result};
 
@@ -38,6 +39,86 @@ impl Backend {
             message,
         })
     }
+}
+
+/// The type that networks compute in.
+///
+/// | | `f32` | `bf16`, `f16` |
+/// |---|---|---|
+/// | weights, activations | f32 | the half type |
+/// | sums inside products, norms, softmax | f32 | f32, as the backend accumulates |
+/// | timestep embedding | f32 | f32, then rounded, as upstream |
+/// | scores of a UNet with `upcast_attention` | f32 | f32 |
+/// | attention means | f32 | f32: scores are cast before the softmax, sums are kept in f32 |
+/// | autoencoder with `force_upcast` | f32 | f32 in place of f16, as upstream's pipelines; bf16 stays |
+/// | samplers' coefficients | f64 | f64; the sample itself is of the half type |
+///
+/// The processor's backend converts half types to `f32` for every product, which makes it slower than
+/// `f32`: half types are for GPUs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// bfloat16.
+    Bf16,
+    /// IEEE half precision.
+    F16,
+}
+
+impl Precision {
+    /// burn's name of the type.
+    pub fn dtype(self) -> FloatDType {
+        match self {
+            Self::F32 => FloatDType::F32,
+            Self::Bf16 => FloatDType::BF16,
+            Self::F16 => FloatDType::F16,
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+        })
+    }
+}
+
+impl FromStr for Precision {
+    type Err = NetsError;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "f32" => Ok(Self::F32),
+            "bf16" => Ok(Self::Bf16),
+            "f16" => Ok(Self::F16),
+            _ => Err(NetsError::input(format!(
+                "unknown type `{name}`, expected `f32`, `bf16` or `f16`"
+            ))),
+        }
+    }
+}
+
+/// The device with `precision` as the type of every tensor that is made on it from here on.
+///
+/// It is a setting of the whole process that can be made once, before the first tensor.
+///
+/// # Errors
+/// As [`Backend::device`], and [`NetsError::Device`] when the device cannot compute in that type or has
+/// been used before.
+pub fn device_in(backend: Backend, precision: Precision) -> Result<Device> {
+    let mut device = backend.device()?;
+    if precision != Precision::F32 {
+        device.configure(precision.dtype()).map_err(|error| NetsError::Device {
+            name: backend.to_string(),
+            message: format!("cannot compute in {precision}: {error}"),
+        })?;
+    }
+    Ok(device)
 }
 
 impl fmt::Display for Backend {

@@ -7,7 +7,8 @@
 //! `config.json`; nothing here knows which checkpoint it runs.
 //!
 //! All networks are burn [`Module`](burn::module::Module)s: the same struct is used frozen in the
-//! pipeline and trained in the trainer. They compute in `f32` whatever the file holds.
+//! pipeline and trained in the trainer. They compute in `f32` whatever the file holds, unless [`device_in`]
+//! chose another type for the process; [`Precision`] says what stays in `f32` then.
 
 pub mod activation;
 pub mod attention;
@@ -29,6 +30,6 @@ pub mod schedulers;
 pub mod unet;
 pub mod vae;
 
-pub use device::Backend;
+pub use device::{Backend, Precision, device_in};
 pub use error::{NetsError, Result};
 pub use weights::{Scope, Weights};

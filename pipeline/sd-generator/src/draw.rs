@@ -70,6 +70,7 @@ impl Generator {
             SchedulerChoice::DpmSolver => {
                 schedulers::SchedulerChoice::DpmSolver { final_sigma: FinalSigma::Zero }
             }
+            SchedulerChoice::Euler => schedulers::SchedulerChoice::Euler,
         };
         Ok(Self {
             tokenizer: ClipTokenizer::load(folder.join("tokenizer"))?,
@@ -91,13 +92,10 @@ impl Generator {
     pub fn draw(&self, requests: &[Request]) -> Result<Vec<Drawing>> {
         let contexts = self.contexts(requests)?;
         let mut capture = self.capture(requests)?;
-        let mut trajectory = self.scheduler.trajectory(self.spec.steps)?;
-        let mut latents = self.noise(requests);
-        while let Some(timestep) = trajectory.next_timestep() {
-            let output =
-                self.predict(latents.clone(), timestep as f32, contexts.clone(), &mut capture);
-            latents = trajectory.step(output, latents);
-        }
+        let trajectory = self.scheduler.trajectory(self.spec.steps)?;
+        let latents = trajectory.run(self.noise(requests), |latents, timestep| {
+            self.predict(latents, timestep, contexts.clone(), &mut capture)
+        });
         let images = self.vae.decode(latents.clone() / self.vae.scaling_factor());
         let images = pictures(images)?;
         let latents = values(latents)?;
@@ -141,12 +139,9 @@ impl Generator {
         if !self.guided() {
             return self.unet.forward(latents, &[timestep], contexts, capture);
         }
-        let samples = latents.dims()[0];
         let both = latents.repeat_dim(0, 2);
         let output = self.unet.forward(both, &[timestep], contexts, capture);
-        let unconditional = output.clone().slice([0..samples]);
-        let direction = output.slice([samples..2 * samples]) - unconditional.clone();
-        unconditional + direction * self.spec.guidance_scale
+        schedulers::guide(output, self.spec.guidance_scale)
     }
 
     /// Initial latents [batch, channels, height, width] of unit variance.

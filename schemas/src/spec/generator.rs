@@ -17,6 +17,8 @@ pub enum SchedulerChoice {
     Pndm,
     /// DPM-Solver++ 2M.
     DpmSolver,
+    /// Euler's method over σ.
+    Euler,
 }
 
 /// Whether each class is asked for alone.

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData};
 use glass_nets::NetsError;
 use glass_nets::clip::{ClipTextModel, ClipTokenizer};
-use glass_nets::schedulers::{FinalSigma, Scheduler, SchedulerChoice as Sampler};
+use glass_nets::schedulers::{FinalSigma, Scheduler, SchedulerChoice as Sampler, guide};
 use glass_nets::unet::UNet2DConditionModel;
 use glass_nets::unet::capture::Plain;
 use glass_nets::vae::AutoencoderKl;
@@ -31,12 +31,12 @@ pub struct Sampling {
 /// Predicts noise or velocity of `[batch, channels, height, width]` at a timestep, given slots `[batch, slots, dim]`.
 pub trait Denoiser {
     /// One call of the network.
-    fn predict(&self, sample: Tensor<4>, timestep: usize, slots: Tensor<3>) -> Tensor<4>;
+    fn predict(&self, sample: Tensor<4>, timestep: f32, slots: Tensor<3>) -> Tensor<4>;
 }
 
 impl Denoiser for UNet2DConditionModel {
-    fn predict(&self, sample: Tensor<4>, timestep: usize, slots: Tensor<3>) -> Tensor<4> {
-        self.forward(sample, &[timestep as f32], slots, &mut Plain)
+    fn predict(&self, sample: Tensor<4>, timestep: f32, slots: Tensor<3>) -> Tensor<4> {
+        self.forward(sample, &[timestep], slots, &mut Plain)
     }
 }
 
@@ -98,25 +98,20 @@ impl Painter {
 
     fn sample(
         &self,
-        mut latents: Tensor<4>,
+        noise: Tensor<4>,
         context: Tensor<3>,
         sampling: &Sampling,
     ) -> Result<Tensor<4>, NetsError> {
-        let batch = latents.dims()[0];
-        let both = context.dims()[0] == 2 * batch;
-        let mut trajectory = self.scheduler.trajectory(sampling.steps)?;
-        while let Some(timestep) = trajectory.next_timestep() {
-            let output = if both {
-                let twice = latents.clone().repeat_dim(0, 2);
-                let output = self.unet.predict(twice, timestep, context.clone());
-                let (without, with) = (output.clone().narrow(0, 0, batch), output.narrow(0, batch, batch));
-                without.clone() + (with - without) * sampling.guidance_scale
+        let guided = context.dims()[0] == 2 * noise.dims()[0];
+        let trajectory = self.scheduler.trajectory(sampling.steps)?;
+        Ok(trajectory.run(noise, |latents, timestep| {
+            if guided {
+                let output = self.unet.predict(latents.repeat_dim(0, 2), timestep, context.clone());
+                guide(output, sampling.guidance_scale)
             } else {
-                self.unet.predict(latents.clone(), timestep, context.clone())
-            };
-            latents = trajectory.step(output, latents);
-        }
-        Ok(latents)
+                self.unet.predict(latents, timestep, context.clone())
+            }
+        }))
     }
 
     /// The encoded empty prompt, padded to as many tokens as there are slots, `[1, slots, dim]`: what diffusers makes
@@ -150,6 +145,7 @@ fn sampler(choice: SchedulerChoice) -> Sampler {
         SchedulerChoice::Pndm => Sampler::Pndm,
         // Older diffusers, which the GLASS release ran with, stopped at the noise of timestep 0.
         SchedulerChoice::DpmSolver => Sampler::DpmSolver { final_sigma: FinalSigma::SigmaMin },
+        SchedulerChoice::Euler => Sampler::Euler,
     }
 }
 

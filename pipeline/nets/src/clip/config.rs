@@ -2,16 +2,7 @@
 
 use serde::Deserialize;
 
-/// The feed-forward activation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// x σ(1.702 x): OpenAI's CLIP, Stable Diffusion 1.
-    #[default]
-    QuickGelu,
-    /// x Φ(x) with the error function: OpenCLIP, Stable Diffusion 2.
-    Gelu,
-}
+use crate::activation::Activation;
 
 /// Upstream `CLIPTextConfig`, with its defaults.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -33,6 +24,8 @@ pub struct ClipTextConfig {
     pub hidden_act: Activation,
     /// ε of the layer norms.
     pub layer_norm_eps: f64,
+    /// The token whose state is pooled; 2 in old files means the token of the largest id.
+    pub eos_token_id: i64,
 }
 
 impl Default for ClipTextConfig {
@@ -46,6 +39,7 @@ impl Default for ClipTextConfig {
             max_position_embeddings: 77,
             hidden_act: Activation::QuickGelu,
             layer_norm_eps: 1e-5,
+            eos_token_id: 49407,
         }
     }
 }

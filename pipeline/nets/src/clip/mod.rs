@@ -5,7 +5,7 @@ mod prompts;
 mod text;
 mod tokenizer;
 
-pub use config::{Activation, ClipTextConfig};
+pub use config::ClipTextConfig;
 pub use prompts::{CLASS_PLACEHOLDER, class_prompt, joint_class_prompt};
 pub use text::ClipTextModel;
 pub use tokenizer::{ClipTokenizer, TokenizedPrompt};

@@ -5,14 +5,15 @@ use std::path::Path;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{
-    Device, Int, Tensor, TensorData, activation, module::attention, ops::AttentionModuleOptions,
+    Device, Int, Tensor, TensorData, module::attention, ops::AttentionModuleOptions,
 };
 
-use super::config::{Activation, ClipTextConfig};
+use super::config::ClipTextConfig;
 use super::tokenizer::TokenizedPrompt;
 use crate::error::{NetsError, Result};
 use crate::weights::Scope;
-use crate::{Weights, config, layers, ops};
+use crate::activation::Activation;
+use crate::{Weights, config, layers};
 
 /// The text encoder.
 #[derive(Module, Debug)]
@@ -21,6 +22,8 @@ pub struct ClipTextModel {
     position_embedding: Embedding,
     layers: Vec<Layer>,
     final_layer_norm: LayerNorm,
+    #[module(skip)]
+    end: i64,
 }
 
 #[derive(Module, Debug)]
@@ -83,6 +86,7 @@ impl ClipTextModel {
                 .map(|i| Layer::from_scope(&encoder.enter(i), config))
                 .collect::<Result<_>>()?,
             final_layer_norm: layers::layer_norm(scope, "final_layer_norm", &norm(config))?,
+            end: config.eos_token_id,
         })
     }
 
@@ -100,31 +104,74 @@ impl ClipTextModel {
         self.final_layer_norm.forward(hidden)
     }
 
+    /// The state of each text's end token (upstream `pooler_output`), `[batch, hidden_size]`, out of
+    /// `hidden` `[batch, tokens, hidden_size]`; `ids` are the tokens row by row.
+    ///
+    /// # Errors
+    /// When there are not as many ids as states.
+    pub fn pooled(&self, hidden: Tensor<3>, ids: &[i64]) -> Result<Tensor<2>> {
+        let [batch, tokens, width] = hidden.dims();
+        if ids.len() != batch * tokens || ids.is_empty() {
+            return Err(NetsError::input(format!(
+                "{} token ids for {batch} texts of {tokens} tokens",
+                ids.len()
+            )));
+        }
+        let rows: Vec<i64> = ids
+            .chunks(tokens)
+            .enumerate()
+            .map(|(text, ids)| (text * tokens + self.end_of(ids)) as i64)
+            .collect();
+        let rows = Tensor::from_data(TensorData::new(rows, [batch]), &hidden.device());
+        Ok(hidden.reshape([batch * tokens, width]).select(0, rows))
+    }
+
+    /// The position of the end token, zero without one.
+    fn end_of(&self, ids: &[i64]) -> usize {
+        // Files from before transformers 4.30 state 2 by mistake: the end token has the largest id.
+        let end = match self.end {
+            2 => ids.iter().copied().max().unwrap_or(2),
+            end => end,
+        };
+        ids.iter().position(|id| *id == end).unwrap_or(0)
+    }
+
+    /// Whether token ids of this shape can be taken.
+    ///
+    /// # Errors
+    /// When the prompts are longer than the model's positions or hold ids outside its vocabulary, which
+    /// means that tokenizer and encoder are not of the same checkpoint.
+    pub fn check(&self, ids: &[i64], [_, tokens]: [usize; 2]) -> Result<()> {
+        let [vocabulary, _] = self.token_embedding.weight.dims();
+        let [positions, _] = self.position_embedding.weight.dims();
+        if tokens == 0 || tokens > positions {
+            return Err(NetsError::input(format!(
+                "prompts of {tokens} tokens, expected 1 to {positions}"
+            )));
+        }
+        match ids.iter().find(|id| !(0..vocabulary as i64).contains(*id)) {
+            None => Ok(()),
+            Some(id) => Err(NetsError::input(format!(
+                "token {id} is outside the text encoder's vocabulary of {vocabulary}"
+            ))),
+        }
+    }
+
     /// Hidden states of tokenized prompts of one length: `[prompts, tokens, hidden_size]`.
     ///
     /// # Errors
-    /// When the prompts differ in length, are longer than the model's positions or hold ids outside its
-    /// vocabulary, which means that tokenizer and encoder are not of the same checkpoint.
+    /// When the prompts differ in length, and as [`check`](Self::check).
     pub fn encode(&self, prompts: &[TokenizedPrompt]) -> Result<Tensor<3>> {
-        let [vocabulary, _] = self.token_embedding.weight.dims();
-        let [positions, _] = self.position_embedding.weight.dims();
         let tokens = prompts.first().map_or(0, |prompt| prompt.ids.len());
-        let ragged = prompts.iter().any(|prompt| prompt.ids.len() != tokens);
-        if tokens == 0 || tokens > positions || ragged {
-            return Err(NetsError::input(format!(
-                "prompts must all have one length of 1 to {positions} tokens"
-            )));
+        if prompts.iter().any(|prompt| prompt.ids.len() != tokens) {
+            return Err(NetsError::input("prompts must all have one length"));
         }
         let ids: Vec<i64> = prompts
             .iter()
             .flat_map(|prompt| &prompt.ids)
             .map(|id| i64::from(*id))
             .collect();
-        if let Some(id) = ids.iter().find(|id| **id >= vocabulary as i64) {
-            return Err(NetsError::input(format!(
-                "token {id} is outside the text encoder's vocabulary of {vocabulary}"
-            )));
-        }
+        self.check(&ids, [prompts.len(), tokens])?;
         let data = TensorData::new(ids, [prompts.len(), tokens]);
         let device = self.token_embedding.weight.device();
         Ok(self.forward(Tensor::from_data(data, &device)))
@@ -153,11 +200,7 @@ impl Layer {
     fn forward(&self, hidden: Tensor<3>) -> Tensor<3> {
         let hidden = hidden.clone() + self.attend(self.layer_norm1.forward(hidden));
         let inner = self.fc1.forward(self.layer_norm2.forward(hidden.clone()));
-        let inner = match self.activation {
-            Activation::QuickGelu => inner.clone() * activation::sigmoid(inner * 1.702),
-            Activation::Gelu => ops::gelu(inner),
-        };
-        hidden + self.fc2.forward(inner)
+        hidden + self.fc2.forward(self.activation.forward(inner))
     }
 
     fn attend(&self, hidden: Tensor<3>) -> Tensor<3> {

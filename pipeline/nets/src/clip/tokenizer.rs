@@ -1,4 +1,4 @@
-//! Upstream `CLIPTokenizer`, built from `vocab.json` and `merges.txt`.
+//! Upstream `CLIPTokenizer`, built from `vocab.json` and `merges.txt` or read from `tokenizer.json`.
 
 use std::ops::Range;
 use std::path::Path;
@@ -61,8 +61,8 @@ impl TokenizedPrompt {
 }
 
 impl ClipTokenizer {
-    /// Reads `vocab.json`, `merges.txt` and, where they are, `tokenizer_config.json` and
-    /// `special_tokens_map.json` in `folder`.
+    /// Reads `vocab.json` with `merges.txt`, or else `tokenizer.json`, and where they are
+    /// `tokenizer_config.json` and `special_tokens_map.json` in `folder`.
     ///
     /// # Errors
     /// When a file is missing or damaged, or a special token is not in the vocabulary.
@@ -73,21 +73,11 @@ impl ClipTokenizer {
             message,
         };
         let special = SpecialTokens::read(folder)?;
-        let (vocabulary, merges) = (folder.join("vocab.json"), folder.join("merges.txt"));
-        for path in [&vocabulary, &merges] {
-            std::fs::metadata(path).map_err(NetsError::read(path))?;
-        }
-        let model = BPE::from_file(&vocabulary.to_string_lossy(), &merges.to_string_lossy())
-            .unk_token(special.unknown.clone())
-            .end_of_word_suffix("</w>".to_owned())
-            .continuing_subword_prefix(String::new())
-            .build()
-            .map_err(|e| error(e.to_string()))?;
-        let mut tokenizer = assemble(model).map_err(|e| error(e.to_string()))?;
+        let mut tokenizer = words(folder, &special)?;
         let id = |name: &String| {
             tokenizer
                 .token_to_id(name)
-                .ok_or_else(|| error(format!("special token `{name}` is not in `vocab.json`")))
+                .ok_or_else(|| error(format!("special token `{name}` is not in the vocabulary")))
         };
         let (start, end, pad) = (id(&special.start)?, id(&special.end)?, id(&special.pad)?);
         let names = [&special.start, &special.end, &special.unknown, &special.pad];
@@ -138,6 +128,36 @@ impl ClipTokenizer {
             spans: spans.collect(),
         })
     }
+}
+
+/// The tokenizer of words, without special tokens around a text.
+fn words(folder: &Path, special: &SpecialTokens) -> Result<Tokenizer> {
+    let error = |path: &Path, message: String| NetsError::Tokenizer {
+        path: path.to_owned(),
+        message,
+    };
+    let whole = folder.join("tokenizer.json");
+    let (vocabulary, merges) = (folder.join("vocab.json"), folder.join("merges.txt"));
+    if !vocabulary.is_file() && whole.is_file() {
+        let mut tokenizer =
+            Tokenizer::from_file(&whole).map_err(|e| error(&whole, e.to_string()))?;
+        // Length and padding are this module's.
+        tokenizer.with_padding(None);
+        tokenizer
+            .with_truncation(None)
+            .map_err(|e| error(&whole, e.to_string()))?;
+        return Ok(tokenizer);
+    }
+    for path in [&vocabulary, &merges] {
+        std::fs::metadata(path).map_err(NetsError::read(path))?;
+    }
+    BPE::from_file(&vocabulary.to_string_lossy(), &merges.to_string_lossy())
+        .unk_token(special.unknown.clone())
+        .end_of_word_suffix("</w>".to_owned())
+        .continuing_subword_prefix(String::new())
+        .build()
+        .and_then(assemble)
+        .map_err(|e| error(folder, e.to_string()))
 }
 
 fn assemble(model: BPE) -> tokenizers::Result<Tokenizer> {

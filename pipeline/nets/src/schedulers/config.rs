@@ -17,6 +17,8 @@ pub enum SchedulerKind {
     Pndm,
     /// DPM-Solver++ (2M).
     DpmSolver,
+    /// Euler's method on dx/dσ, without churn.
+    Euler,
 }
 
 /// How β runs over the training timesteps.
@@ -56,7 +58,7 @@ pub enum TimestepSpacing {
     Trailing,
 }
 
-/// Where the last DPM-Solver step lands.
+/// Where the last step of DPM-Solver and Euler lands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinalSigma {
@@ -94,7 +96,7 @@ pub struct SchedulerConfig {
     pub set_alpha_to_one: bool,
     /// DDIM: clip the predicted x₀ to ± this.
     pub clip_sample: Option<f64>,
-    /// DPM-Solver: where the last step lands.
+    /// DPM-Solver and Euler: where the last step lands.
     pub final_sigma: FinalSigma,
     /// DPM-Solver: take the last step in first order when there are fewer than fifteen.
     pub lower_order_final: bool,
@@ -127,6 +129,8 @@ struct File {
     solver_order: Option<usize>,
     solver_type: Option<String>,
     algorithm_type: Option<String>,
+    interpolation_type: Option<String>,
+    timestep_type: Option<String>,
     use_karras_sigmas: bool,
     use_exponential_sigmas: bool,
     use_beta_sigmas: bool,
@@ -178,38 +182,49 @@ impl Reader {
             SchedulerChoice::Ddim => Ok(SchedulerKind::Ddim),
             SchedulerChoice::Pndm => Ok(SchedulerKind::Pndm),
             SchedulerChoice::DpmSolver { .. } => Ok(SchedulerKind::DpmSolver),
+            SchedulerChoice::Euler => Ok(SchedulerKind::Euler),
             SchedulerChoice::Checkpoint => match self.file.class_name.as_str() {
                 "DDIMScheduler" => Ok(SchedulerKind::Ddim),
                 "PNDMScheduler" if self.file.skip_prk_steps => Ok(SchedulerKind::Pndm),
                 "PNDMScheduler" => self.refuse("skip_prk_steps", "only `true` is implemented"),
                 "DPMSolverMultistepScheduler" => Ok(SchedulerKind::DpmSolver),
+                "EulerDiscreteScheduler" => Ok(SchedulerKind::Euler),
                 other => self.refuse(
                     "_class_name",
-                    format!("`{other}` is not implemented; choose `ddim`, `pndm` or `dpm-solver` in its place"),
+                    format!("`{other}` is not implemented; choose `ddim`, `pndm`, `dpm-solver` or `euler` in its place"),
                 ),
             },
         }
     }
 
     fn check_dpm_solver(&self) -> Result<()> {
-        let file = &self.file;
-        if file.solver_order.is_some_and(|order| order != 2) {
+        if self.file.solver_order.is_some_and(|order| order != 2) {
             return self.refuse("solver_order", "only 2 is implemented");
         }
-        if file
-            .solver_type
-            .as_deref()
-            .is_some_and(|kind| kind != "midpoint")
-        {
-            return self.refuse("solver_type", "only `midpoint` is implemented");
+        self.only("solver_type", self.file.solver_type.as_deref(), "midpoint")?;
+        let algorithm = self.file.algorithm_type.as_deref();
+        self.only("algorithm_type", algorithm, "dpmsolver++")
+    }
+
+    fn check_euler(&self) -> Result<()> {
+        let interpolation = self.file.interpolation_type.as_deref();
+        self.only("interpolation_type", interpolation, "linear")?;
+        let kind = self.file.timestep_type.as_deref();
+        self.only("timestep_type", kind, "discrete")
+    }
+
+    fn only(&self, field: &str, value: Option<&str>, known: &str) -> Result<()> {
+        match value {
+            Some(value) if value != known => {
+                self.refuse(field, format!("`{value}` is not implemented, only `{known}` is"))
+            }
+            _ => Ok(()),
         }
-        if file
-            .algorithm_type
-            .as_deref()
-            .is_some_and(|kind| kind != "dpmsolver++")
-        {
-            return self.refuse("algorithm_type", "only `dpmsolver++` is implemented");
-        }
+    }
+
+    /// Other ways to space σ, which both samplers over σ know.
+    fn check_sigmas(&self) -> Result<()> {
+        let file = &self.file;
         let sigmas = [
             ("use_karras_sigmas", file.use_karras_sigmas),
             ("use_exponential_sigmas", file.use_exponential_sigmas),
@@ -228,8 +243,10 @@ impl Reader {
         if self.file.thresholding {
             return self.refuse("thresholding", "only `false` is implemented");
         }
-        if kind == SchedulerKind::DpmSolver {
-            self.check_dpm_solver()?;
+        match kind {
+            SchedulerKind::DpmSolver => self.check_sigmas().and_then(|()| self.check_dpm_solver())?,
+            SchedulerKind::Euler => self.check_sigmas().and_then(|()| self.check_euler())?,
+            SchedulerKind::Ddim | SchedulerKind::Pndm => {}
         }
         let ddim = kind == SchedulerKind::Ddim;
         let file = self.file;
@@ -243,7 +260,7 @@ impl Reader {
             rescale_betas_zero_snr: file.rescale_betas_zero_snr,
             prediction: file.prediction_type,
             timestep_spacing: file.timestep_spacing.unwrap_or(match kind {
-                SchedulerKind::DpmSolver => TimestepSpacing::Linspace,
+                SchedulerKind::DpmSolver | SchedulerKind::Euler => TimestepSpacing::Linspace,
                 SchedulerKind::Ddim | SchedulerKind::Pndm => TimestepSpacing::Leading,
             }),
             steps_offset: file.steps_offset,

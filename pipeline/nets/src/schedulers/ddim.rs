@@ -28,7 +28,7 @@ impl Ddim {
         }
     }
 
-    pub(super) fn step(&self, output: Tensor<4>, timestep: usize, sample: Tensor<4>) -> Tensor<4> {
+    pub(super) fn step(&self, output: Tensor<4>, timestep: f32, sample: Tensor<4>) -> Tensor<4> {
         let timestep = timestep as i64;
         let alpha = self.noise.alpha(timestep, self.final_alpha);
         let previous = self.noise.alpha(timestep - self.stride, self.final_alpha);

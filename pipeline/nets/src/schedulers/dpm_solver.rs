@@ -42,11 +42,9 @@ impl DpmSolver {
     pub(super) fn new(
         config: &SchedulerConfig,
         noise: &NoiseSchedule,
-        timesteps: &[usize],
+        timesteps: &[f32],
     ) -> Self {
-        // Zero terminal SNR would make the first σ infinite: upstream puts 2⁻²⁴ in place of ā = 0.
-        let alpha = |t: usize| noise.alpha(t as i64, 1.0).max(2f64.powi(-24));
-        let ratio = |t: usize| ((1.0 - alpha(t)) / alpha(t)).sqrt();
+        let ratio = |t: usize| noise.sigma(t);
         let last = match config.final_sigma {
             FinalSigma::Zero => 0.0,
             FinalSigma::SigmaMin => ratio(0),
@@ -54,7 +52,7 @@ impl DpmSolver {
         let few = config.lower_order_final && timesteps.len() < FEW_STEPS;
         Self {
             prediction: noise.prediction(),
-            sigmas: timesteps.iter().map(|t| ratio(*t)).chain([last]).collect(),
+            sigmas: timesteps.iter().map(|t| ratio(*t as usize)).chain([last]).collect(),
             first_order_last: few
                 || config.euler_at_final
                 || config.final_sigma == FinalSigma::Zero,

@@ -8,6 +8,7 @@
 mod config;
 mod ddim;
 mod dpm_solver;
+mod euler;
 mod noise;
 mod pndm;
 mod timesteps;
@@ -38,6 +39,8 @@ pub enum SchedulerChoice {
         /// Where the last step lands.
         final_sigma: FinalSigma,
     },
+    /// `EulerDiscreteScheduler`.
+    Euler,
 }
 
 /// A sampler with its noise schedule.
@@ -94,6 +97,7 @@ impl Scheduler {
                 &self.noise,
                 &timesteps,
             )),
+            SchedulerKind::Euler => Rule::Euler(euler::Euler::new(&self.config, &self.noise, &timesteps)),
         };
         Ok(Trajectory {
             timesteps,
@@ -108,25 +112,61 @@ enum Rule {
     Ddim(ddim::Ddim),
     Pndm(pndm::Pndm),
     DpmSolver(dpm_solver::DpmSolver),
+    Euler(euler::Euler),
 }
 
 /// One run from noise to latent.
 #[derive(Debug, Clone)]
 pub struct Trajectory {
-    timesteps: Vec<usize>,
+    timesteps: Vec<f32>,
     position: usize,
     rule: Rule,
 }
 
 impl Trajectory {
     /// The timestep of every network call, in order; PNDM makes one call more than it was asked for.
-    pub fn timesteps(&self) -> &[usize] {
+    pub fn timesteps(&self) -> &[f32] {
         &self.timesteps
     }
 
     /// The timestep of the next call; `None` when the run is over.
-    pub fn next_timestep(&self) -> Option<usize> {
+    pub fn next_timestep(&self) -> Option<f32> {
         self.timesteps.get(self.position).copied()
+    }
+
+    /// What noise of unit variance is multiplied by to become the first sample.
+    pub fn initial_sigma(&self) -> f64 {
+        match &self.rule {
+            Rule::Euler(rule) => rule.initial_sigma(),
+            Rule::Ddim(_) | Rule::Pndm(_) | Rule::DpmSolver(_) => 1.0,
+        }
+    }
+
+    /// The sample as the network takes it at [`next_timestep`](Self::next_timestep) (upstream
+    /// `scale_model_input`).
+    pub fn network_input(&self, sample: Tensor<4>) -> Tensor<4> {
+        match &self.rule {
+            Rule::Euler(rule) => rule.network_input(self.position, sample),
+            Rule::Ddim(_) | Rule::Pndm(_) | Rule::DpmSolver(_) => sample,
+        }
+    }
+
+    /// The whole run from noise of unit variance `[batch, channels, height, width]` to the clean sample;
+    /// `predict` is the network: its input and the timestep to its output, guided if it likes.
+    pub fn run(
+        mut self,
+        noise: Tensor<4>,
+        mut predict: impl FnMut(Tensor<4>, f32) -> Tensor<4>,
+    ) -> Tensor<4> {
+        let mut sample = match self.initial_sigma() {
+            1.0 => noise,
+            sigma => noise * sigma,
+        };
+        while let Some(timestep) = self.next_timestep() {
+            let output = predict(self.network_input(sample.clone()), timestep);
+            sample = self.step(output, sample);
+        }
+        sample
     }
 
     /// Takes the network's output at [`next_timestep`](Self::next_timestep) and gives the next sample.
@@ -142,6 +182,16 @@ impl Trajectory {
             Rule::Ddim(rule) => rule.step(output, timestep, sample),
             Rule::Pndm(rule) => rule.step(output, timestep, sample),
             Rule::DpmSolver(rule) => rule.step(output, position, sample),
+            Rule::Euler(rule) => rule.step(output, position, sample),
         }
     }
+}
+
+/// Classifier-free guidance on one network's output `[2 · batch, …]`, unconditional half first:
+/// u + scale · (c − u), `[batch, …]`.
+pub fn guide(output: Tensor<4>, scale: f32) -> Tensor<4> {
+    let batch = output.dims()[0] / 2;
+    let unconditional = output.clone().narrow(0, 0, batch);
+    let conditional = output.narrow(0, batch, batch);
+    unconditional.clone() + (conditional - unconditional) * scale
 }

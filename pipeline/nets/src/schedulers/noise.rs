@@ -115,6 +115,13 @@ impl NoiseSchedule {
         ))
     }
 
+    /// σ = √((1−ā)/ā) of a timestep of the schedule.
+    pub(super) fn sigma(&self, timestep: usize) -> f64 {
+        // Zero terminal SNR would make the last σ infinite: upstream puts 2⁻²⁴ in place of ā = 0.
+        let alpha = self.alpha(timestep as i64, 1.0).max(2f64.powi(-24));
+        ((1.0 - alpha) / alpha).sqrt()
+    }
+
     /// ā of a timestep as upstream indexes it: below zero stands `final_alpha`.
     pub(super) fn alpha(&self, timestep: i64, final_alpha: f64) -> f64 {
         usize::try_from(timestep)

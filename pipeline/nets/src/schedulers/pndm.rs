@@ -40,7 +40,7 @@ impl Pndm {
     pub(super) fn step(
         &mut self,
         output: Tensor<4>,
-        timestep: usize,
+        timestep: f32,
         sample: Tensor<4>,
     ) -> Tensor<4> {
         let call = self.calls;

@@ -3,8 +3,8 @@
 use super::config::{SchedulerConfig, SchedulerKind, TimestepSpacing};
 use crate::error::{NetsError, Result};
 
-/// Timesteps in the order of the calls.
-pub(super) fn timesteps(config: &SchedulerConfig, steps: usize) -> Result<Vec<usize>> {
+/// Timesteps in the order of the calls; whole numbers but for Euler's `linspace`.
+pub(super) fn timesteps(config: &SchedulerConfig, steps: usize) -> Result<Vec<f32>> {
     let train = config.num_train_timesteps;
     if steps == 0 || steps > train {
         return Err(NetsError::input(format!(
@@ -16,19 +16,19 @@ pub(super) fn timesteps(config: &SchedulerConfig, steps: usize) -> Result<Vec<us
         TimestepSpacing::Leading => leading(config, steps),
         TimestepSpacing::Trailing => trailing(train, steps),
     };
-    if let Some(beyond) = descending.iter().find(|t| **t >= train) {
+    if let Some(beyond) = descending.iter().find(|t| **t > (train - 1) as f32) {
         return Err(NetsError::input(format!(
             "{steps} sampling steps reach timestep {beyond}, but the schedule has {train}; ask for fewer"
         )));
     }
     Ok(match config.kind {
         SchedulerKind::Pndm => repeat_second(descending),
-        SchedulerKind::Ddim | SchedulerKind::DpmSolver => descending,
+        SchedulerKind::Ddim | SchedulerKind::DpmSolver | SchedulerKind::Euler => descending,
     })
 }
 
-/// DPM-Solver leaves out the lowest of one more point, the others use every point.
-fn linspace(kind: SchedulerKind, train: usize, steps: usize) -> Vec<usize> {
+/// DPM-Solver leaves out the lowest of one more point, the others use every point; Euler does not round.
+fn linspace(kind: SchedulerKind, train: usize, steps: usize) -> Vec<f32> {
     let points = if kind == SchedulerKind::DpmSolver {
         steps + 1
     } else {
@@ -39,35 +39,39 @@ fn linspace(kind: SchedulerKind, train: usize, steps: usize) -> Vec<usize> {
     } else {
         0.0
     };
-    let mut values: Vec<usize> = (0..points)
-        .map(|i| (i as f64 * stride).round_ties_even() as usize)
+    let round = |value: f64| match kind {
+        SchedulerKind::Euler => value,
+        _ => value.round_ties_even(),
+    };
+    let mut values: Vec<f32> = (0..points)
+        .map(|i| round(i as f64 * stride) as f32)
         .rev()
         .collect();
     values.truncate(steps);
     values
 }
 
-fn leading(config: &SchedulerConfig, steps: usize) -> Vec<usize> {
+fn leading(config: &SchedulerConfig, steps: usize) -> Vec<f32> {
     let train = config.num_train_timesteps;
     let (stride, from) = match config.kind {
         SchedulerKind::DpmSolver => (train / (steps + 1), 1),
-        SchedulerKind::Ddim | SchedulerKind::Pndm => (train / steps, 0),
+        SchedulerKind::Ddim | SchedulerKind::Pndm | SchedulerKind::Euler => (train / steps, 0),
     };
     (from..steps + from)
         .rev()
-        .map(|i| i * stride + config.steps_offset)
+        .map(|i| (i * stride + config.steps_offset) as f32)
         .collect()
 }
 
-fn trailing(train: usize, steps: usize) -> Vec<usize> {
+fn trailing(train: usize, steps: usize) -> Vec<f32> {
     let stride = train as f64 / steps as f64;
     (0..steps)
-        .map(|i| ((train as f64 - i as f64 * stride).round_ties_even() as usize).saturating_sub(1))
+        .map(|i| ((train as f64 - i as f64 * stride).round_ties_even() - 1.0).max(0.0) as f32)
         .collect()
 }
 
 /// PLMS calls the second timestep twice: its first step is a predictor and a corrector.
-fn repeat_second(mut descending: Vec<usize>) -> Vec<usize> {
+fn repeat_second(mut descending: Vec<f32>) -> Vec<f32> {
     if let Some(second) = descending.get(1).copied() {
         descending.insert(1, second);
     }

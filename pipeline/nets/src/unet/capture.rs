@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Tensor, TensorData, activation};
+use burn::tensor::{DType, FloatDType, Tensor, TensorData, activation};
 
 use crate::error::{NetsError, Result};
 use crate::ops;
@@ -37,6 +37,8 @@ pub enum Part {
 pub struct Attend<'a> {
     /// Self- or cross-attention.
     pub kind: MapKind,
+    /// Compute in f32 whatever the tensors are in.
+    pub upcast: bool,
     /// Height and width of the positions that ask.
     pub size: [usize; 2],
     /// One query a position.
@@ -52,7 +54,12 @@ pub struct Attend<'a> {
 impl Attend<'_> {
     /// softmax(Q Kᵀ / √head_dim) V, fused where the backend can: `[batch, heads, positions, head_dim]`.
     pub fn output(self) -> Tensor<4> {
-        ops::attention(self.query, self.key, self.value)
+        if !self.upcast {
+            return ops::attention(self.query, self.key, self.value);
+        }
+        let dtype: FloatDType = self.query.dtype().into();
+        let [query, key, value] = [self.query, self.key, self.value].map(|x| x.cast(FloatDType::F32));
+        ops::attention(query, key, value).cast(dtype)
     }
 }
 
@@ -390,7 +397,10 @@ impl Classes {
         let owners: Vec<i64> = prompts.iter().map(|prompt| prompt.sample as i64).collect();
         Ok(Self {
             owners: Tensor::from_data(TensorData::new(owners, [rows]), &device),
-            picks: Tensor::from_data(TensorData::new(picks, [rows, tokens, most]), &device),
+            picks: Tensor::from_data(
+                TensorData::new(picks, [rows, tokens, most]),
+                (&device, DType::F32),
+            ),
             prompts,
             states,
         })
@@ -401,8 +411,8 @@ impl Classes {
 fn head_sum(query: Tensor<4>, key: Tensor<4>) -> Tensor<3> {
     let [batch, _, queries, head_dim] = query.dims();
     let keys = key.dims()[2];
+    let [query, key] = [query, key].map(|x| x.cast(FloatDType::F32));
     let scores = query.matmul(key.swap_dims(2, 3)) * (1.0 / (head_dim as f64).sqrt());
-    let scores = scores.cast(burn::tensor::FloatDType::F32);
     activation::softmax(scores, 3)
         .sum_dim(1)
         .reshape([batch, queries, keys])

@@ -49,6 +49,8 @@ pub struct Level {
     pub transformer_layers: usize,
     /// Width of the context.
     pub context: usize,
+    /// Compute attention in f32 whatever the weights are in.
+    pub upcast_attention: bool,
 }
 
 /// Upstream `UNet2DConditionModel`'s configuration, with its defaults.
@@ -84,8 +86,6 @@ pub struct UNetConfig {
     pub conv_in_kernel: usize,
     /// Kernel of the last convolution.
     pub conv_out_kernel: usize,
-    /// Compute attention scores in f32 whatever the weights are in.
-    pub upcast_attention: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -294,6 +294,7 @@ impl Reader {
                     heads: heads[i],
                     transformer_layers: depth[i],
                     context: context[i],
+                    upcast_attention: file.upcast_attention,
                 })
             })
             .collect()
@@ -341,7 +342,6 @@ impl Reader {
             norm_eps: file.norm_eps,
             conv_in_kernel: file.conv_in_kernel,
             conv_out_kernel: file.conv_out_kernel,
-            upcast_attention: file.upcast_attention,
         })
     }
 }

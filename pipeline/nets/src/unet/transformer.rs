@@ -52,6 +52,8 @@ struct AttentionLayer {
     heads: usize,
     #[module(skip)]
     kind: MapKind,
+    #[module(skip)]
+    upcast: bool,
 }
 
 impl Transformer {
@@ -145,6 +147,7 @@ impl AttentionLayer {
             )?,
             heads: level.heads,
             kind,
+            upcast: level.upcast_attention,
         })
     }
 
@@ -158,6 +161,7 @@ impl AttentionLayer {
         let [batch, positions, channels] = hidden.dims();
         let mixed = attention.attend(Attend {
             kind: self.kind,
+            upcast: self.upcast,
             size,
             query: self.split(self.to_q.forward(hidden)),
             key: self.split(self.to_k.forward(context.clone())),

@@ -31,6 +31,10 @@ pub struct VaeConfig {
     pub use_post_quant_conv: bool,
     /// What the diffusion model's latents are multiplied by.
     pub scaling_factor: f64,
+    /// The decoder overflows in `f16`.
+    pub force_upcast: bool,
+    /// Side of the pictures it was trained on, in pixels.
+    pub sample_size: usize,
     act_fn: String,
     down_block_types: Vec<String>,
     up_block_types: Vec<String>,
@@ -51,6 +55,8 @@ impl Default for VaeConfig {
             use_quant_conv: true,
             use_post_quant_conv: true,
             scaling_factor: 0.18215,
+            force_upcast: true,
+            sample_size: 32,
             act_fn: "silu".to_owned(),
             down_block_types: vec!["DownEncoderBlock2D".to_owned()],
             up_block_types: vec!["UpDecoderBlock2D".to_owned()],
@@ -76,6 +82,11 @@ impl VaeConfig {
                 message,
             }),
         }
+    }
+
+    /// Side of a tile in latent positions: a picture of the trained size.
+    pub(super) fn tile(&self) -> usize {
+        (self.sample_size >> (self.block_out_channels.len() - 1)).max(1)
     }
 
     fn problem(&self) -> Option<(&'static str, String)> {

@@ -2,12 +2,13 @@
 
 mod config;
 mod half;
+mod tiles;
 
 use std::path::Path;
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 
 pub use config::VaeConfig;
 
@@ -16,6 +17,9 @@ use crate::error::Result;
 use crate::resnet::pointwise;
 use half::{Decoder, Encoder};
 
+/// Latent positions that are decoded at once. A 512² picture keeps about a gigabyte of activations while it
+/// is decoded, so that larger batches go picture by picture, which changes no number.
+const POSITIONS_AT_ONCE: usize = 64 * 64;
 /// Bounds of the log-variance, as upstream.
 const LOG_VARIANCE: (f64, f64) = (-30.0, 20.0);
 
@@ -32,6 +36,12 @@ pub struct AutoencoderKl {
     downscale: usize,
     #[module(skip)]
     latent_channels: usize,
+    /// Side of a tile in latent positions.
+    #[module(skip)]
+    tile: usize,
+    /// What the weights are in.
+    #[module(skip)]
+    dtype: FloatDType,
 }
 
 /// The distribution of a picture's latents; both `[batch, latent_channels, height / 8, width / 8]` (with
@@ -57,11 +67,18 @@ impl AutoencoderKl {
     /// # Errors
     /// When a file is missing or damaged, the two do not belong together, or the configuration asks for
     /// something that is not implemented.
+    ///
+    /// A checkpoint with `force_upcast` computes in `f32` where the process computes in `f16`, as
+    /// upstream's pipelines do: its activations overflow.
     pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let folder = folder.as_ref();
         let config = VaeConfig::read(folder)?;
         let weights = Weights::open(folder, "diffusion_pytorch_model")?;
-        let scope = weights.root(device);
+        let dtype = match device.settings().float_dtype {
+            FloatDType::F16 if config.force_upcast => FloatDType::F32,
+            dtype => dtype,
+        };
+        let scope = weights.root(device).in_type(dtype);
         let latent = config.latent_channels;
         let square = |name, channels, wanted: bool| {
             wanted
@@ -76,6 +93,8 @@ impl AutoencoderKl {
             scaling_factor: config.scaling_factor,
             downscale: 1 << (config.block_out_channels.len() - 1),
             latent_channels: latent,
+            tile: config.tile(),
+            dtype,
         };
         weights.finish(&[])?;
         Ok(model)
@@ -84,6 +103,7 @@ impl AutoencoderKl {
     /// The distribution of the latents of pictures `[batch, 3, height, width]` in [−1, 1], whose sides are
     /// multiples of [`downscale`](Self::downscale).
     pub fn encode(&self, image: Tensor<4>) -> Posterior {
+        let image = image.cast(self.dtype);
         let moments = mix_channels(self.quant_conv.as_ref(), self.encoder.forward(image));
         let channels = self.latent_channels;
         let logvar = moments.clone().narrow(1, channels, channels);
@@ -94,8 +114,30 @@ impl AutoencoderKl {
     }
 
     /// Pictures of latents `[batch, latent_channels, height, width]`, already divided by
-    /// [`scaling_factor`](Self::scaling_factor); about [−1, 1], not clamped.
+    /// [`scaling_factor`](Self::scaling_factor); about [−1, 1], not clamped. Large batches are decoded
+    /// picture by picture.
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
+        let [batch, _, height, width] = latents.dims();
+        if batch == 1 || batch * height * width <= POSITIONS_AT_ONCE {
+            return self.decode_at_once(latents);
+        }
+        let pictures = latents.split(1, 0).into_iter();
+        Tensor::cat(pictures.map(|one| self.decode_at_once(one)).collect(), 0)
+    }
+
+    /// As [`decode`](Self::decode), in overlapping tiles of the checkpoint's own size whose seams are
+    /// blended (upstream `enable_tiling`): for pictures that are too large to decode whole, and not the
+    /// same picture, because normalisation and attention then see one tile.
+    pub fn decode_tiled(&self, latents: Tensor<4>) -> Tensor<4> {
+        let [_, _, height, width] = latents.dims();
+        if height <= self.tile && width <= self.tile {
+            return self.decode(latents);
+        }
+        tiles::decode(latents, self.tile, self.downscale, |tile| self.decode(tile))
+    }
+
+    fn decode_at_once(&self, latents: Tensor<4>) -> Tensor<4> {
+        let latents = latents.cast(self.dtype);
         self.decoder
             .forward(mix_channels(self.post_quant_conv.as_ref(), latents))
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -33,7 +33,7 @@ pub(super) struct Entry {
 }
 
 impl WeightFile {
-    fn open(path: PathBuf) -> Result<Self> {
+    pub(super) fn open(path: PathBuf) -> Result<Self> {
         let file = File::open(&path).map_err(NetsError::read(&path))?;
         #[expect(
             unsafe_code,
@@ -52,6 +52,24 @@ impl WeightFile {
             map,
             metadata,
         })
+    }
+
+    /// Gives the pages of a tensor back to the system: a mapped file counts as memory in use for as long
+    /// as its pages are resident, so that a checkpoint would be there twice once it is loaded.
+    pub(super) fn release(&self, entry: &Entry) {
+        #[expect(
+            unsafe_code,
+            reason = "dropping pages is unsafe for memory that was written to"
+        )]
+        // SAFETY: the map is of a file and read-only, so that dropped pages are read again from the file.
+        // A failure costs memory only.
+        let _ = unsafe {
+            self.map.unchecked_advise_range(
+                UncheckedAdvice::DontNeed,
+                self.start + entry.begin,
+                entry.end - entry.begin,
+            )
+        };
     }
 
     /// The bytes of a tensor; safetensors has checked that they lie inside the file.

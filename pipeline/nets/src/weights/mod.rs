@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use burn::module::Param;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 
 use crate::error::{NetsError, Result};
 use files::{Entry, WeightFile};
@@ -49,12 +49,26 @@ impl Weights {
         } else {
             folder.to_owned()
         };
-        Ok(Self {
+        Ok(Self::new(path, found))
+    }
+
+    /// Opens one safetensors file.
+    ///
+    /// # Errors
+    /// [`NetsError::Read`] when there is no such file, [`NetsError::Damaged`] when it is cut off.
+    pub fn file(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let file = WeightFile::open(path.clone())?;
+        Ok(Self::new(path, vec![file]))
+    }
+
+    fn new(path: PathBuf, files: Vec<WeightFile>) -> Self {
+        Self {
             path,
-            entries: files::entries(&found),
-            files: found,
+            entries: files::entries(&files),
+            files,
             taken: Mutex::default(),
-        })
+        }
     }
 
     /// The file that was opened, or the folder of a checkpoint in several files.
@@ -72,6 +86,12 @@ impl Weights {
         self.entries.keys().map(String::as_str)
     }
 
+    /// The type that a tensor is stored in, as safetensors writes it: `F32`, `BF16`, `I64` …
+    pub fn dtype(&self, name: &str) -> Option<String> {
+        let entry = self.entries.get(name)?;
+        Some(entry.dtype.to_string())
+    }
+
     /// The shape of a tensor.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.entries.get(name).map(|entry| entry.shape.as_slice())
@@ -83,16 +103,18 @@ impl Weights {
         Some(self.files[entry.file].bytes(entry))
     }
 
-    /// The view from which layers take their tensors; they are placed on `device`.
+    /// The view from which layers take their tensors; they are placed on `device` in its default type.
     pub fn root(&self, device: &Device) -> Scope<'_> {
         Scope {
             weights: self,
             prefix: String::new(),
             device: device.clone(),
+            dtype: device.settings().float_dtype,
         }
     }
 
-    /// Takes a tensor as `f32`.
+    /// Takes a tensor in the device's default type: `f32`, unless [`device_in`](crate::device_in) has
+    /// chosen another.
     ///
     /// # Errors
     /// [`NetsError::MissingTensor`], [`NetsError::WrongShape`] or [`NetsError::WrongType`], naming the
@@ -103,21 +125,18 @@ impl Weights {
         shape: [usize; D],
         device: &Device,
     ) -> Result<Tensor<D>> {
-        let values = self.values(name, &shape)?;
-        Ok(Tensor::from_data(TensorData::new(values, shape), device))
+        self.tensor_in(name, shape, device, device.settings().float_dtype)
     }
 
-    /// Takes a matrix and turns it over: a PyTorch `Linear` stores `[out, in]`, burn multiplies by `[in, out]`.
-    ///
-    /// # Errors
-    /// As [`Weights::tensor`]; `shape` is the shape in the file.
-    pub fn transposed(&self, name: &str, shape: [usize; 2], device: &Device) -> Result<Tensor<2>> {
-        let [rows, columns] = shape;
-        let values = convert::transpose(&self.values(name, &shape)?, rows, columns);
-        Ok(Tensor::from_data(
-            TensorData::new(values, [columns, rows]),
-            device,
-        ))
+    fn tensor_in<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+        device: &Device,
+        dtype: FloatDType,
+    ) -> Result<Tensor<D>> {
+        let values = TensorData::new(self.values(name, &shape)?, shape);
+        Ok(Tensor::from_data(values, (device, dtype.into())))
     }
 
     /// Checks that every tensor has been taken.
@@ -187,6 +206,7 @@ impl Weights {
                 found: format!("{:?}", entry.dtype).to_lowercase(),
             }
         })?;
+        file.release(entry);
         self.taken
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -232,6 +252,7 @@ pub struct Scope<'w> {
     weights: &'w Weights,
     prefix: String,
     device: Device,
+    dtype: FloatDType,
 }
 
 impl<'w> Scope<'w> {
@@ -241,7 +262,14 @@ impl<'w> Scope<'w> {
             weights: self.weights,
             prefix: format!("{}{name}.", self.prefix),
             device: self.device.clone(),
+            dtype: self.dtype,
         }
+    }
+
+    /// The same scope with tensors in another type than the device's own.
+    #[must_use]
+    pub fn in_type(self, dtype: FloatDType) -> Self {
+        Self { dtype, ..self }
     }
 
     /// The full name of a tensor in this scope.
@@ -264,13 +292,13 @@ impl<'w> Scope<'w> {
         &self.device
     }
 
-    /// Takes a tensor as `f32`.
+    /// Takes a tensor in the device's default type.
     ///
     /// # Errors
     /// As [`Weights::tensor`].
     pub fn tensor<const D: usize>(&self, name: &str, shape: [usize; D]) -> Result<Tensor<D>> {
         self.weights
-            .tensor(&self.full_name(name), shape, &self.device)
+            .tensor_in(&self.full_name(name), shape, &self.device, self.dtype)
     }
 
     /// Takes a tensor as a parameter of a module.
@@ -281,12 +309,16 @@ impl<'w> Scope<'w> {
         Ok(Param::from_tensor(self.tensor(name, shape)?))
     }
 
-    /// Takes a PyTorch `Linear` weight of shape `[output, input]` as `[input, output]`.
+    /// Takes a PyTorch `Linear` weight of shape `[output, input]` as `[input, output]`, the order that burn
+    /// multiplies by.
     ///
     /// # Errors
-    /// As [`Weights::tensor`].
+    /// As [`Weights::tensor`]; `[output, input]` is the shape in the file.
     pub fn transposed(&self, name: &str, output: usize, input: usize) -> Result<Tensor<2>> {
-        self.weights
-            .transposed(&self.full_name(name), [output, input], &self.device)
+        let values = self
+            .weights
+            .values(&self.full_name(name), &[output, input])?;
+        let values = TensorData::new(convert::transpose(&values, output, input), [input, output]);
+        Ok(Tensor::from_data(values, (&self.device, self.dtype.into())))
     }
 }

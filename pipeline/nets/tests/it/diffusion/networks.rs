@@ -137,6 +137,30 @@ fn parity_of_the_autoencoder() {
 }
 
 #[test]
+fn tiles_are_blended_as_upstream_blends_them() {
+    let device = Device::flex();
+    let golden = Golden::open("diffusion/vae-old-names/golden.safetensors");
+    let vae = AutoencoderKl::load(goldens("diffusion/vae-old-names"), &device).unwrap();
+    let tiled = vae.decode_tiled(golden.tensor("wide", &device));
+    parity("vae decoder", "tiled", &vector(tiled), &golden.values("tiled"));
+}
+
+#[test]
+fn a_large_batch_is_decoded_picture_by_picture_to_the_same_numbers() {
+    let device = Device::flex();
+    let golden = Golden::open("diffusion/vae-old-names/golden.safetensors");
+    let vae = AutoencoderKl::load(goldens("diffusion/vae-old-names"), &device).unwrap();
+    // More than 64² positions together, fewer alone.
+    let latents = golden.tensor::<4>("latents", &device).repeat(&[20, 1, 2, 2]);
+    assert!(latents.dims()[0] * latents.dims()[2] * latents.dims()[3] > 64 * 64);
+    let all = vae.decode(latents.clone());
+    for picture in [0, 1, 39] {
+        let alone = vae.decode(latents.clone().narrow(0, picture, 1));
+        assert_eq!(vector(alone), vector(all.clone().narrow(0, picture, 1)));
+    }
+}
+
+#[test]
 fn parity_of_the_text_encoder() {
     let device = Device::flex();
     for (name, folder, file) in [
@@ -162,8 +186,15 @@ fn parity_of_the_text_encoder() {
         parity(
             "clip text",
             name,
-            &vector(states),
+            &vector(states.clone()),
             &golden.values("last_hidden_state"),
+        );
+        let pooled = clip.pooled(states, &golden.integers("input_ids")).unwrap();
+        parity(
+            "clip text, pooled",
+            name,
+            &vector(pooled),
+            &golden.values("pooler_output"),
         );
     }
 }

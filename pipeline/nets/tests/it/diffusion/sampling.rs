@@ -1,6 +1,6 @@
 use burn::tensor::{Device, Tensor};
 use glass_nets::clip::{ClipTextModel, ClipTokenizer, class_prompt};
-use glass_nets::schedulers::{Scheduler, SchedulerChoice};
+use glass_nets::schedulers::{Scheduler, SchedulerChoice, guide};
 use glass_nets::unet::UNet2DConditionModel;
 use glass_nets::unet::capture::{
     Capture, CaptureOptions, ClassContext, ClassPrompt, Division, MapKind,
@@ -18,7 +18,7 @@ const PROMPTS: [(&str, &[&str]); 4] = [
     ),
     ("a photo of a bus by a brick wall; bus", &["bus"]),
 ];
-const GUIDANCE: f64 = 4.0;
+const GUIDANCE: f32 = 4.0;
 
 /// The whole way from prompts to pictures and attention means, against a run of diffusers' parts. Errors
 /// of twenty guided steps add up, so this is the hardest test of the parts together.
@@ -75,15 +75,11 @@ fn parity_of_a_run_of_twenty_steps() {
     };
     let mut capture = Capture::new(options, PROMPTS.len(), Some(classes)).unwrap();
 
-    let mut latents = golden.tensor::<4>("latents_first", &device);
-    let mut run = scheduler.trajectory(20).unwrap();
-    while let Some(timestep) = run.next_timestep() {
-        let batch = latents.clone().repeat_dim(0, 2);
-        let output = unet.forward(batch, &[timestep as f32], context.clone(), &mut capture);
-        let halves = output.chunk(2, 0);
-        let guided = halves[0].clone() + (halves[1].clone() - halves[0].clone()) * GUIDANCE;
-        latents = run.step(guided, latents);
-    }
+    let run = scheduler.trajectory(20).unwrap();
+    let latents = run.run(golden.tensor::<4>("latents_first", &device), |latents, timestep| {
+        let batch = latents.repeat_dim(0, 2);
+        guide(unet.forward(batch, &[timestep], context.clone(), &mut capture), GUIDANCE)
+    });
     parity(
         "run",
         "latents after 20 steps",

@@ -29,10 +29,16 @@ fn parity_of_the_schedulers() {
         let mut run = scheduler
             .trajectory(case["steps"].as_u64().unwrap() as usize)
             .unwrap();
-        let expected: Vec<usize> = serde_json::from_value(case["timesteps"].clone()).unwrap();
+        let expected: Vec<f32> = serde_json::from_value(case["timesteps"].clone()).unwrap();
         assert_eq!(run.timesteps(), expected, "{case}");
         let mut sample = golden.tensor::<4>("sample", &device);
         let mut ours = Vec::new();
+        if let Some(sigma) = case["initial_sigma"].as_f64() {
+            assert!((run.initial_sigma() / sigma - 1.0).abs() < 1e-6, "{case}");
+            let input = vector(run.network_input(sample.clone()));
+            let error = relative_error(&input, &golden.values(&format!("network_input.{i}")));
+            assert!(error <= TOLERANCE, "{error:.2e} in the network's input, {case}");
+        }
         for call in 0..expected.len() {
             let output = outputs.clone().narrow(0, call, 1).squeeze_dim::<4>(0);
             sample = run.step(output, sample);
@@ -106,9 +112,9 @@ fn timetables_are_the_published_ones() {
         .trajectory(100)
         .unwrap();
     assert_eq!(pndm.timesteps().len(), 101);
-    assert_eq!(pndm.timesteps()[..3], [991, 981, 981]);
+    assert_eq!(pndm.timesteps()[..3], [991.0, 981.0, 981.0]);
     let ddim = scheduler(sd, SchedulerChoice::Ddim).trajectory(50).unwrap();
-    assert_eq!((ddim.timesteps()[0], ddim.timesteps()[49]), (981, 1));
+    assert_eq!((ddim.timesteps()[0], ddim.timesteps()[49]), (981.0, 1.0));
     let dpm = scheduler(
         sd,
         SchedulerChoice::DpmSolver {
@@ -117,7 +123,7 @@ fn timetables_are_the_published_ones() {
     );
     assert_eq!(dpm.config().timestep_spacing, TimestepSpacing::Linspace);
     let run = dpm.trajectory(250).unwrap();
-    assert_eq!((run.timesteps()[0], run.timesteps()[249]), (999, 4));
+    assert_eq!((run.timesteps()[0], run.timesteps()[249]), (999.0, 4.0));
     let alphas = dpm.noise().alphas_cumprod();
     assert!((alphas[0] - 0.99915).abs() < 1e-6 && (alphas[999] - 0.00466).abs() < 1e-5);
 }
@@ -133,7 +139,7 @@ fn what_is_not_implemented_is_refused_by_name() {
         .unwrap_err()
         .to_string()
     };
-    assert!(refused(r#"{"_class_name": "EulerDiscreteScheduler"}"#).contains("`_class_name`"));
+    assert!(refused(r#"{"_class_name": "LMSDiscreteScheduler"}"#).contains("`_class_name`"));
     assert!(refused(r#"{"_class_name": "PNDMScheduler"}"#).contains("`skip_prk_steps`"));
     assert!(
         refused(r#"{"_class_name": "DDIMScheduler", "thresholding": true}"#)
@@ -150,4 +156,12 @@ fn what_is_not_implemented_is_refused_by_name() {
         SchedulerChoice::Checkpoint,
     );
     assert!(ddim.trajectory(0).is_err() && ddim.trajectory(1001).is_err());
+}
+
+#[test]
+fn a_file_with_pythons_infinity_is_read() {
+    let config = r#"{"_class_name": "DPMSolverMultistepScheduler", "note": "-Infinity stays",
+        "lambda_min_clipped": -Infinity, "beta_schedule": "scaled_linear"}"#;
+    let scheduler = scheduler(config, SchedulerChoice::Checkpoint);
+    assert_eq!(scheduler.config().timestep_spacing, TimestepSpacing::Linspace);
 }

@@ -13,8 +13,15 @@ fn token_ids_equal_transformers() {
         &std::fs::read_to_string(goldens("diffusion/tokenizer.json")).unwrap(),
     )
     .unwrap();
+    // The same tokenizer as one file, as newer checkpoints have it.
+    let whole = tempfile::tempdir().unwrap();
+    for file in ["tokenizer.json", "tokenizer_config.json"] {
+        let from = mini("stable-diffusion/tokenizer").join(file);
+        std::fs::copy(from, whole.path().join(file)).unwrap();
+    }
     for (case, folder) in [
         ("mini", mini("stable-diffusion/tokenizer")),
+        ("mini", whole.path().to_owned()),
         ("pad-bang", goldens("diffusion/tokenizer-pad-bang")),
     ] {
         let tokenizer = ClipTokenizer::load(folder).unwrap();
