@@ -1,9 +1,9 @@
-//! Looks after datasets and runs: the demo, and what a user asks of a store.
+//! Looks after datasets, runs and checkpoints: the demo, and what a user asks of a store or a network.
 //!
-//! Everything here reads the store and starts the other programs; nothing computes a sample. So
-//! it needs no network library, builds in seconds and runs on a login node.
+//! Everything but [`nets`] reads the store and starts the other programs; nothing here computes a sample.
 
 mod ablation_table;
 pub mod demo;
+pub mod nets;
 pub mod report;
 mod text;

@@ -1,6 +1,7 @@
 //! `glassctl`: see the crate's documentation.
 
 use glass_ctl::demo::{DemoArgs, demo};
+use glass_ctl::nets::{NetsArgs, nets};
 use glass_stage::{Context, ExitStatus, ProcessArgs};
 
 /// Look after GLASS datasets and runs.
@@ -16,6 +17,7 @@ struct Args {
 #[derive(clap::Subcommand)]
 enum Command {
     Demo(DemoArgs),
+    Nets(NetsArgs),
 }
 
 impl AsRef<ProcessArgs> for Args {
@@ -27,6 +29,7 @@ impl AsRef<ProcessArgs> for Args {
 async fn run(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
     match args.command {
         Command::Demo(args) => demo(args, context).await,
+        Command::Nets(args) => nets(args),
     }
 }
 

@@ -1,0 +1,155 @@
+//! `glassctl nets`: one network at work on tensors from a file.
+//!
+//! What the reference libraries compute and what this project computes can be compared on any checkpoint:
+//! save inputs with the reference's own argument names, run the network here, compare the outputs under
+//! the reference's own output names.
+
+mod diffusion;
+mod memory;
+mod tensors;
+mod text;
+mod vision;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use burn::tensor::Device;
+use glass_nets::{Backend, NetsError, Precision, device_in};
+use glass_stage::{ExitStatus, Explain};
+
+use tensors::{Inputs, Outputs};
+
+/// Networks on tensors from a file
+#[derive(clap::Args, Clone, Debug)]
+pub struct NetsArgs {
+    #[command(subcommand)]
+    command: NetsCommand,
+}
+
+#[derive(clap::Subcommand, Clone, Debug)]
+enum NetsCommand {
+    Run(RunArgs),
+}
+
+/// A network, a sampler or a tokenizer.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Net {
+    /// `UNet2DConditionModel`: sample, timestep, encoder_hidden_states → sample (and with --capture
+    /// cross_N, self_N)
+    Unet,
+    /// `AutoencoderKL.encode`: sample → mean, logvar
+    VaeEncode,
+    /// `AutoencoderKL.decode`: latents → sample
+    VaeDecode,
+    /// `CLIPTextModel`: input_ids → last_hidden_state, pooler_output
+    ClipText,
+    /// `Dinov2Model`: pixel_values → last_hidden_state
+    Dinov2,
+    /// A sampler of `scheduler_config.json`: sample, model_outputs → timesteps, samples
+    Schedule,
+    /// A tokenizer: lines of --text → input_ids, attention_mask
+    Tokenize,
+}
+
+/// Run one network on tensors from a file
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Example:\n  glassctl nets run unet --weights sd/unet --inputs in.safetensors --outputs out.safetensors --capture 16,8\nTensors have the names that diffusers and transformers give to arguments and outputs.")]
+pub struct RunArgs {
+    /// What to run
+    #[arg(value_enum)]
+    pub net: Net,
+    /// The folder that holds its config.json and weights, as `save_pretrained` writes it
+    #[arg(long, value_name = "DIR")]
+    pub weights: PathBuf,
+    /// Tensors to run on (safetensors)
+    #[arg(long, value_name = "FILE", required_unless_present = "text")]
+    pub inputs: Option<PathBuf>,
+    /// Where to write what comes out (safetensors)
+    #[arg(long, value_name = "FILE")]
+    pub outputs: PathBuf,
+    /// Type to compute in: f32, bf16 or f16; outputs are always f32
+    #[arg(long, default_value = "f32")]
+    pub dtype: Precision,
+    /// Where to compute: flex (the processor), cuda, cuda:1 or wgpu
+    #[arg(long, default_value = "flex")]
+    pub device: Backend,
+    /// unet: also write the mean attention of these resolutions, e.g. 16,8
+    #[arg(long, value_delimiter = ',', value_name = "SIDES")]
+    pub capture: Vec<usize>,
+    /// vae-decode: in overlapping tiles, as diffusers' enable_tiling
+    #[arg(long)]
+    pub tiled: bool,
+    /// schedule: how many steps
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// tokenize: a text file with one prompt a line
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<PathBuf>,
+}
+
+/// Runs `glassctl nets …`.
+///
+/// # Errors
+/// A checkpoint or a file of tensors that cannot be used; the file, tensor or field is named.
+pub fn nets(args: NetsArgs) -> anyhow::Result<ExitStatus> {
+    let NetsCommand::Run(args) = args.command;
+    // Whatever fails here is a file, a flag or a device that the user chose.
+    run(&args).blame_user().map(|()| ExitStatus::Done)
+}
+
+fn run(args: &RunArgs) -> anyhow::Result<()> {
+    let job = Job { args, device: device_in(args.device, args.dtype).map_err(explained)? };
+    let outputs = match args.net {
+        Net::Unet => diffusion::unet(&job),
+        Net::VaeEncode => diffusion::vae_encode(&job),
+        Net::VaeDecode => diffusion::vae_decode(&job),
+        Net::ClipText => text::clip_text(&job),
+        Net::Dinov2 => vision::dinov2(&job),
+        Net::Schedule => diffusion::schedule(&job),
+        Net::Tokenize => text::tokenize(&job),
+    }?;
+    outputs.write(&args.outputs)
+}
+
+/// What every network needs.
+struct Job<'a> {
+    args: &'a RunArgs,
+    device: Device,
+}
+
+impl Job<'_> {
+    fn inputs(&self) -> anyhow::Result<Inputs<'_>> {
+        let path = self.args.inputs.as_ref().context("this network needs --inputs")?;
+        Inputs::open(path, &self.device)
+    }
+
+    /// Loads a network, then runs it, and tells how long both took and what memory they needed.
+    fn timed<N>(
+        &self,
+        load: impl FnOnce() -> Result<N, NetsError>,
+        run: impl FnOnce(&N) -> anyhow::Result<Outputs>,
+    ) -> anyhow::Result<Outputs> {
+        let started = Instant::now();
+        let network = load().map_err(explained)?;
+        let (loaded, loaded_peak) = (started.elapsed(), memory::peak());
+        let started = Instant::now();
+        let outputs = run(&network)?;
+        eprintln!(
+            "loaded in {:.2} s{}, ran in {:.3} s{}",
+            loaded.as_secs_f64(),
+            memory::phrase(loaded_peak),
+            started.elapsed().as_secs_f64(),
+            memory::phrase(memory::peak()),
+        );
+        Ok(outputs)
+    }
+}
+
+/// A network's error with its hint.
+fn explained(error: NetsError) -> anyhow::Error {
+    match error.hint() {
+        None => error.into(),
+        Some(hint) => Err::<(), _>(error).hint(hint).unwrap_err(),
+    }
+}

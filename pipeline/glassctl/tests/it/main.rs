@@ -1,0 +1,3 @@
+//! `glassctl` as a user runs it.
+
+mod nets;
