@@ -1,6 +1,7 @@
 //! One place to keep objects: a folder, memory or a bucket.
 
 use std::ops::Range;
+use std::path::Component;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,7 +127,7 @@ impl Store {
                 retry: options.retry,
             }),
             Scheme::Folder(folder) => {
-                let folder = std::path::absolute(&folder).map_err(|e| invalid(e.to_string()))?;
+                let folder = without_parents(&folder).map_err(|e| invalid(e.to_string()))?;
                 let prefix =
                     Path::from_absolute_path(&folder).map_err(|e| invalid(e.to_string()))?;
                 Ok(Self {
@@ -346,6 +347,22 @@ impl Store {
             source => self.error(key, source),
         }
     }
+}
+
+/// The folder as an absolute path without `..`, which object keys do not know; links are followed as the
+/// system would.
+fn without_parents(folder: &std::path::Path) -> std::io::Result<std::path::PathBuf> {
+    let folder = std::path::absolute(folder)?;
+    if !folder.components().any(|part| part == Component::ParentDir) {
+        return Ok(folder);
+    }
+    let there = folder
+        .ancestors()
+        .find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
+    Ok(match there {
+        Some((ancestor, real)) => real.join(folder.strip_prefix(ancestor).unwrap_or(&folder)),
+        None => folder,
+    })
 }
 
 enum Scheme {

@@ -35,6 +35,16 @@ async fn a_path_and_its_file_uri_are_the_same_store() {
 }
 
 #[tokio::test]
+async fn a_path_may_go_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let inside = folder.path().join("a/b");
+    std::fs::create_dir_all(&inside).unwrap();
+    let path = open(inside.join("../c").to_str().unwrap()).unwrap();
+    path.put("x.txt", Bytes::from_static(b"1")).await.unwrap();
+    assert!(folder.path().join("a/c/x.txt").is_file());
+}
+
+#[tokio::test]
 async fn a_folder_that_does_not_exist_reads_as_empty_and_is_not_made() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");

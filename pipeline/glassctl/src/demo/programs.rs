@@ -12,7 +12,8 @@ const NAMES: [&str; 4] = ["captioner", "sd-generator", "attention-mask-extractor
 /// The folder that holds `assets/`: the current one, or the checkout this was built from.
 pub(super) fn root() -> anyhow::Result<PathBuf> {
     let here = std::env::current_dir().context("cannot find the current folder")?;
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let checkout = crate_folder.ancestors().nth(2).unwrap_or(crate_folder).to_owned();
     [here, checkout]
         .into_iter()
         .find(|folder| folder.join("assets/mini/dinov2/config.json").is_file())
