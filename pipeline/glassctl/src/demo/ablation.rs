@@ -22,8 +22,7 @@ pub(super) async fn run(runner: &Runner, context: &Context) -> anyhow::Result<Ex
     let rows: Vec<(&str, Vec<Column>)> = stream::iter(jobs)
         .map(|((name, changes), seed)| async move {
             let set: Vec<String> = changes.iter().map(|s| (*s).to_owned()).collect();
-            let flags = ["--phase", "1", "--threads", "1", "--seed", &seed.to_string()]
-                .map(str::to_owned);
+            let flags = ["--phase", "1", "--seed", &seed.to_string()].map(str::to_owned);
             let run = runner.train(&flags, &set, context).await?;
             let columns = runner.scores(&run.id, &set, context).await?;
             anyhow::Ok((*name, columns))

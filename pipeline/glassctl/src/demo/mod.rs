@@ -40,7 +40,7 @@ pub struct DemoArgs {
 }
 
 /// What `--quick` changes.
-const QUICK: [&str; 15] = [
+const QUICK: [&str; 16] = [
     "source.limit=16",
     "source.rows_per_shard=4",
     "generator.steps=4",
@@ -52,6 +52,7 @@ const QUICK: [&str; 15] = [
     "trainer.phase2.warmup=1",
     "trainer.phase2.batch=2",
     "trainer.drift.every=2",
+    "trainer.checkpoint.every=10",
     "trainer.track.log_every=5",
     "evaluation.limit=16",
     "evaluation.generation={ images = 2, steps = 3 }",

@@ -65,9 +65,10 @@ impl Runner {
         set: &[String],
         context: &Context,
     ) -> anyhow::Result<TrainedRun> {
-        let mut arguments = vec!["train".to_owned()];
+        // Steps this small lose more by handing work over than a second thread gives.
+        let mut arguments = ["train", "--threads", "1"].map(str::to_owned).to_vec();
         arguments.extend_from_slice(flags);
-        let name = format!("train{}", flags.concat());
+        let name = format!("train{}", flags.concat().replace("--", "-"));
         let what = "images and masks → slots, decoders";
         let step = Step::start(&name, what);
         let child = self.start("trainer", &name, &arguments, set)?;

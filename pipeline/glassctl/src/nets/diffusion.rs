@@ -33,7 +33,7 @@ pub(super) fn unet(job: &Job<'_>) -> anyhow::Result<Outputs> {
                 None => &mut Plain,
             };
             let tokens = context.dims()[1];
-            let output = network.forward(sample, &timesteps, context.clone(), attention);
+            let output = network.forward(sample.clone(), &timesteps, context.clone(), attention);
             let outputs = Outputs::new().tensor("sample", output)?;
             match capture {
                 Some(capture) => Ok(maps(outputs, &capture.finish().map_err(explained)?, sides, tokens)),
@@ -101,7 +101,7 @@ pub(super) fn vae_encode(job: &Job<'_>) -> anyhow::Result<Outputs> {
                 height.is_multiple_of(multiple) && width.is_multiple_of(multiple),
                 "pictures of {width}x{height} pixels: both sides must be multiples of {multiple}"
             );
-            let posterior = vae.encode(image);
+            let posterior = vae.encode(image.clone());
             Outputs::new().tensor("mean", posterior.mean)?.tensor("logvar", posterior.logvar)
         },
     )
@@ -112,6 +112,7 @@ pub(super) fn vae_decode(job: &Job<'_>) -> anyhow::Result<Outputs> {
     job.timed(
         || AutoencoderKl::load(&job.args.weights, &job.device),
         |vae| {
+            let latents = latents.clone();
             let picture = if job.args.tiled { vae.decode_tiled(latents) } else { vae.decode(latents) };
             Outputs::new().tensor("sample", picture)
         },

@@ -10,7 +10,7 @@ pub(super) fn dinov2(job: &Job<'_>) -> anyhow::Result<Outputs> {
     job.timed(
         || Dinov2Model::load(&job.args.weights, &job.device),
         |network| {
-            let hidden = network.forward(pixels).map_err(explained)?;
+            let hidden = network.forward(pixels.clone()).map_err(explained)?;
             Outputs::new().tensor("last_hidden_state", hidden)
         },
     )

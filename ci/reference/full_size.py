@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Compares networks at their published sizes with diffusers and transformers.
+
+The published architectures are filled with random weights, saved by the reference library, run by it and by
+`glassctl nets run` on the same inputs; the table gives the largest and the mean error relative to the
+reference's largest and mean value, the time of one run as a ratio to PyTorch's in the same process order, and
+the peak memory relative to the weights. Needs about 16 GB of memory and as much disk.
+
+    python ci/reference/full_size.py --glassctl target/release/glassctl [--only NAME…] [--dtype bf16] [--threads 2]
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+from transformers import (
+    Blip2VisionConfig,
+    Blip2VisionModel,
+    CLIPTextConfig,
+    CLIPTextModel,
+    Dinov2Config,
+    Dinov2Model,
+)
+
+UNET = dict(sample_size=64, in_channels=4, out_channels=4, layers_per_block=2, block_out_channels=(320, 640, 1280, 1280))
+SD2 = dict(cross_attention_dim=1024, attention_head_dim=(5, 10, 20, 20), use_linear_projection=True)
+VAE = dict(block_out_channels=(128, 256, 512, 512), layers_per_block=2, sample_size=512, latent_channels=4,
+           down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4)
+
+
+def randn(*shape, seed):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def unet(size=64, batch=1, **config):
+    model = lambda: UNet2DConditionModel(**UNET, **config)
+    inputs = dict(sample=randn(batch, 4, size, size, seed=1), timestep=torch.tensor([801] * batch),
+                  encoder_hidden_states=randn(batch, 77, config["cross_attention_dim"], seed=2))
+    return "unet", model, inputs, lambda m, i: dict(sample=m(i["sample"], i["timestep"], i["encoder_hidden_states"]).sample)
+
+
+def vae_encode():
+    inputs = dict(sample=randn(1, 3, 512, 512, seed=3).clamp(-1, 1))
+
+    def run(model, inputs):
+        posterior = model.encode(inputs["sample"]).latent_dist
+        return dict(mean=posterior.mean, logvar=posterior.logvar)
+
+    return "vae-encode", lambda: AutoencoderKL(**VAE), inputs, run
+
+
+def vae_decode():
+    inputs = dict(latents=randn(1, 4, 64, 64, seed=4))
+    return "vae-decode", lambda: AutoencoderKL(**VAE), inputs, lambda m, i: dict(sample=m.decode(i["latents"]).sample)
+
+
+def clip(batch=2, **config):
+    ids = torch.randint(0, 49405, (batch, 77), generator=torch.Generator().manual_seed(5))
+    ids[:, 40:] = 49407
+    config = CLIPTextConfig(vocab_size=49408, eos_token_id=49407, **config)
+
+    def run(model, inputs):
+        output = model(inputs["input_ids"])
+        return dict(last_hidden_state=output.last_hidden_state, pooler_output=output.pooler_output)
+
+    return "clip-text", lambda: CLIPTextModel(config), dict(input_ids=ids), run
+
+
+def dinov2(size=448, **config):
+    config = Dinov2Config(image_size=518, patch_size=14, **config)
+    inputs = dict(pixel_values=randn(1, 3, size, size, seed=6))
+    return "dinov2", lambda: Dinov2Model(config), inputs, lambda m, i: dict(last_hidden_state=m(i["pixel_values"]).last_hidden_state)
+
+
+def blip2_vision():
+    inputs = dict(pixel_values=randn(1, 3, 224, 224, seed=7))
+    return "blip2-vision", lambda: Blip2VisionModel(Blip2VisionConfig()), inputs, lambda m, i: dict(last_hidden_state=m(i["pixel_values"]).last_hidden_state)
+
+
+CASES = {
+    "UNet, SD 1.5": lambda: unet(cross_attention_dim=768, attention_head_dim=8),
+    "UNet, SD 2.1-base": lambda: unet(**SD2),
+    "UNet, SD 2.1": lambda: unet(size=96, upcast_attention=True, **SD2),
+    "VAE encode 512²": vae_encode,
+    "VAE decode 512²": vae_decode,
+    "CLIP ViT-L text": lambda: clip(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, hidden_act="quick_gelu"),
+    "CLIP ViT-H text": lambda: clip(hidden_size=1024, intermediate_size=4096, num_hidden_layers=23, num_attention_heads=16, hidden_act="gelu"),
+    "DINOv2-B 448²": lambda: dinov2(hidden_size=768, num_hidden_layers=12, num_attention_heads=12),
+    "DINOv2-L 448²": lambda: dinov2(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16),
+    "DINOv2-g 224²": lambda: dinov2(size=224, hidden_size=1536, num_hidden_layers=40, num_attention_heads=24, use_swiglu_ffn=True),
+    "BLIP-2 vision": blip2_vision,
+}
+
+
+def fastest(run, times):
+    best = float("inf")
+    for _ in range(times):
+        start = time.perf_counter()
+        output = run()
+        best = min(best, time.perf_counter() - start)
+    return output, best
+
+
+def errors(ours, reference):
+    largest = mean = 0.0
+    for name, theirs in reference.items():
+        theirs, difference = theirs.float(), (ours[name].float() - theirs.float()).abs()
+        largest = max(largest, (difference.max() / theirs.abs().max()).item())
+        mean = max(mean, (difference.mean() / theirs.abs().mean()).item())
+    return largest, mean
+
+
+def compare(name, arguments, folder):
+    net, make, inputs, run = CASES[name]()
+    torch.manual_seed(0)
+    model = make().eval()
+    # Defaults leave biases at zero and scales at one: move them, so that a forgotten one shows.
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 1:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    model.save_pretrained(folder / "net")
+    save_file({k: v.contiguous() for k, v in inputs.items()}, folder / "in.safetensors")
+    with torch.no_grad():
+        reference, theirs = fastest(lambda: run(model, inputs), arguments.repeat)
+        if arguments.dtype != "f32":
+            half = dict(bf16=torch.bfloat16, f16=torch.float16)[arguments.dtype]
+            model = model.to(half)
+            cast = {k: v.to(half) if v.is_floating_point() else v for k, v in inputs.items()}
+            halved, theirs = fastest(lambda: run(model, cast), arguments.repeat)
+            theirs_error = "PyTorch's own {:.1e}".format(errors(halved, reference)[0])
+    del model
+    command = [arguments.glassctl, "nets", "run", net, "--weights", folder / "net", "--inputs", folder / "in.safetensors",
+               "--outputs", folder / "out.safetensors", "--dtype", arguments.dtype, "--repeat", str(arguments.repeat)]
+    environment = dict(os.environ, RAYON_NUM_THREADS=str(arguments.threads))
+    done = subprocess.run(list(map(str, command)), env=environment, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f"{name}: {done.stderr}")
+    peaks = [float(n) for n in re.findall(r"peak memory ([\d.]+) GB", done.stderr)]
+    seconds = float(re.search(r"ran in ([\d.]+) s", done.stderr)[1])
+    weights = sum(file.stat().st_size for file in (folder / "net").glob("*.safetensors")) / 1e9
+    if arguments.dtype != "f32":
+        weights /= 2
+    largest, mean = errors(load_file(folder / "out.safetensors"), reference)
+    note = "" if arguments.dtype == "f32" else f" ({theirs_error})"
+    print(f"| {name} | {arguments.dtype} | {largest:.1e}{note} | {mean:.1e} | {seconds:.2f} s | {theirs:.2f} s | {seconds / theirs:.2f} "
+          f"| {peaks[0]:.2f} GB = {peaks[0] / weights:.2f} × weights | {peaks[1]:.2f} GB |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--glassctl", type=Path, default=Path("target/release/glassctl"))
+    parser.add_argument("--only", nargs="*", help=f"of {list(CASES)}")
+    parser.add_argument("--dtype", default="f32", choices=["f32", "bf16", "f16"])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeat", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    print("| network | type | largest error | mean error | here | PyTorch | ratio | peak, loaded | peak |\n|---|---|---|---|---|---|---|---|---|", flush=True)
+    for name in CASES:
+        if not arguments.only or any(part.lower() in name.lower() for part in arguments.only):
+            folder = Path(tempfile.mkdtemp())
+            try:
+                compare(name, arguments, folder)
+            finally:
+                shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
