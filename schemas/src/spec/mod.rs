@@ -26,6 +26,7 @@ pub use evaluation::EvaluationSpec;
 pub use execution::{ExecutionSpec, StoreSpec};
 pub use generator::{ClassPromptMode, GeneratorSpec, ImageFormat, Reliability, SchedulerChoice};
 pub use masks::{ExtractorChoice, MasksSpec};
+pub use overrides::nearest_key;
 pub use source::{SourceKind, SourceSpec};
 pub use trainer::TrainerSpec;
 

@@ -33,8 +33,11 @@ fn value(text: &str) -> toml::Value {
         .unwrap_or_else(|| toml::Value::String(text.to_owned()))
 }
 
-/// From "unknown field `stesp`, expected one of `steps`, …": did you mean `steps`?
-pub(super) fn nearest_key(message: &str) -> Option<String> {
+/// A hint for a key that does not exist, from what serde says about it.
+///
+/// ``unknown field `stesp`, expected one of `steps`, …`` becomes ``did you mean `steps`?``; other
+/// messages, and keys that are like none, give nothing.
+pub fn nearest_key(message: &str) -> Option<String> {
     let rest = message.strip_prefix("unknown field `").or_else(|| {
         message
             .strip_prefix("unknown variant `")
