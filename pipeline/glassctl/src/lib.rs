@@ -1,9 +1,19 @@
 //! Looks after datasets, runs and checkpoints: the demo, and what a user asks of a store or a network.
 //!
-//! Everything but [`nets`] reads the store and starts the other programs; nothing here computes a sample.
+//! Everything but [`nets`] reads the store and starts the other programs, or brings checkpoints to
+//! where they find them; nothing here computes a sample.
+//!
+//! # Why downloads are code of our own
+//!
+//! [`models`] keeps the cache layout of the Hugging Face hub and speaks its protocol through
+//! `reqwest`, which the object store brings anyway. The `hf-hub` crate (1.x) was the first choice
+//! and lacks what a download of 15 GB needs: a broken one begins again at byte 0, no digest is
+//! compared, it has no time-out of its own, and it brings the client of another
+//! storage protocol with all its crates.
 
 mod ablation_table;
 pub mod demo;
+pub mod models;
 pub mod nets;
 pub mod report;
 mod text;

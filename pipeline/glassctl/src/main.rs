@@ -1,6 +1,7 @@
 //! `glassctl`: see the crate's documentation.
 
 use glass_ctl::demo::{DemoArgs, demo};
+use glass_ctl::models::{ModelsArgs, models};
 use glass_ctl::nets::{NetsArgs, nets};
 use glass_stage::{Context, ExitStatus, ProcessArgs};
 
@@ -18,6 +19,7 @@ struct Args {
 enum Command {
     Demo(DemoArgs),
     Nets(NetsArgs),
+    Models(ModelsArgs),
 }
 
 impl AsRef<ProcessArgs> for Args {
@@ -30,6 +32,7 @@ async fn run(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
     match args.command {
         Command::Demo(args) => demo(args, context).await,
         Command::Nets(args) => nets(args),
+        Command::Models(args) => models(args, context).await,
     }
 }
 

@@ -1,3 +1,9 @@
-//! `glassctl` as a user runs it.
+//! The program as a user runs it, against a stand-in of the hub on this machine.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod fetch;
+mod fetch_failures;
+mod list;
 mod nets;
+mod support;
+mod verify;
