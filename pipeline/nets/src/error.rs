@@ -144,7 +144,7 @@ impl NetsError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoWeights { .. } => Some(
-                "the folder must hold safetensors as published; `.bin`, `.ckpt` and `.pth` files have to be converted first",
+                "the folder must hold safetensors as published; `.bin`, `.pth` and `.ckpt` files are converted by `glassctl models convert FOLDER`",
             ),
             Self::Damaged { .. } => Some(
                 "the download was probably cut off: fetch the file again and compare its sha256",

@@ -5,6 +5,7 @@
 //! Hugging Face's own tools use, so that nothing is held twice.
 
 mod cache;
+mod convert;
 mod digest;
 mod fetch;
 mod hub;
@@ -15,11 +16,12 @@ mod verify;
 
 use glass_stage::{Context, ExitStatus};
 
+pub use convert::ConvertArgs;
 pub use fetch::FetchArgs;
 pub use list::ListArgs;
 pub use verify::VerifyArgs;
 
-/// Fetch and check published checkpoints
+/// Fetch, check and convert published checkpoints
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Example:\n  glassctl models fetch dinov2-base\n  glassctl models verify dinov2-base")]
 pub struct ModelsArgs {
@@ -37,6 +39,8 @@ pub enum ModelsCommand {
     Verify(VerifyArgs),
     /// Show what there is
     List(ListArgs),
+    /// Turn PyTorch files into safetensors
+    Convert(ConvertArgs),
 }
 
 /// Runs one of the commands.
@@ -48,5 +52,6 @@ pub async fn models(args: ModelsArgs, context: Context) -> anyhow::Result<ExitSt
         ModelsCommand::Fetch(args) => fetch::fetch(&args, &context).await,
         ModelsCommand::Verify(args) => verify::verify(&args, &context).await,
         ModelsCommand::List(args) => list::list(&args),
+        ModelsCommand::Convert(args) => convert::convert(&args, &context),
     }
 }

@@ -1,6 +1,7 @@
 //! The program as a user runs it, against a stand-in of the hub on this machine.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod convert;
 mod fetch;
 mod fetch_failures;
 mod list;
