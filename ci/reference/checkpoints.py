@@ -9,6 +9,7 @@ it, a parameter, a scalar and an empty tensor. `malicious.bin` is a file that wo
 import collections
 import os
 import pathlib
+import zipfile
 
 import torch
 from safetensors.torch import save_file
@@ -44,6 +45,14 @@ class RunsACommand:
         return os.system, ("touch it-was-run",)
 
 
+def repack_as_zip64(source, target):
+    """The records that archives beyond 4 GB have, in a small one."""
+    zipfile.ZIP64_LIMIT, zipfile.ZIP_FILECOUNT_LIMIT = 16, 2
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, old.read(entry))
+
+
 def expected(table, path):
     save_file({name: value.detach().contiguous().clone() for name, value in table.items()}, path)
 
@@ -66,6 +75,7 @@ def main():
     torch.save({"epoch": 3, "loss": 0.5, "state_dict": state, "optimizer": optimizer.state_dict()}, GOLDENS / "training.ckpt")
     expected(state, GOLDENS / "training.safetensors")
 
+    repack_as_zip64(GOLDENS / "zip.bin", GOLDENS / "zip64.bin")
     torch.save({"weight": torch.zeros(2), "note": RunsACommand()}, GOLDENS / "malicious.bin")
 
 

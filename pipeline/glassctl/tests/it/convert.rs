@@ -40,7 +40,7 @@ fn tensors(path: &Path) -> BTreeMap<String, (String, Vec<usize>, Vec<u8>)> {
 fn tensors_are_those_that_torch_reads() {
     let expected = tensors(&golden("expected.safetensors"));
     assert_eq!(expected.len(), 20);
-    for name in ["zip.bin", "protocol4.bin", "legacy.bin"] {
+    for name in ["zip.bin", "zip64.bin", "protocol4.bin", "legacy.bin"] {
         let place = place(&[(name, "x/pytorch_model.bin")]);
         let outcome = convert(&place, &["x"]);
         outcome.says(0, &[]);

@@ -51,6 +51,26 @@ fn another_process_goes_on_where_one_gave_up() {
 }
 
 #[test]
+fn a_signal_keeps_what_has_arrived() {
+    let (hub, place, large) = one();
+    hub.fault("GET", FILE, Fault::Stall(100_000));
+    let mut program = place.command(&["fetch", "net"]).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let part = place.repository().join("blobs").join(format!("{}.incomplete", sha256(&large)));
+    let arrived = || part.metadata().is_ok_and(|part| part.len() == 100_000);
+    let tries = (0..200).find(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        arrived()
+    });
+    let killed = std::process::Command::new("kill").arg(program.id().to_string()).status().unwrap();
+    assert!(tries.is_some() && killed.success());
+    assert_eq!(program.wait().unwrap().code(), Some(75));
+    hub.log();
+    place.run(&["fetch", "net"]).says(0, &["going on"]);
+    assert_eq!(whole(&place), large);
+    assert_eq!(hub.log()[1..], ["GET model.safetensors from 100000"]);
+}
+
+#[test]
 fn a_damaged_part_of_an_earlier_try_is_thrown_away() {
     let (hub, place, large) = one();
     let part = place.repository().join("blobs").join(format!("{}.incomplete", sha256(&large)));

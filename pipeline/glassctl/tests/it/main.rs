@@ -1,5 +1,5 @@
 //! The program as a user runs it, against a stand-in of the hub on this machine.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod convert;
 mod fetch;

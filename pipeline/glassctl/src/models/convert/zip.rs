@@ -27,10 +27,10 @@ pub(super) fn open(file: &File, length: u64) -> Result<Container, Fault> {
     let pickle = entries.keys().find(|name| *name == "data.pkl" || name.ends_with("/data.pkl"));
     let pickle = pickle.ok_or_else(|| Fault::new("it holds no `data.pkl`"))?;
     let prefix = pickle.strip_suffix("data.pkl").unwrap_or_default().to_owned();
-    if let Some(order) = entries.get(&format!("{prefix}byteorder")) {
-        if read(file, *order)? != b"little" {
-            return Err(Fault::new("it was written on a big-endian machine"));
-        }
+    if let Some(order) = entries.get(&format!("{prefix}byteorder"))
+        && read(file, *order)? != b"little"
+    {
+        return Err(Fault::new("it was written on a big-endian machine"));
     }
     let object = pickle::read(&mut Cursor::new(read(file, entries[pickle])?))?;
     let prefix = format!("{prefix}data/");

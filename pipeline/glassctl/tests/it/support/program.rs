@@ -53,23 +53,27 @@ impl Place {
 
     /// `glassctl models …` with further variables.
     pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
-        let locks = self.path("locks");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_glassctl"));
-        command.arg("models").args(arguments).current_dir(self.folder.path());
-        if arguments[0] != "convert" {
-            command.arg("--manifests").arg(locks);
-        }
-        for name in ["HF_TOKEN", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN_PATH", "RUST_LOG"] {
-            command.env_remove(name);
-        }
-        command.env("HF_HOME", self.path("home")).env("HF_ENDPOINT", &self.endpoint);
-        command.env("NO_PROXY", "*").envs(variables.iter().copied());
-        let output = command.output().unwrap();
+        let output = self.command(arguments).envs(variables.iter().copied()).output().unwrap();
         Outcome {
             code: output.status.code().unwrap(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// `glassctl models …`, not started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_glassctl"));
+        command.arg("models").args(arguments).current_dir(self.folder.path());
+        if arguments[0] != "convert" {
+            command.arg("--manifests").arg(self.path("locks"));
+        }
+        for name in ["HF_TOKEN", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN_PATH", "RUST_LOG"] {
+            command.env_remove(name);
+        }
+        command.env("HF_HOME", self.path("home")).env("HF_ENDPOINT", &self.endpoint);
+        command.env("NO_PROXY", "*");
+        command
     }
 }
 

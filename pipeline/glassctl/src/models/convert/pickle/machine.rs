@@ -47,7 +47,7 @@ impl Machine {
             // Marks and the stack itself.
             b'(' => self.marks.push(self.stack.len()),
             b'0' => drop(self.pop()?),
-            b'1' => drop(self.to_mark()?),
+            b'1' => drop(self.above_mark()?),
             b'2' => {
                 let top = self.top()?.clone();
                 self.push(top)?;
@@ -110,7 +110,7 @@ impl Machine {
     /// Pushes a new tuple, list or dictionary.
     fn build(&mut self, opcode: u8) -> Result<(), Fault> {
         let items = match opcode {
-            b't' | b'l' | b'd' => self.to_mark()?,
+            b't' | b'l' | b'd' => self.above_mark()?,
             0x85..=0x87 => {
                 let count = usize::from(opcode - 0x84);
                 let mut items: Vec<Value> = (0..count).map(|_| self.pop()).collect::<Result<_, _>>()?;
@@ -135,7 +135,7 @@ impl Machine {
                 let value = self.pop()?;
                 vec![self.pop()?, value]
             }
-            _ => self.to_mark()?,
+            _ => self.above_mark()?,
         };
         let pairs = matches!(opcode, b's' | b'u');
         let place = match (self.top()?, pairs) {
@@ -190,7 +190,8 @@ impl Machine {
         }
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Value>, Fault> {
+    /// Takes what lies above the innermost mark, and the mark.
+    fn above_mark(&mut self) -> Result<Vec<Value>, Fault> {
         let mark = self.marks.pop().ok_or_else(empty)?;
         Ok(self.stack.split_off(mark))
     }
