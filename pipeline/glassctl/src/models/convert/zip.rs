@@ -19,7 +19,7 @@ const LOCATOR_64: [u8; 4] = *b"PK\x06\x07";
 const END_LENGTH: u64 = 22;
 const COMMENT: u64 = 65_535;
 /// The pickle holds names and shapes; directories are as small.
-const LARGEST_TEXT: u64 = 256 << 20;
+const LARGEST_TEXT: u64 = 64 << 20;
 
 /// Reads the directory and the pickle.
 pub(super) fn open(file: &File, length: u64) -> Result<Container, Fault> {

@@ -6,6 +6,9 @@ use super::super::tensor::{DType, View};
 use super::machine::Machine;
 use super::{Fault, Value};
 
+/// The axes that a tensor of torch can have.
+const MOST_AXES: usize = 64;
+
 /// Everything that may be called. There is no way to name anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Callable {
@@ -45,6 +48,7 @@ impl Machine {
             return Err(Fault::new("it calls a function without arguments"));
         };
         let arguments = self.nodes[*place].clone();
+        self.count(arguments.len())?;
         match (callable, arguments.as_slice()) {
             (Callable::OrderedDict, arguments) => self.ordered_dict(arguments),
             (
@@ -70,6 +74,7 @@ impl Machine {
     fn ordered_dict(&mut self, arguments: &[Value]) -> Result<Value, Fault> {
         let mut entries = Vec::new();
         if let [Value::List(list)] = arguments {
+            self.count(2 * self.nodes[*list].len())?;
             for pair in &self.nodes[*list] {
                 match pair {
                     Value::Tuple(pair) | Value::List(pair) if self.nodes[*pair].len() == 2 => {
@@ -87,11 +92,12 @@ impl Machine {
         let Value::Tuple(place) = id else {
             return Err(Fault::new("the id of a storage is no tuple"));
         };
-        match self.nodes[*place].as_slice() {
-            [Value::Text(tag), Value::Callable(Callable::StorageOf(dtype)), Value::Text(key), _, _]
-            | [Value::Text(tag), Value::Callable(Callable::StorageOf(dtype)), Value::Text(key), _, _, Value::None]
-                if **tag == *"storage" =>
-            {
+        let (id, view) = self.nodes[*place].split_at(self.nodes[*place].len().min(5));
+        match (id, view) {
+            (
+                [Value::Text(tag), Value::Callable(Callable::StorageOf(dtype)), Value::Text(key), _, _],
+                [] | [Value::None],
+            ) if **tag == *"storage" => {
                 let (key, dtype) = (key.clone(), *dtype);
                 match self.storages.insert(key.to_string(), dtype) {
                     Some(other) if other != dtype => {
@@ -106,10 +112,10 @@ impl Machine {
 
     fn numbers(&self, value: &Value) -> Result<Vec<u64>, Fault> {
         match value {
-            Value::Tuple(place) | Value::List(place) => {
+            Value::Tuple(place) | Value::List(place) if self.nodes[*place].len() <= MOST_AXES => {
                 self.nodes[*place].iter().map(number).collect()
             }
-            _ => Err(Fault::new("a shape in it is no tuple")),
+            _ => Err(Fault::new("a shape in it is none that torch has")),
         }
     }
 }

@@ -8,8 +8,8 @@ use super::calls::Callable;
 use super::stream::Stream;
 use super::{Fault, Pickled, Value};
 
-/// Values there may be at once; the largest checkpoints have some ten thousand tensors.
-const MOST_VALUES: usize = 16 << 20;
+/// Values that may be made; the largest checkpoints have some ten thousand tensors, of forty each.
+const MOST_VALUES: usize = 4 << 20;
 
 /// Reads one pickle and leaves the reader behind it.
 pub(in super::super) fn read<R: Read>(reader: &mut R) -> Result<Pickled, Fault> {
@@ -163,12 +163,18 @@ impl Machine {
     }
 
     fn push(&mut self, value: Value) -> Result<(), Fault> {
-        self.values += 1;
-        if self.values > MOST_VALUES {
-            return Err(Fault::new("it holds more values than a checkpoint has"));
-        }
+        self.count(1)?;
         self.stack.push(value);
         Ok(())
+    }
+
+    /// Counts values that are made, so that a small file cannot ask for more than the memory holds.
+    pub(super) fn count(&mut self, values: usize) -> Result<(), Fault> {
+        self.values += values;
+        match self.values > MOST_VALUES {
+            true => Err(Fault::new("it holds more values than a checkpoint has")),
+            false => Ok(()),
+        }
     }
 
     /// The height below which an open mark keeps values from being taken.

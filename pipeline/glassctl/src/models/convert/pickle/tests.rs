@@ -61,3 +61,14 @@ fn a_container_filled_after_it_was_noted_is_whole_where_it_is_recalled() {
     let entries = read.ok().as_ref().and_then(entry);
     assert!(matches!(entries.as_deref(), Some([Value::Int(7), Value::Int(7)])), "{entries:?}");
 }
+
+#[test]
+fn a_small_file_cannot_ask_for_all_the_memory() {
+    // A list of a thousand pairs, made into a dictionary again and again.
+    let mut pickle = b"]q\x00(".to_vec();
+    pickle.extend(b"NN\x86".repeat(1000));
+    pickle.extend(b"e0");
+    pickle.extend(b"ccollections\nOrderedDict\nh\x00\x85R0".repeat(100_000));
+    pickle.push(b'.');
+    assert!(fault(&pickle).contains("more values"), "{}", fault(&pickle));
+}
