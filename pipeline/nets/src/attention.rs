@@ -46,3 +46,38 @@ pub fn attend(
         }
     }
 }
+
+/// softmax(scale · Q Kᵀ + bias) V; the scale is 1/√head_dim where none is given.
+///
+/// The bias is `[batch or 1, heads or 1, queries, keys]`. A query all of whose scores are minus infinity
+/// gives zeros.
+pub fn attend_biased(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    bias: Tensor<4>,
+    scale: Option<f64>,
+) -> Tensor<4> {
+    let options = AttentionModuleOptions {
+        scale,
+        ..Default::default()
+    };
+    attention(query, key, value, None, Some(bias), options)
+}
+
+/// Attention of tokens that have just been read on themselves and all before them.
+///
+/// Without a bias, either all tokens are new or one is. With it, the bias hides what comes later.
+pub fn attend_on_past(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    bias: Option<Tensor<4>>,
+) -> Tensor<4> {
+    match (bias, query.dims()[2]) {
+        (Some(bias), _) => attend_biased(query, key, value, bias, None),
+        // A single new token sees all that came before it.
+        (None, 1) => attend(query, key, value, Visibility::All),
+        (None, _) => attend(query, key, value, Visibility::Causal),
+    }
+}

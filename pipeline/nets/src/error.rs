@@ -158,9 +158,9 @@ impl NetsError {
                 Some("quantised checkpoints cannot be read: use the f16, bf16 or f32 files")
             }
             Self::Config { .. } => Some("compare the file with the one published with the weights"),
-            Self::Tokenizer { .. } => {
-                Some("the folder must hold `tokenizer.json`, or `vocab.json` with `merges.txt`")
-            }
+            Self::Tokenizer { .. } => Some(
+                "the folder must hold `tokenizer.json` (`AutoTokenizer.from_pretrained(…).save_pretrained(…)` writes it), or `vocab.json` with `merges.txt` for OPT, or `vocab.txt` for BLIP",
+            ),
             Self::ImageTooLarge { .. } => {
                 Some("scale the picture down before it enters the pipeline")
             }

@@ -7,8 +7,9 @@ use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{
     Embedding, EmbeddingConfig, GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear,
-    LinearConfig,
+    LinearConfig, RmsNorm,
 };
+use burn::tensor::Tensor;
 
 use crate::error::Result;
 use crate::weights::Scope;
@@ -82,4 +83,35 @@ pub fn embedding(scope: &Scope, name: &str, config: &EmbeddingConfig) -> Result<
             .enter(name)
             .param("weight", [config.n_embedding, config.d_model])?,
     })
+}
+
+/// T5's norm, x / √(mean(x²) + epsilon) · weight: `weight` `[dim]`.
+///
+/// # Errors
+/// When the tensor is missing or has another shape.
+pub fn rms_norm(scope: &Scope, name: &str, dim: usize, epsilon: f64) -> Result<RmsNorm> {
+    Ok(RmsNorm {
+        gamma: scope.enter(name).param("weight", [dim])?,
+        epsilon,
+    })
+}
+
+/// The output layer of a language model: states `[rows, tokens, dim]` to scores `[rows, tokens, vocabulary]`
+/// through `head`, or through the transposed embedding where the two are tied.
+pub fn scores(states: Tensor<3>, head: Option<&Linear>, words: &Embedding) -> Tensor<3> {
+    let [rows, tokens, dim] = states.dims();
+    let flat = states.reshape([rows * tokens, dim]);
+    // A product with a single row is added up in another order, and a caption must not depend on its batch.
+    let flat = match rows * tokens {
+        1 => flat.repeat_dim(0, 2),
+        _ => flat,
+    };
+    let scores = match head {
+        Some(head) => head.forward(flat),
+        None => flat.matmul(words.weight.val().transpose()),
+    };
+    let vocabulary = scores.dims()[1];
+    scores
+        .narrow(0, 0, rows * tokens)
+        .reshape([rows, tokens, vocabulary])
 }

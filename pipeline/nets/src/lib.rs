@@ -20,8 +20,12 @@ pub mod layers;
 pub mod vision;
 pub mod weights;
 
+pub mod blip;
 pub mod blip2;
 pub mod dinov2;
+pub mod generate;
+pub mod t5;
+pub mod tokenizer;
 
 pub mod clip;
 pub mod ops;

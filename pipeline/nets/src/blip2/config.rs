@@ -1,10 +1,13 @@
 //! `config.json` and `generation_config.json` of BLIP-2.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::activation::Activation;
+use crate::generate::TokenIds;
+use crate::t5::T5Config;
 
-/// transformers' `Blip2Config` with an OPT language model, as far as it changes the computation.
+/// transformers' `Blip2Config`, as far as it changes the computation.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub struct Blip2Config {
@@ -13,7 +16,7 @@ pub struct Blip2Config {
     /// The querying transformer between image and language.
     pub qformer_config: Blip2QFormerConfig,
     /// The language model.
-    pub text_config: OptConfig,
+    pub text_config: LanguageConfig,
     /// Tokens that stand for a picture in the language model's prompt.
     pub num_query_tokens: usize,
     /// The placeholder of those tokens; older checkpoints have none.
@@ -26,7 +29,7 @@ impl Default for Blip2Config {
         Self {
             vision_config: Blip2VisionConfig::default(),
             qformer_config: Blip2QFormerConfig::default(),
-            text_config: OptConfig::default(),
+            text_config: LanguageConfig::default(),
             num_query_tokens: 32,
             image_token_index: None,
         }
@@ -107,12 +110,79 @@ impl Default for Blip2QFormerConfig {
     }
 }
 
+/// The language model, chosen by `model_type` (`opt` when it is missing, as upstream).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Value")]
+pub enum LanguageConfig {
+    /// `opt`.
+    Opt(OptConfig),
+    /// `t5`, which Flan-T5 is too.
+    T5(T5Config),
+}
+
+impl Default for LanguageConfig {
+    fn default() -> Self {
+        Self::Opt(OptConfig::default())
+    }
+}
+
+impl TryFrom<Value> for LanguageConfig {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let kind = value.get("model_type").cloned();
+        let text = |error: serde_json::Error| error.to_string();
+        match kind.as_ref().map_or(Some("opt"), Value::as_str) {
+            Some("opt") => serde_json::from_value(value).map(Self::Opt).map_err(text),
+            Some("t5") => serde_json::from_value(value).map(Self::T5).map_err(text),
+            _ => Err(format!(
+                "the language model is `{}`, expected `opt` or `t5`",
+                kind.as_ref()
+                    .map_or("", |kind| kind.as_str().unwrap_or("no text"))
+            )),
+        }
+    }
+}
+
+impl LanguageConfig {
+    /// Width of a word's embedding.
+    pub fn word_dim(&self) -> usize {
+        match self {
+            Self::Opt(config) => config.word_dim(),
+            Self::T5(config) => config.d_model,
+        }
+    }
+
+    /// Number of tokens.
+    pub fn vocab_size(&self) -> usize {
+        match self {
+            Self::Opt(config) => config.vocab_size,
+            Self::T5(config) => config.vocab_size,
+        }
+    }
+
+    /// The tokens that end a text.
+    pub(super) fn end_tokens(&self) -> &[u32] {
+        let tokens = match self {
+            Self::Opt(config) => config.eos_token_id.as_ref(),
+            Self::T5(config) => config.eos_token_id.as_ref(),
+        };
+        tokens.map_or(&[], TokenIds::as_slice)
+    }
+
+    /// What finished texts are filled with.
+    pub(super) fn padding_token(&self) -> Option<u32> {
+        match self {
+            Self::Opt(config) => config.pad_token_id,
+            Self::T5(config) => config.pad_token_id,
+        }
+    }
+}
+
 /// transformers' `OPTConfig`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub struct OptConfig {
-    /// Which language model this is; only `opt` can be loaded.
-    pub model_type: String,
     /// Number of tokens.
     pub vocab_size: usize,
     /// Width of a hidden state.
@@ -135,11 +205,11 @@ pub struct OptConfig {
     /// Activation of the MLP.
     pub activation_function: Activation,
     /// Padding.
-    pub pad_token_id: u32,
+    pub pad_token_id: Option<u32>,
     /// Begins every text.
     pub bos_token_id: u32,
     /// Ends a caption, unless `generation_config.json` says otherwise.
-    pub eos_token_id: TokenIds,
+    pub eos_token_id: Option<TokenIds>,
     /// Whether the linear layers have a bias.
     pub enable_bias: bool,
     /// Whether the norms have weights.
@@ -151,7 +221,6 @@ pub struct OptConfig {
 impl Default for OptConfig {
     fn default() -> Self {
         Self {
-            model_type: "opt".to_owned(),
             vocab_size: 50272,
             hidden_size: 768,
             num_hidden_layers: 12,
@@ -162,9 +231,9 @@ impl Default for OptConfig {
             word_embed_proj_dim: None,
             num_attention_heads: 12,
             activation_function: Activation::Relu,
-            pad_token_id: 1,
+            pad_token_id: Some(1),
             bos_token_id: 2,
-            eos_token_id: TokenIds::One(2),
+            eos_token_id: Some(TokenIds::One(2)),
             enable_bias: true,
             layer_norm_elementwise_affine: true,
             tie_word_embeddings: true,
@@ -176,32 +245,5 @@ impl OptConfig {
     /// Width of a word's embedding.
     pub fn word_dim(&self) -> usize {
         self.word_embed_proj_dim.unwrap_or(self.hidden_size)
-    }
-}
-
-/// The part of `generation_config.json` that decides where a caption ends.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct GenerationConfig {
-    pub eos_token_id: Option<TokenIds>,
-}
-
-/// One token or several.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum TokenIds {
-    /// One token.
-    One(u32),
-    /// Any of these.
-    Any(Vec<u32>),
-}
-
-impl TokenIds {
-    /// The tokens.
-    pub fn as_slice(&self) -> &[u32] {
-        match self {
-            Self::One(id) => std::slice::from_ref(id),
-            Self::Any(ids) => ids,
-        }
     }
 }

@@ -6,32 +6,27 @@ use burn::tensor::{Int, Tensor};
 
 use super::OptConfig;
 use crate::activation::Activation;
-use crate::attention::{Visibility, attend, merge_heads, split_heads};
+use crate::attention::{attend_on_past, merge_heads, split_heads};
 use crate::error::Result;
-use crate::layers::{embedding, layer_norm, linear};
+use crate::generate::{Decoder, KeyValues, Memory, Padding, Positions, TokenBatch};
+use crate::layers::{embedding, layer_norm, linear, scores};
 use crate::weights::Scope;
 
 /// OPT's position table begins two rows before position zero.
 const POSITION_OFFSET: usize = 2;
 
-/// Keys and values of the tokens that have been read.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Cache {
-    /// For each layer `[rows, heads, tokens, head_dim]`.
-    layers: Vec<(Tensor<4>, Tensor<4>)>,
+/// What OPT remembers of what it has read.
+#[derive(Debug, Clone)]
+pub(super) struct OptMemory {
+    keys: KeyValues,
+    padding: Option<Padding>,
 }
 
-impl Cache {
-    /// Number of tokens that have been read.
-    fn tokens(&self) -> usize {
-        self.layers.first().map_or(0, |(key, _)| key.dims()[2])
-    }
-
-    /// Keeps the given rows in the given order; a row may be taken more than once.
-    pub(super) fn select(&mut self, rows: Tensor<1, Int>) {
-        for (key, value) in &mut self.layers {
-            *key = key.clone().select(0, rows.clone());
-            *value = value.clone().select(0, rows.clone());
+impl Memory for OptMemory {
+    fn select(&mut self, rows: &Tensor<1, Int>) {
+        self.keys.select(rows);
+        if let Some(padding) = &mut self.padding {
+            padding.select(rows);
         }
     }
 }
@@ -67,6 +62,10 @@ impl Opt {
         let last_norm = config.do_layer_norm_before && !config.remove_final_layer_norm;
         let positions = EmbeddingConfig::new(config.max_position_embeddings + POSITION_OFFSET, dim);
         let head = LinearConfig::new(words, config.vocab_size).with_bias(false);
+        // As upstream: a file with an output layer of its own has an untied one, whatever it is called.
+        let own_head = scope.contains("lm_head.weight")
+            && !scope.same_bytes("lm_head.weight", "model.decoder.embed_tokens.weight")
+            || !config.tie_word_embeddings;
         Ok(Self {
             words: embedding(
                 &decoder,
@@ -82,7 +81,7 @@ impl Opt {
                 .then(|| norm(&decoder, "final_layer_norm", config))
                 .transpose()?,
             project_out: projection("project_out", dim, words)?,
-            head: (!config.tie_word_embeddings)
+            head: own_head
                 .then(|| linear(scope, "lm_head", &head))
                 .transpose()?,
         })
@@ -93,52 +92,89 @@ impl Opt {
         self.words.forward(ids)
     }
 
-    /// Reads embeddings `[rows, tokens, word_dim]` after what the cache holds; gives the scores of the
-    /// token that follows the last one, `[rows, vocab_size]`.
-    ///
-    /// After the first call the cache takes one token at a time.
-    pub(super) fn forward(&self, embeddings: Tensor<3>, cache: &mut Cache) -> Tensor<2> {
-        let [rows, tokens, _] = embeddings.dims();
+    /// Reads a prompt of embeddings `[rows, tokens, word_dim]`; gives what OPT remembers of it and the scores
+    /// of the token that follows the last one, `[rows, vocab_size]`. Only the mask of `prompt` is looked at.
+    pub(super) fn start(
+        &self,
+        embeddings: Tensor<3>,
+        prompt: &TokenBatch,
+    ) -> (OptMemory, Tensor<2>) {
         let device = embeddings.device();
-        let first = cache.tokens() + POSITION_OFFSET;
-        let ids = Tensor::<1, Int>::arange(first as i64..(first + tokens) as i64, &device)
-            .unsqueeze::<2>();
+        let mut memory = OptMemory {
+            keys: KeyValues::default(),
+            padding: Padding::of(prompt, f32::NEG_INFINITY, &device),
+        };
+        let positions = prompt.positions(Positions::AtFirst, &device);
+        let bias = prompt.causal_bias(f32::NEG_INFINITY, &device);
+        let x = self.read(embeddings, positions, bias, &mut memory.keys);
+        (memory, self.last_scores(x))
+    }
+
+    /// Embeddings `[rows, tokens, word_dim]` to the scores of the token after each,
+    /// `[rows, tokens, vocab_size]`. Only the mask of `prompt` is looked at.
+    pub(super) fn logits(&self, embeddings: Tensor<3>, prompt: &TokenBatch) -> Tensor<3> {
+        let device = embeddings.device();
+        let positions = prompt.positions(Positions::BeforeText, &device);
+        let bias = prompt.causal_bias(f32::NEG_INFINITY, &device);
+        let x = self.read(embeddings, positions, bias, &mut KeyValues::default());
+        self.scores(x)
+    }
+
+    /// Reads embeddings after what the cache holds; gives their states `[rows, tokens, dim]`.
+    fn read(
+        &self,
+        embeddings: Tensor<3>,
+        positions: Tensor<2, Int>,
+        bias: Option<Tensor<4>>,
+        keys: &mut KeyValues,
+    ) -> Tensor<3> {
         let x = match &self.project_in {
             Some(layer) => layer.forward(embeddings),
             None => embeddings,
         };
-        let mut x = x + self.positions.forward(ids);
-        for (index, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(x, index, cache);
-        }
-        // [rows, 1, dim]
-        let last = x.narrow(1, tokens - 1, 1);
-        let last = match &self.norm {
-            Some(norm) => norm.forward(last),
-            None => last,
-        };
-        let last = match &self.project_out {
-            Some(layer) => layer.forward(last),
-            None => last,
-        };
-        let [_, _, width] = last.dims();
-        self.scores(last.reshape([rows, width]))
+        let x = x + self.positions.forward(positions + POSITION_OFFSET as i64);
+        let layers = self.layers.iter().enumerate();
+        layers.fold(x, |x, (index, layer)| layer.forward(x, index, &bias, keys))
     }
 
-    /// The scores of every token, `[rows, word_dim]` to `[rows, vocab_size]`.
-    fn scores(&self, last: Tensor<2>) -> Tensor<2> {
-        let rows = last.dims()[0];
-        // A product with a single row is added up in another order; see `generate::greedy`.
-        let last = if rows == 1 {
-            last.repeat_dim(0, 2)
-        } else {
-            last
+    /// The scores of the token that follows the last one, `[rows, vocab_size]`.
+    fn last_scores(&self, x: Tensor<3>) -> Tensor<2> {
+        let [rows, tokens, _] = x.dims();
+        let scores = self.scores(x.narrow(1, tokens - 1, 1));
+        let [_, _, width] = scores.dims();
+        scores.reshape([rows, width])
+    }
+
+    /// States `[rows, tokens, dim]` to scores `[rows, tokens, vocab_size]`.
+    fn scores(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = match &self.norm {
+            Some(norm) => norm.forward(x),
+            None => x,
         };
-        let scores = match &self.head {
-            Some(head) => head.forward(last),
-            None => last.matmul(self.words.weight.val().transpose()),
+        let x = match &self.project_out {
+            Some(layer) => layer.forward(x),
+            None => x,
         };
-        scores.narrow(0, 0, rows)
+        scores(x, self.head.as_ref(), &self.words)
+    }
+}
+
+impl Decoder for Opt {
+    type Memory = OptMemory;
+
+    fn step(&self, tokens: Tensor<2, Int>, memory: &mut OptMemory) -> Tensor<2> {
+        let (positions, bias) = match &mut memory.padding {
+            Some(padding) => {
+                let (positions, bias) = padding.step();
+                (positions, Some(bias))
+            }
+            None => {
+                let next = Tensor::full([1, 1], memory.keys.tokens() as i64, &tokens.device());
+                (next, None)
+            }
+        };
+        let x = self.read(self.embed(tokens), positions, bias, &mut memory.keys);
+        self.last_scores(x)
     }
 }
 
@@ -182,8 +218,16 @@ impl Layer {
         })
     }
 
-    fn forward(&self, x: Tensor<3>, index: usize, cache: &mut Cache) -> Tensor<3> {
-        let x = self.around(x, &self.attention_norm, |x| self.attention(x, index, cache));
+    fn forward(
+        &self,
+        x: Tensor<3>,
+        index: usize,
+        bias: &Option<Tensor<4>>,
+        keys: &mut KeyValues,
+    ) -> Tensor<3> {
+        let x = self.around(x, &self.attention_norm, |x| {
+            self.attention(x, index, bias, keys)
+        });
         self.around(x, &self.norm, |x| {
             self.fc2
                 .forward(self.activation.forward(self.fc1.forward(x)))
@@ -203,26 +247,17 @@ impl Layer {
         }
     }
 
-    fn attention(&self, x: Tensor<3>, index: usize, cache: &mut Cache) -> Tensor<3> {
+    fn attention(
+        &self,
+        x: Tensor<3>,
+        index: usize,
+        bias: &Option<Tensor<4>>,
+        keys: &mut KeyValues,
+    ) -> Tensor<3> {
         let split = |layer: &Linear| split_heads(layer.forward(x.clone()), self.heads);
-        let (query, mut key, mut value) =
-            (split(&self.query), split(&self.key), split(&self.value));
-        let visibility = match cache.layers.get(index) {
-            None => Visibility::Causal,
-            Some((old_key, old_value)) => {
-                key = Tensor::cat(vec![old_key.clone(), key], 2);
-                value = Tensor::cat(vec![old_value.clone(), value], 2);
-                // A single new token sees all that came before it.
-                Visibility::All
-            }
-        };
-        let entry = (key.clone(), value.clone());
-        match cache.layers.get_mut(index) {
-            Some(slot) => *slot = entry,
-            None => cache.layers.push(entry),
-        }
-        self.output
-            .forward(merge_heads(attend(query, key, value, visibility)))
+        let (key, value) = keys.extend(index, split(&self.key), split(&self.value));
+        let attended = attend_on_past(split(&self.query), key, value, bias.clone());
+        self.output.forward(merge_heads(attended))
     }
 }
 

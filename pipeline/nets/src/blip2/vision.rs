@@ -14,7 +14,7 @@ use crate::weights::Scope;
 
 /// transformers' `Blip2VisionModel`.
 #[derive(Module, Debug)]
-pub(super) struct VisionModel {
+pub(crate) struct VisionModel {
     patches: PatchEmbedding,
     class_token: Param<Tensor<3>>,
     positions: Param<Tensor<3>>,
@@ -23,7 +23,7 @@ pub(super) struct VisionModel {
 }
 
 impl VisionModel {
-    pub(super) fn load(scope: &Scope, config: &Blip2VisionConfig) -> Result<Self> {
+    pub(crate) fn load(scope: &Scope, config: &Blip2VisionConfig) -> Result<Self> {
         let dim = config.hidden_size;
         let embeddings = scope.enter("embeddings");
         let grid = config.image_size / config.patch_size.max(1);
@@ -46,7 +46,7 @@ impl VisionModel {
     }
 
     /// Normalised pixels `[batch, 3, height, width]` to `[batch, 1 + rows * columns, dim]`.
-    pub(super) fn forward(&self, pixels: Tensor<4>) -> Result<Tensor<3>> {
+    pub(crate) fn forward(&self, pixels: Tensor<4>) -> Result<Tensor<3>> {
         let grid = self.patches.grid(&pixels)?;
         let patches = self.patches.forward(pixels)?;
         let class = self.class_token.val().repeat_dim(0, patches.dims()[0]);

@@ -282,6 +282,15 @@ impl<'w> Scope<'w> {
         self.weights.contains(&self.full_name(name))
     }
 
+    /// Whether two tensors are equal byte for byte, as where upstream has saved a shared one twice.
+    pub fn same_bytes(&self, one: &str, other: &str) -> bool {
+        let bytes = |name: &str| {
+            let name = self.full_name(name);
+            Some((self.weights.shape(&name)?, self.weights.bytes(&name)?))
+        };
+        bytes(one).is_some_and(|one| bytes(other) == Some(one))
+    }
+
     /// The shape of a tensor in the file.
     pub fn shape(&self, name: &str) -> Option<&'w [usize]> {
         self.weights.shape(&self.full_name(name))

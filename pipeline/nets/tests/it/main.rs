@@ -4,10 +4,10 @@
 mod golden;
 mod support;
 
-mod blip2;
 mod diffusion;
 mod dinov2;
 mod image;
+mod language;
 mod ops;
 mod speed;
 mod weights;

@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use burn::tensor::Tensor;
-use glass_nets::blip2::{Blip2, EarlyStopping, GenerateOptions};
+use burn::tensor::{Tensor, s};
+use glass_nets::blip2::{Blip2, Blip2Model};
+use glass_nets::generate::{GenerateOptions, TokenBatch};
 use glass_nets::image::{ImageProcessor, RgbImage, decode};
-use serde::Deserialize;
 use serde_json::Value;
 
+use super::searches::{Search, check_sequences, read, tokens};
 use crate::support::{assets, check, device, goldens, noise, relative_error, tensors};
 
 const CONFIGURATIONS: [&str; 3] = ["mini", "sparse", "dense"];
@@ -37,37 +38,8 @@ fn scenes(name: &str) -> Tensor<4> {
     processor.batch(&pictures, &device()).unwrap()
 }
 
-#[derive(Deserialize)]
-struct Search {
-    options: BTreeMap<String, Value>,
-    sequences: Vec<Vec<u32>>,
-}
-
-impl Search {
-    fn options(&self) -> GenerateOptions {
-        let number = |name: &str, default: f64| {
-            self.options
-                .get(name)
-                .map_or(default, |v| v.as_f64().unwrap())
-        };
-        GenerateOptions {
-            num_beams: number("num_beams", 1.0) as usize,
-            max_new_tokens: 24,
-            length_penalty: number("length_penalty", 1.0) as f32,
-            early_stopping: match self.options.get("early_stopping") {
-                Some(Value::Bool(true)) => EarlyStopping::WhenFull,
-                Some(Value::String(_)) => EarlyStopping::Never,
-                _ => EarlyStopping::Heuristic,
-            },
-            repetition_penalty: number("repetition_penalty", 1.0) as f32,
-            prompt: String::new(),
-        }
-    }
-}
-
 fn searches(name: &str) -> BTreeMap<String, Search> {
-    let text = std::fs::read_to_string(goldens().join(format!("blip2/{name}.json"))).unwrap();
-    serde_json::from_str(&text).unwrap()
+    read(goldens().join(format!("blip2/{name}.json")))
 }
 
 #[test]
@@ -104,7 +76,7 @@ fn a_batch_is_captioned_with_the_tokens_that_transformers_finds_one_by_one() {
         let model = Blip2::load(checkpoint(name), &device()).unwrap();
         let pixels = scenes(name);
         for (search, golden) in searches(name) {
-            let found = model.generate(pixels.clone(), &golden.options()).unwrap();
+            let found = model.generate(pixels.clone(), &golden.options(24)).unwrap();
             let same = found
                 .iter()
                 .zip(&golden.sequences)
@@ -122,7 +94,7 @@ fn a_picture_alone_gets_the_caption_it_gets_in_a_batch() {
         let model = Blip2::load(checkpoint(name), &device()).unwrap();
         let pixels = scenes(name);
         for (search, golden) in searches(name) {
-            let options = golden.options();
+            let options = golden.options(24);
             let together = model.generate(pixels.clone(), &options).unwrap();
             for (index, tokens) in together.iter().enumerate() {
                 let alone = model
@@ -210,4 +182,98 @@ fn a_caption_longer_than_the_model_can_write_is_refused() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("64 positions"), "{error}");
+}
+
+/// Checkpoints whose references are given texts beside the pictures.
+fn with_texts(name: &str) -> (Blip2Model, PathBuf) {
+    let folder = match name {
+        "mini" => assets().join("mini/blip2-opt"),
+        name => goldens().join("blip2").join(name),
+    };
+    let model = Blip2Model::load(folder, &device()).unwrap();
+    (model, goldens().join(format!("blip2/{name}-texts.json")))
+}
+
+#[test]
+fn scores_of_padded_texts_agree_with_transformers() {
+    for name in ["mini", "untied"] {
+        let (model, _) = with_texts(name);
+        let golden = tensors(goldens().join("blip2"), &format!("{name}-texts"));
+        let side = model.config().vision_config.image_size;
+        let pixels: Tensor<4> = noise([6, 3, side, side]);
+        // Without placeholders the pictures are not read.
+        let blind = TokenBatch::new((0..6).map(|row| vec![2, 60 + row]).collect()).unwrap();
+        let unmasked = tokens(&golden, "ids", None);
+        let cases = [
+            ("logits", tokens(&golden, "ids", Some("mask"))),
+            ("right_logits", tokens(&golden, "right", Some("right_mask"))),
+            ("blind", blind),
+            ("unmasked", unmasked),
+        ];
+        for (what, text) in cases {
+            let found = model.logits(pixels.clone(), &text, None).unwrap();
+            let found = match what {
+                "unmasked" => found.slice([s![..3], s![..;3], s![..]]),
+                _ => found.narrow(0, 0, 3),
+            };
+            let error = relative_error(&golden, what, found);
+            check("blip2 opt texts", &format!("{name} {what}"), error);
+        }
+    }
+}
+
+#[test]
+fn sequences_of_padded_texts_are_those_of_transformers() {
+    for name in ["mini", "untied"] {
+        let (model, path) = with_texts(name);
+        let tensors = tensors(goldens().join("blip2"), &format!("{name}-texts"));
+        let golden: Value = read(path);
+        let side = model.config().vision_config.image_size;
+        let pixels = noise([6, 3, side, side]);
+        let texts = [
+            ("alone", None),
+            ("left", Some(tokens(&tensors, "ids", Some("mask")))),
+            ("right", Some(tokens(&tensors, "right", Some("right_mask")))),
+            ("unmasked", Some(tokens(&tensors, "ids", None))),
+        ];
+        for (prompt, text) in texts {
+            let network = format!("blip2 opt {name}");
+            check_sequences(
+                &network,
+                &golden,
+                prompt,
+                &pixels,
+                text.as_ref(),
+                |p, t, o| model.sequences(p, t, o).unwrap(),
+            );
+        }
+    }
+}
+
+#[test]
+fn texts_that_do_not_fit_are_refused() {
+    let (model, _) = with_texts("untied");
+    let pixels: Tensor<4> = noise([2, 3, 32, 32]);
+    let error = |rows: Vec<Vec<u32>>| {
+        let text = TokenBatch::new(rows).unwrap();
+        model
+            .logits(pixels.clone(), &text, None)
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(error(vec![vec![2]]), "the text has 1 rows, expected 2");
+    assert_eq!(
+        error(vec![vec![374, 374, 374, 2], vec![374, 374, 2, 2]]),
+        "text 1 has 2 placeholders of a picture, expected 3"
+    );
+    assert_eq!(
+        error(vec![vec![375]; 2]),
+        "token 375 is not one of the language model's 375"
+    );
+    assert_eq!(
+        error(vec![vec![2; 65]; 2]),
+        "a text of 65 tokens exceeds the language model's 64 positions"
+    );
+    let uneven = TokenBatch::new(vec![vec![1, 2], vec![3]]).unwrap_err();
+    assert!(uneven.to_string().contains("same length"), "{uneven}");
 }
