@@ -1,7 +1,7 @@
 //! Real images → captions, classes and prompts.
 //!
 //! The first stage. Its plan is the only one that looks at the outside world (a listing of
-//! images); every later stage reads what this one committed. Captions come from BLIP-2, classes
+//! images); every later stage reads what this one committed. Captions come from BLIP-2 or BLIP, classes
 //! from their nouns by dictionary: a rule that gives the same answer on every machine, whose
 //! mistakes can be read in a data file and mended there (`vocabularies/*.toml`).
 

@@ -1,9 +1,10 @@
-//! BLIP-2 at work.
+//! The captioning network at work.
 
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use glass_nets::blip2::{Blip2, GenerateOptions};
+use glass_nets::Captioner;
+use glass_nets::generate::GenerateOptions;
 use glass_nets::image::ImageProcessor;
 use glass_schemas::dataset::{CaptionRow, ClassLabel};
 use glass_schemas::ids::{Digest, SampleId};
@@ -45,7 +46,7 @@ pub struct Labeller {
 
 /// Captions batches of pictures.
 pub struct CaptionWorker {
-    model: Blip2,
+    model: Captioner,
     processor: ImageProcessor,
     options: GenerateOptions,
     labeller: Arc<Labeller>,
@@ -65,7 +66,7 @@ impl CaptionWorker {
         let spec = &labeller.spec;
         // The source has fitted the pictures already.
         let processor = processor.fitted();
-        let model = Blip2::load(&spec.weights, &device)?;
+        let model = Captioner::load(&spec.weights, &device)?;
         let options = GenerateOptions {
             num_beams: spec.num_beams,
             max_new_tokens: spec.max_new_tokens,

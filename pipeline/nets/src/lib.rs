@@ -22,6 +22,7 @@ pub mod weights;
 
 pub mod blip;
 pub mod blip2;
+pub mod captioner;
 pub mod dinov2;
 pub mod generate;
 pub mod t5;
@@ -34,6 +35,7 @@ pub mod schedulers;
 pub mod unet;
 pub mod vae;
 
+pub use captioner::Captioner;
 pub use device::{Backend, Precision, device_in};
 pub use error::{NetsError, Result};
 pub use weights::{Scope, Weights};

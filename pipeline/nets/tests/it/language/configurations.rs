@@ -2,17 +2,18 @@
 
 use std::path::Path;
 
-use glass_nets::NetsError;
 use glass_nets::blip::{BlipConfig, BlipModel};
 use glass_nets::blip2::{Blip2, Blip2Config, Blip2Model, LanguageConfig};
 use glass_nets::config::parse;
+use glass_nets::generate::GenerateOptions;
 use glass_nets::t5::{T5Config, T5Encoder};
 use glass_nets::tokenizer::{TextTokenizer, TokenizerKind};
+use glass_nets::{Captioner, NetsError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::searches::read;
-use crate::support::{device, goldens};
+use crate::support::{device, goldens, noise};
 
 /// A copy of a checkpoint with one value of its configuration changed.
 fn changed(checkpoint: &str, pointer: &str, value: Value) -> TempDir {
@@ -159,4 +160,35 @@ fn a_sentencepiece_model_alone_is_refused_with_advice() {
     assert!(error.hint().unwrap().contains("save_pretrained"));
     let error = TextTokenizer::load(folder.path(), TokenizerKind::Bert).unwrap_err();
     assert!(error.to_string().contains("vocab.txt"), "{error}");
+}
+
+#[test]
+fn a_captioner_is_loaded_by_its_model_type() {
+    let load = |folder: &Path| Captioner::load(folder, &device());
+    let blip = load(&goldens().join("blip/wide")).unwrap();
+    assert!(matches!(blip, Captioner::Blip(_)));
+    for name in ["blip2/sparse", "blip2-t5/flan"] {
+        let blip2 = load(&goldens().join(name)).unwrap();
+        assert!(matches!(blip2, Captioner::Blip2(_)));
+    }
+    for kind in [json!("git"), Value::Null] {
+        let folder = changed("blip/base", "/model_type", kind);
+        let (field, message) = field_and_message(load(folder.path()).unwrap_err());
+        assert_eq!(field, "model_type");
+        assert!(
+            message.ends_with("expected `blip-2` or `blip`"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn all_captioners_describe_pictures() {
+    for name in ["blip/wide", "blip2-t5/first"] {
+        let captioner = Captioner::load(goldens().join(name), &device()).unwrap();
+        let captions = captioner
+            .caption(noise([2, 3, 32, 32]), &GenerateOptions::default())
+            .unwrap();
+        assert_eq!(captions.len(), 2, "{name}");
+    }
 }
