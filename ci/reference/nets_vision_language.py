@@ -27,6 +27,8 @@ from transformers import (
     Dinov2Model,
     Dinov2WithRegistersConfig,
     Dinov2WithRegistersModel,
+    ViTConfig,
+    ViTModel,
 )
 
 ASSETS, OUT = Path(sys.argv[1]), Path(sys.argv[2])
@@ -156,10 +158,22 @@ def dinov2():
         "registers": (Dinov2WithRegistersModel, Dinov2WithRegistersConfig(hidden_size=32, num_hidden_layers=2,
                       num_attention_heads=4, mlp_ratio=4, image_size=42, patch_size=6, num_register_tokens=3),
                       [(42, 42), (24, 30), (60, 60)]),
+        # As the giant with registers.
+        "giant": (Dinov2WithRegistersModel, Dinov2WithRegistersConfig(hidden_size=40, num_hidden_layers=2,
+                  num_attention_heads=5, mlp_ratio=4, image_size=28, patch_size=7, num_register_tokens=4, use_swiglu_ffn=True),
+                  [(28, 28), (35, 21)]),
+        # As DINO; of what comes with it, the pooler is of no use.
+        "dino": (ViTModel, ViTConfig(hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=112,
+                 image_size=40, patch_size=8, layer_norm_eps=1e-6), [(40, 40), (64, 24)]),
     }
     for seed, (name, (kind, config, sizes)) in enumerate(configs.items()):
         model = save_random(kind(config), seed, folder / name)
-        tensors = {f"{h}x{w}": model(noise((2, 3, h, w))).last_hidden_state for h, w in sizes}
+        stretch = dict(interpolate_pos_encoding=True) if kind is ViTModel else {}
+        tensors = {f"{h}x{w}": model(noise((2, 3, h, w)), **stretch).last_hidden_state for h, w in sizes}
+        if name in ("giant", "dino"):
+            h, w = sizes[1]
+            states = model(noise((2, 3, h, w)), output_hidden_states=True, **stretch).hidden_states
+            tensors |= {f"after-{layers}": state.contiguous() for layers, state in enumerate(states)}
         if name == "swiglu":
             tensors["84x84-hub"] = hub_offset(model, 84)
         save_file(tensors, folder / f"{name}.safetensors")

@@ -1,47 +1,61 @@
-//! One block of DINOv2.
+//! One block of the vision transformer.
 
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Tensor, activation};
 
-use super::Dinov2Config;
+use super::architecture::Architecture;
+use super::names::{BlockNames, Queries};
 use crate::activation::Activation;
 use crate::attention::{Visibility, attend, merge_heads, split_heads};
 use crate::error::Result;
 use crate::layers::{layer_norm, linear};
 use crate::weights::Scope;
 
-/// transformers' `Dinov2Layer`: x + λ₁ · attention(norm(x)), then x + λ₂ · mlp(norm(x)).
+/// transformers' `Dinov2Layer`: x + λ₁ · attention(norm(x)), then x + λ₂ · mlp(norm(x)); without the scales
+/// it is `ViTLayer`.
 #[derive(Module, Debug)]
 pub(super) struct Block {
     norm1: LayerNorm,
     attention: Attention,
-    scale1: Param<Tensor<1>>,
+    scale1: Option<Param<Tensor<1>>>,
     norm2: LayerNorm,
     mlp: Mlp,
-    scale2: Param<Tensor<1>>,
+    scale2: Option<Param<Tensor<1>>>,
 }
 
 impl Block {
-    pub(super) fn load(scope: &Scope, config: &Dinov2Config) -> Result<Self> {
-        let dim = config.hidden_size;
-        let norm = LayerNormConfig::new(dim).with_epsilon(config.layer_norm_eps);
+    pub(super) fn load(scope: &Scope, names: &BlockNames, sizes: &Architecture) -> Result<Self> {
+        let norm = LayerNormConfig::new(sizes.dim).with_epsilon(sizes.eps);
+        let scale = |name: &str| {
+            sizes
+                .scaled
+                .then(|| scope.param(name, [sizes.dim]))
+                .transpose()
+        };
         Ok(Self {
-            norm1: layer_norm(scope, "norm1", &norm)?,
-            attention: Attention::load(&scope.enter("attention"), config)?,
-            scale1: scope.param("layer_scale1.lambda1", [dim])?,
-            norm2: layer_norm(scope, "norm2", &norm)?,
-            mlp: Mlp::load(&scope.enter("mlp"), config)?,
-            scale2: scope.param("layer_scale2.lambda1", [dim])?,
+            norm1: layer_norm(scope, names.norm1, &norm)?,
+            attention: Attention::load(scope, names, sizes)?,
+            scale1: scale(names.scale1)?,
+            norm2: layer_norm(scope, names.norm2, &norm)?,
+            mlp: Mlp::load(scope, names, sizes)?,
+            scale2: scale(names.scale2)?,
         })
     }
 
     /// `[batch, tokens, dim]` to the same.
     pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let attended = self.attention.forward(self.norm1.forward(x.clone()));
-        let x = x + attended * self.scale1.val().unsqueeze();
+        let x = x + scaled(attended, &self.scale1);
         let mixed = self.mlp.forward(self.norm2.forward(x.clone()));
-        x + mixed * self.scale2.val().unsqueeze()
+        x + scaled(mixed, &self.scale2)
+    }
+}
+
+fn scaled(x: Tensor<3>, scale: &Option<Param<Tensor<1>>>) -> Tensor<3> {
+    match scale {
+        Some(scale) => x * scale.val().unsqueeze(),
+        None => x,
     }
 }
 
@@ -55,20 +69,30 @@ struct Attention {
 }
 
 impl Attention {
-    fn load(scope: &Scope, config: &Dinov2Config) -> Result<Self> {
-        let dim = config.hidden_size;
-        let inner = scope.enter("attention");
-        let projection = LinearConfig::new(dim, dim).with_bias(config.qkv_bias);
+    fn load(scope: &Scope, names: &BlockNames, sizes: &Architecture) -> Result<Self> {
+        let dim = sizes.dim;
+        let one = LinearConfig::new(dim, dim);
+        let [query, key, value] = match &names.queries {
+            Queries::Apart([query, key, value]) => {
+                let one = one.clone().with_bias(sizes.qkv_bias);
+                [
+                    linear(scope, query, &one)?,
+                    linear(scope, key, &one)?,
+                    linear(scope, value, &one)?,
+                ]
+            }
+            Queries::Together(name) => {
+                let all = LinearConfig::new(dim, 3 * dim).with_bias(sizes.qkv_bias);
+                let all = linear(scope, name, &all)?;
+                [0, 1, 2].map(|index| part(&all, index * dim, dim))
+            }
+        };
         Ok(Self {
-            query: linear(&inner, "query", &projection)?,
-            key: linear(&inner, "key", &projection)?,
-            value: linear(&inner, "value", &projection)?,
-            output: linear(
-                &scope.enter("output"),
-                "dense",
-                &LinearConfig::new(dim, dim),
-            )?,
-            heads: config.num_attention_heads,
+            query,
+            key,
+            value,
+            output: linear(scope, names.projection, &one)?,
+            heads: sizes.heads,
         })
     }
 
@@ -81,6 +105,17 @@ impl Attention {
             Visibility::All,
         );
         self.output.forward(merge_heads(attended))
+    }
+}
+
+/// The layer that computes some of a layer's outputs.
+fn part(layer: &Linear, first: usize, count: usize) -> Linear {
+    Linear {
+        weight: Param::from_tensor(layer.weight.val().narrow(1, first, count)),
+        bias: layer
+            .bias
+            .as_ref()
+            .map(|bias| Param::from_tensor(bias.val().narrow(0, first, count))),
     }
 }
 
@@ -105,17 +140,19 @@ struct GatedMlp {
 }
 
 impl Mlp {
-    fn load(scope: &Scope, config: &Dinov2Config) -> Result<Self> {
-        let (dim, hidden) = (config.hidden_size, config.mlp_width());
-        Ok(match config.use_swiglu_ffn {
+    fn load(scope: &Scope, names: &BlockNames, sizes: &Architecture) -> Result<Self> {
+        let (dim, hidden) = (sizes.dim, sizes.hidden);
+        let [plain_in, plain_out] = names.mlp;
+        let [gated_in, gated_out] = names.gated_mlp;
+        Ok(match sizes.gated {
             true => Self::Gated(GatedMlp {
-                weights_in: linear(scope, "weights_in", &LinearConfig::new(dim, 2 * hidden))?,
-                weights_out: linear(scope, "weights_out", &LinearConfig::new(hidden, dim))?,
+                weights_in: linear(scope, gated_in, &LinearConfig::new(dim, 2 * hidden))?,
+                weights_out: linear(scope, gated_out, &LinearConfig::new(hidden, dim))?,
             }),
             false => Self::Plain(PlainMlp {
-                fc1: linear(scope, "fc1", &LinearConfig::new(dim, hidden))?,
-                fc2: linear(scope, "fc2", &LinearConfig::new(hidden, dim))?,
-                activation: config.hidden_act,
+                fc1: linear(scope, plain_in, &LinearConfig::new(dim, hidden))?,
+                fc2: linear(scope, plain_out, &LinearConfig::new(hidden, dim))?,
+                activation: sizes.activation,
             }),
         })
     }

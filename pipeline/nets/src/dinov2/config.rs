@@ -58,16 +58,6 @@ impl Default for Dinov2Config {
 }
 
 impl Dinov2Config {
-    /// Side of a patch in pixels; `None` when it is not a square.
-    pub fn patch(&self) -> Option<usize> {
-        square(&self.patch_size)
-    }
-
-    /// Side of the grid of patches that the positions were learned for.
-    pub fn grid(&self) -> Option<usize> {
-        Some(square(&self.image_size)? / self.patch()?)
-    }
-
     /// Number of register tokens that this model has.
     pub fn registers(&self) -> usize {
         if self.model_type == "dinov2_with_registers" {
@@ -86,16 +76,4 @@ impl Dinov2Config {
             full
         }
     }
-}
-
-fn square(value: &Value) -> Option<usize> {
-    let side = match value {
-        Value::Array(sides) => match sides.as_slice() {
-            [height, width] if height == width => height.as_u64(),
-            _ => None,
-        },
-        value => value.as_u64(),
-    };
-    side.and_then(|side| usize::try_from(side).ok())
-        .filter(|side| *side > 0)
 }

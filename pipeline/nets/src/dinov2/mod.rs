@@ -1,7 +1,13 @@
-//! DINOv2, the frozen image encoder whose tokens the slots compete for.
+//! DINOv2 and DINO, the frozen image encoders whose tokens the slots compete for.
+//!
+//! DINO is a plain vision transformer; DINOv2 scales what its blocks add, may gate its MLP and may have
+//! register tokens. Files may be named as transformers or as the original code names them.
 
+mod architecture;
 mod block;
 mod config;
+mod names;
+mod vit;
 
 use std::path::Path;
 
@@ -13,10 +19,13 @@ use crate::error::{NetsError, Result};
 use crate::layers::layer_norm;
 use crate::vision::{PatchEmbedding, PositionInterpolation, interpolate_positions};
 use crate::weights::{Scope, Weights};
+use architecture::Architecture;
 use block::Block;
 pub use config::Dinov2Config;
+use names::Names;
+pub use vit::ViTConfig;
 
-/// transformers' `Dinov2Model` (and `Dinov2WithRegistersModel`).
+/// transformers' `Dinov2Model`, `Dinov2WithRegistersModel`, and `ViTModel` without its pooler.
 #[derive(Module, Debug)]
 pub struct Dinov2Model {
     patches: PatchEmbedding,
@@ -32,68 +41,43 @@ pub struct Dinov2Model {
 }
 
 impl Dinov2Model {
-    /// Loads `config.json` and the weights from a checkpoint's folder.
+    /// Loads `config.json` and the weights from a checkpoint's folder: DINOv2 with or without registers, or
+    /// DINO (`vit`).
     ///
     /// # Errors
     /// When a file is missing or damaged, or weights and configuration do not belong together.
     pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
-        let path = folder.as_ref().join("config.json");
-        let config: Dinov2Config = crate::config::read(&path)?;
+        let sizes = Architecture::read(&folder.as_ref().join("config.json"))?;
         let weights = Weights::open(folder, "model")?;
-        let model = Self::from_scope(&weights.root(device), &config, &path)?;
-        weights.finish(&["embeddings.mask_token"])?;
+        let scope = weights.root(device);
+        let names = Names::of(&scope);
+        let model = Self::from_scope(&scope, names, &sizes)?;
+        weights.finish(names.ignored)?;
         Ok(model)
     }
 
-    fn from_scope(scope: &Scope, config: &Dinov2Config, path: &Path) -> Result<Self> {
-        let bad = |field: &str, message: String| NetsError::Config {
-            path: path.to_owned(),
-            field: field.to_owned(),
-            message,
+    fn from_scope(scope: &Scope, names: &Names, sizes: &Architecture) -> Result<Self> {
+        let (dim, patches, registers) = (sizes.dim, sizes.grid * sizes.grid, sizes.registers);
+        let norm = LayerNormConfig::new(dim).with_epsilon(sizes.eps);
+        let block = |index: usize| {
+            let scope = scope.enter(names.blocks).enter(index);
+            Block::load(&scope, &names.block, sizes)
         };
-        let dim = config.hidden_size;
-        let patch = config
-            .patch()
-            .ok_or_else(|| bad("patch_size", "patches must be square".to_owned()))?;
-        let grid = config
-            .grid()
-            .ok_or_else(|| bad("image_size", "pictures must be square".to_owned()))?;
-        if !dim.is_multiple_of(config.num_attention_heads) {
-            return Err(bad(
-                "num_attention_heads",
-                format!("{dim} channels do not divide into that many heads"),
-            ));
-        }
-        let registers = config.registers();
-        let embeddings = scope.enter("embeddings");
-        let blocks = (0..config.num_hidden_layers)
-            .map(|index| Block::load(&scope.enter("encoder.layer").enter(index), config))
-            .collect::<Result<Vec<_>>>()?;
         Ok(Self {
-            patches: PatchEmbedding::load(
-                &embeddings,
-                "patch_embeddings.projection",
-                config.num_channels,
-                patch,
-                dim,
-            )?,
-            class_token: embeddings.param("cls_token", [1, 1, dim])?,
-            positions: embeddings.param("position_embeddings", [1, 1 + grid * grid, dim])?,
+            patches: PatchEmbedding::load(scope, names.patches, sizes.channels, sizes.patch, dim)?,
+            class_token: scope.param(names.class_token, [1, 1, dim])?,
+            positions: scope.param(names.positions, [1, 1 + patches, dim])?,
             registers: (registers > 0)
-                .then(|| embeddings.param("register_tokens", [1, registers, dim]))
+                .then(|| scope.param(names.registers, [1, registers, dim]))
                 .transpose()?,
-            blocks,
-            norm: layer_norm(
-                scope,
-                "layernorm",
-                &LayerNormConfig::new(dim).with_epsilon(config.layer_norm_eps),
-            )?,
+            blocks: (0..sizes.blocks).map(block).collect::<Result<_>>()?,
+            norm: layer_norm(scope, names.norm, &norm)?,
             interpolation: match registers {
                 0 => PositionInterpolation::Size,
                 _ => PositionInterpolation::Antialias,
             },
             dim,
-            patch,
+            patch: sizes.patch,
         })
     }
 
@@ -113,27 +97,59 @@ impl Dinov2Model {
         self.patch
     }
 
+    /// Number of blocks.
+    pub fn layers(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Tokens before those of the patches: the class and the registers.
+    pub fn prefix_tokens(&self) -> usize {
+        let registers = self.registers.as_ref();
+        1 + registers.map_or(0, |registers| registers.dims()[1])
+    }
+
     /// Normalised pixels `[batch, channels, height, width]`, sides multiples of the patch, to the last
-    /// hidden state after the final norm, `[batch, 1 + registers + rows * columns, dim]`.
+    /// hidden state after the final norm, `[batch, 1 + registers + rows * columns, dim]`. Pictures of
+    /// another size than the positions were learned for have them stretched (`interpolate_pos_encoding`).
     ///
     /// # Errors
     /// [`NetsError::Input`] when the picture does not divide into patches.
     pub fn forward(&self, pixels: Tensor<4>) -> Result<Tensor<3>> {
+        let x = self.hidden_state(pixels, self.layers())?;
+        Ok(self.norm.forward(x))
+    }
+
+    /// The hidden state after so many blocks without the final norm, in the shape of
+    /// [`Dinov2Model::forward`]: after 0 the embeddings, after [`Dinov2Model::layers`] the tokens that DINOSAUR
+    /// and SPOT take from DINO (transformers' `hidden_states`).
+    ///
+    /// # Errors
+    /// As [`Dinov2Model::forward`], or when there are fewer blocks.
+    pub fn hidden_state(&self, pixels: Tensor<4>, layers: usize) -> Result<Tensor<3>> {
+        let Some(blocks) = self.blocks.get(..layers) else {
+            return Err(NetsError::input(format!(
+                "there is no hidden state after {layers} blocks, the network has {}",
+                self.layers()
+            )));
+        };
+        let x = self.embed(pixels)?;
+        Ok(blocks.iter().fold(x, |x, block| block.forward(x)))
+    }
+
+    /// Class, registers and patches with their positions.
+    fn embed(&self, pixels: Tensor<4>) -> Result<Tensor<3>> {
         let grid = self.patches.grid(&pixels)?;
         let patches = self.patches.forward(pixels)?;
         let batch = patches.dims()[0];
         let repeat = |token: &Param<Tensor<3>>| token.val().repeat_dim(0, batch);
         let tokens = Tensor::cat(vec![repeat(&self.class_token), patches], 1);
-        let mut x = tokens + interpolate_positions(self.positions.val(), grid, self.interpolation);
-        if let Some(registers) = &self.registers {
-            let count = x.dims()[1];
-            let (class, patches) = (x.clone().narrow(1, 0, 1), x.narrow(1, 1, count - 1));
-            x = Tensor::cat(vec![class, repeat(registers), patches], 1);
-        }
-        for block in &self.blocks {
-            x = block.forward(x);
-        }
-        Ok(self.norm.forward(x))
+        let x = tokens + interpolate_positions(self.positions.val(), grid, self.interpolation);
+        let Some(registers) = &self.registers else {
+            return Ok(x);
+        };
+        let count = x.dims()[1];
+        let (class, patches) = (x.clone().narrow(1, 0, 1), x.narrow(1, 1, count - 1));
+        Ok(Tensor::cat(vec![class, repeat(registers), patches], 1))
     }
 
     /// The patches' tokens of the last hidden state in reading order, `[batch, rows * columns, dim]`.
@@ -141,10 +157,12 @@ impl Dinov2Model {
     /// # Errors
     /// As [`Dinov2Model::forward`].
     pub fn patch_tokens(&self, pixels: Tensor<4>) -> Result<Tensor<3>> {
-        let [rows, columns] = self.patches.grid(&pixels)?;
-        let hidden = self.forward(pixels)?;
-        let patches = rows * columns;
-        let first = hidden.dims()[1] - patches;
-        Ok(hidden.narrow(1, first, patches))
+        Ok(self.without_prefix(self.forward(pixels)?))
+    }
+
+    /// A hidden state without the tokens of class and registers, `[batch, rows * columns, dim]`.
+    pub fn without_prefix(&self, hidden: Tensor<3>) -> Tensor<3> {
+        let (first, count) = (self.prefix_tokens(), hidden.dims()[1]);
+        hidden.narrow(1, first, count - first)
     }
 }
