@@ -8,7 +8,7 @@ use super::network::{Blip2Network, Language};
 use super::prompt::{Prompt, rows_differ};
 use super::{Blip2Config, LanguageConfig, check};
 use crate::error::{NetsError, Result};
-use crate::generate::{GenerateOptions, Start, TokenBatch, generate, id_tensor, sequences};
+use crate::generate::{GenerateOptions, Start, TokenBatch, generate, sequences};
 use crate::weights::Weights;
 
 /// transformers' `Blip2ForConditionalGeneration`.
@@ -73,11 +73,9 @@ impl Blip2Model {
     ) -> Result<Tensor<3>> {
         let rows = text.rows();
         let Prompt { embeddings, tokens } = self.read(pixels, text)?;
+        self.check_length(tokens.tokens())?;
         let scores = match (&self.network.language, decoder_ids) {
-            (Language::Opt(language), _) => {
-                self.check_length(tokens.tokens())?;
-                language.logits(embeddings, &tokens)
-            }
+            (Language::Opt(language), _) => language.logits(embeddings, &tokens),
             (Language::T5(_), None) => {
                 return Err(NetsError::input(
                     "a T5 language model gives the scores of `decoder_input_ids`, which are missing",
@@ -182,6 +180,7 @@ impl Blip2Model {
     /// The scores of the first new token, `[batch, vocab_size]`.
     pub(super) fn first_scores(&self, pixels: Tensor<4>, text: &TokenBatch) -> Result<Tensor<2>> {
         let Prompt { embeddings, tokens } = self.read(pixels, text)?;
+        self.check_length(tokens.tokens())?;
         let scores = match &self.network.language {
             Language::Opt(language) => language.start(embeddings, &tokens).1,
             Language::T5(language) => {
@@ -261,7 +260,8 @@ impl Blip2Model {
 
     /// The decoder's first token in every row, and what hides the prompt's padding from it.
     fn t5_start(&self, tokens: &TokenBatch) -> Result<(Tensor<2, Int>, Option<Tensor<4>>)> {
-        let start = id_tensor(vec![self.start_token()?; tokens.rows()], 1, &self.device);
+        let start = TokenBatch::new(vec![vec![self.start_token()?]; tokens.rows()])?;
+        let start = start.tensor(self.config.text_config.vocab_size(), &self.device)?;
         Ok((start, tokens.bias(f32::MIN, &self.device)))
     }
 }

@@ -8,7 +8,7 @@ use super::opt::Opt;
 use super::qformer::QFormer;
 use super::vision::VisionModel;
 use super::{Blip2Config, LanguageConfig};
-use crate::error::Result;
+use crate::error::{NetsError, Result};
 use crate::layers::linear;
 use crate::t5::{FeedForwardKind, T5};
 use crate::weights::Scope;
@@ -21,6 +21,7 @@ pub struct Blip2Network {
     qformer: QFormer,
     projection: Linear,
     pub(super) language: Language,
+    image_dim: usize,
 }
 
 /// The language models that BLIP-2 was trained with.
@@ -52,6 +53,7 @@ impl Blip2Network {
                     Language::T5(T5::load(&language, config, kind.unwrap_or_default())?)
                 }
             },
+            image_dim,
         })
     }
 
@@ -59,25 +61,32 @@ impl Blip2Network {
     /// `[batch, 1 + patches, vision_dim]`.
     ///
     /// # Errors
-    /// [`NetsError::Input`](crate::NetsError::Input) when the picture does not divide into patches.
+    /// [`NetsError::Input`] when the picture does not divide into patches.
     pub fn image_tokens(&self, pixels: Tensor<4>) -> Result<Tensor<3>> {
         self.vision.forward(pixels)
     }
 
     /// `Blip2QFormerModel` with the learned queries: image tokens `[batch, tokens, vision_dim]` (its
     /// `encoder_hidden_states`) to the last hidden state `[batch, queries, query_dim]`.
-    pub fn query_states(&self, image_tokens: Tensor<3>) -> Tensor<3> {
-        let queries = self
-            .query_tokens
-            .val()
-            .repeat_dim(0, image_tokens.dims()[0]);
-        self.qformer.forward(queries, image_tokens)
+    ///
+    /// # Errors
+    /// [`NetsError::Input`] when the tokens are not as wide as the vision model's.
+    pub fn query_states(&self, image_tokens: Tensor<3>) -> Result<Tensor<3>> {
+        let [batch, _, width] = image_tokens.dims();
+        if width != self.image_dim {
+            return Err(NetsError::input(format!(
+                "image tokens are {width} wide, expected {}",
+                self.image_dim
+            )));
+        }
+        let queries = self.query_tokens.val().repeat_dim(0, batch);
+        Ok(self.qformer.forward(queries, image_tokens))
     }
 
     /// What stands for pictures `[batch, 3, height, width]` in the language model,
     /// `[batch, queries, word_dim]`.
     pub(super) fn picture(&self, pixels: Tensor<4>) -> Result<Tensor<3>> {
-        let states = self.query_states(self.image_tokens(pixels)?);
+        let states = self.query_states(self.image_tokens(pixels)?)?;
         Ok(self.projection.forward(states))
     }
 

@@ -1,7 +1,7 @@
 //! Writing text token by token, shared by every language model that writes captions.
 //!
-//! A model reads its prompt and hands over a [`Start`]: what it remembers and the scores of the first new
-//! token. From there greedy and beam search only need [`Decoder::step`], and follow transformers'
+//! A model reads its prompt and hands over a `Start`: what it remembers and the scores of the first new
+//! token. From there greedy and beam search only need `Decoder::step`, and follow transformers'
 //! `GenerationMixin.generate` token for token.
 //!
 //! A picture gets the caption that it gets alone, whatever else is in its batch: searches never look at
@@ -17,7 +17,7 @@ mod scores;
 mod search;
 
 pub use batch::TokenBatch;
-pub(crate) use batch::{Padding, Positions, id_tensor};
+pub(crate) use batch::{Padding, Positions};
 pub(crate) use cache::KeyValues;
 pub(crate) use config::GenerationConfig;
 pub use config::TokenIds;

@@ -50,7 +50,7 @@ fn hidden_states_agree_with_transformers() {
         let side = model.config().vision_config.image_size;
         let pixels = noise([2, 3, side, side]);
         let image = model.network().image_tokens(pixels.clone()).unwrap();
-        let states = model.network().query_states(image.clone());
+        let states = model.network().query_states(image.clone()).unwrap();
         let scores = model.first_scores(pixels, "").unwrap();
         check(
             "blip2 vision",
@@ -276,4 +276,32 @@ fn texts_that_do_not_fit_are_refused() {
     );
     let uneven = TokenBatch::new(vec![vec![1, 2], vec![3]]).unwrap_err();
     assert!(uneven.to_string().contains("same length"), "{uneven}");
+}
+
+#[test]
+fn where_a_configuration_knows_no_placeholder_the_picture_comes_first() {
+    let from = goldens().join("blip2/untied");
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::copy(
+        from.join("model.safetensors"),
+        folder.path().join("model.safetensors"),
+    )
+    .unwrap();
+    let mut config: Value = read(from.join("config.json"));
+    config["image_token_index"] = Value::Null;
+    std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    let (new, _) = with_texts("untied");
+    let old = Blip2Model::load(folder.path(), &device()).unwrap();
+    let pixels: Tensor<4> = noise([2, 3, 32, 32]);
+    let text = |row: &[u32]| TokenBatch::new(vec![row.to_vec(); 2]).unwrap();
+    let difference = new
+        .logits(pixels.clone(), &text(&[374, 374, 374, 2, 7]), None)
+        .unwrap()
+        - old.logits(pixels.clone(), &text(&[2, 7]), None).unwrap();
+    assert_eq!(difference.abs().max().into_scalar::<f32>(), 0.0);
+    let options = GenerateOptions::default();
+    let tokens = |model: &Blip2Model| model.sequences(pixels.clone(), None, &options).unwrap();
+    let (new, old) = (tokens(&new), tokens(&old));
+    assert_eq!(new[0][3..], old[0]);
+    assert_eq!(new[1][3..], old[1]);
 }

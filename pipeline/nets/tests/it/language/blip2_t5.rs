@@ -23,7 +23,7 @@ fn states_and_scores_agree_with_transformers() {
         let model = model(name);
         let golden = tensors(goldens().join("blip2-t5"), name);
         let image = model.network().image_tokens(pixels(&model)).unwrap();
-        let states = model.network().query_states(image.clone());
+        let states = model.network().query_states(image.clone()).unwrap();
         let text = tokens(&golden, "ids", Some("mask"));
         let queries = model.config().num_query_tokens;
         let written = tokens(&golden, "written", None);

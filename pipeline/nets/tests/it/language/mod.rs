@@ -6,3 +6,4 @@ mod blip2_t5;
 mod configurations;
 mod searches;
 mod t5;
+mod tokens;
