@@ -5,6 +5,7 @@
 //! the reference's own output names.
 
 mod diffusion;
+mod language;
 mod memory;
 mod tensors;
 mod text;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use burn::tensor::Device;
+use glass_nets::generate::GenerateOptions;
 use glass_nets::{Backend, NetsError, Precision, device_in};
 use glass_stage::{ExitStatus, Explain};
 
@@ -44,8 +46,22 @@ pub enum Net {
     VaeDecode,
     /// `CLIPTextModel`: input_ids → last_hidden_state, pooler_output
     ClipText,
-    /// `Dinov2Model`: pixel_values → last_hidden_state
+    /// `T5EncoderModel`: input_ids, attention_mask → last_hidden_state
+    T5Encode,
+    /// `Dinov2Model`, with registers too, and DINO's `ViTModel`: pixel_values → last_hidden_state
     Dinov2,
+    /// `Blip2VisionModel`, alone or in BLIP-2: pixel_values → last_hidden_state
+    Blip2Vision,
+    /// `Blip2QFormerModel`, alone (with query_embeds) or in BLIP-2: encoder_hidden_states →
+    /// last_hidden_state
+    Blip2Qformer,
+    /// `Blip2ForConditionalGeneration`: pixel_values, input_ids, attention_mask (T5: decoder_input_ids)
+    /// → logits
+    Blip2Logits,
+    /// Its `generate`: pixel_values and, if wanted, input_ids, attention_mask → sequences
+    Blip2Generate,
+    /// `BlipForConditionalGeneration.generate`: the same
+    BlipGenerate,
     /// A sampler of `scheduler_config.json`: sample, model_outputs → timesteps, samples
     Schedule,
     /// A tokenizer: lines of --text → input_ids, attention_mask
@@ -80,6 +96,8 @@ pub struct RunArgs {
     /// vae-decode: in overlapping tiles, as diffusers' enable_tiling
     #[arg(long)]
     pub tiled: bool,
+    #[command(flatten)]
+    generation: Generation,
     /// Run so many times and tell the fastest, to compare speeds
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub repeat: usize,
@@ -89,6 +107,35 @@ pub struct RunArgs {
     /// tokenize: a text file with one prompt a line
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
+}
+
+/// How texts are written; the defaults are transformers'.
+#[derive(clap::Args, Clone, Debug)]
+struct Generation {
+    /// generate: longest text in new tokens
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    max_new_tokens: usize,
+    /// generate: beams; 1 is greedy search
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    num_beams: usize,
+    /// generate: exponent of the length that a beam's score is divided by
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    length_penalty: f32,
+    /// generate: above 1 makes tokens less likely that already occur
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    repetition_penalty: f32,
+}
+
+impl Generation {
+    fn options(&self) -> GenerateOptions {
+        GenerateOptions {
+            num_beams: self.num_beams,
+            max_new_tokens: self.max_new_tokens,
+            length_penalty: self.length_penalty,
+            repetition_penalty: self.repetition_penalty,
+            ..GenerateOptions::default()
+        }
+    }
 }
 
 /// Runs `glassctl nets …`.
@@ -108,7 +155,13 @@ fn run(args: &RunArgs) -> anyhow::Result<()> {
         Net::VaeEncode => diffusion::vae_encode(&job),
         Net::VaeDecode => diffusion::vae_decode(&job),
         Net::ClipText => text::clip_text(&job),
+        Net::T5Encode => language::t5_encode(&job),
         Net::Dinov2 => vision::dinov2(&job),
+        Net::Blip2Vision => language::blip2_vision(&job),
+        Net::Blip2Qformer => language::blip2_qformer(&job),
+        Net::Blip2Logits => language::blip2_logits(&job),
+        Net::Blip2Generate => language::blip2_generate(&job),
+        Net::BlipGenerate => language::blip_generate(&job),
         Net::Schedule => diffusion::schedule(&job),
         Net::Tokenize => text::tokenize(&job),
     }?;

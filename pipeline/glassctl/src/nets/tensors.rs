@@ -22,6 +22,10 @@ impl<'a> Inputs<'a> {
         Ok(Self { file, device })
     }
 
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.file.contains(name)
+    }
+
     pub(super) fn device(&self) -> &Device {
         self.device
     }

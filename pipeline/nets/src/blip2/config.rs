@@ -94,6 +94,8 @@ pub struct Blip2QFormerConfig {
     pub layer_norm_eps: f64,
     /// Every so many layers, from the first on, the queries look at the image.
     pub cross_attention_frequency: usize,
+    /// Width of the image tokens where the Q-Former stands alone; in BLIP-2 it is the vision model's.
+    pub encoder_hidden_size: usize,
 }
 
 impl Default for Blip2QFormerConfig {
@@ -106,6 +108,7 @@ impl Default for Blip2QFormerConfig {
             hidden_act: Activation::Gelu,
             layer_norm_eps: 1e-12,
             cross_attention_frequency: 2,
+            encoder_hidden_size: 1408,
         }
     }
 }

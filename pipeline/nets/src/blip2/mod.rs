@@ -8,6 +8,7 @@ mod config;
 mod model;
 mod network;
 mod opt;
+mod parts;
 mod prompt;
 mod qformer;
 pub(crate) mod vision;
@@ -22,6 +23,7 @@ use crate::tokenizer::{TextTokenizer, TokenizerKind};
 pub use config::{Blip2Config, Blip2QFormerConfig, Blip2VisionConfig, LanguageConfig, OptConfig};
 pub use model::Blip2Model;
 pub use network::Blip2Network;
+pub use parts::{Blip2Queries, Blip2Vision};
 
 /// transformers' `Blip2ForConditionalGeneration` with its tokenizer.
 #[derive(Debug)]
