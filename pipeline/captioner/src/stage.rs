@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use burn::tensor::Device;
 use glass_dataset::{Dataset, StoreOptions};
-use glass_nets::Backend;
+use glass_nets::device_in;
 use glass_nets::image::ImageProcessor;
 use glass_nets::weights::folder_digest;
 use glass_schemas::dataset::{CaptionRow, Row};
@@ -47,7 +48,7 @@ pub async fn caption(args: Args, context: Context) -> anyhow::Result<ExitStatus>
     let (images, listing) = Images::list(&spec.source, &options, processor.clone()).await?;
     let identity = identity(&spec, &labeller.vocabulary, &listing, images.plan().shards())?;
     let dataset = Dataset::create(&store, &identity).await?;
-    let device = spec.execution.device.parse::<Backend>().and_then(Backend::device).blame_user()?;
+    let device = device(&spec).blame_user()?;
     let job = Job {
         datasets: vec![dataset],
         plan: images.plan(),
@@ -95,4 +96,9 @@ fn identity(
         ]),
         shards,
     }))
+}
+
+/// Where and in what the networks compute.
+fn device(spec: &RunSpec) -> glass_nets::Result<Device> {
+    device_in(spec.execution.device.parse()?, spec.captioner.precision.as_str().parse()?)
 }

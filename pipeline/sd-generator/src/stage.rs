@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use burn::tensor::Device;
 use glass_dataset::Dataset;
+use glass_nets::device_in;
 use glass_nets::weights::folder_digest;
-use glass_nets::Backend;
 use glass_schemas::ids::{DatasetKind, Digest};
 use glass_schemas::manifest::{Identity, IdentityParts};
 use glass_schemas::plan::Plan;
@@ -49,7 +50,7 @@ pub async fn generate(args: Args, context: Context) -> anyhow::Result<ExitStatus
     let replicates = spec.generator.replicates.max(1);
     let rows = spec.source.rows_per_shard.saturating_mul(replicates);
     let shards = captions.identity().shards;
-    let device = spec.execution.device.parse::<Backend>().and_then(Backend::device).blame_user()?;
+    let device = device(&spec).blame_user()?;
     let (seed, format) = (spec.seed, spec.generator.image_format);
     let generator = spec.generator.clone();
     let job = Job {
@@ -109,4 +110,9 @@ fn failure(request: &Request, class: ErrorClass, message: &str) -> Failure {
     Failure::new(format!("{}#{}", request.caption.source_uri, request.replicate), class, message)
         .with_sample(request.sample_id)
         .with_inputs(request.caption.prompt.clone())
+}
+
+/// Where and in what the networks compute.
+fn device(spec: &RunSpec) -> glass_nets::Result<Device> {
+    device_in(spec.execution.device.parse()?, spec.generator.precision.as_str().parse()?)
 }

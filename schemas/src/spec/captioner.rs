@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Precision;
+
 /// Where the classes of a prompt come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -40,6 +42,8 @@ pub enum WithoutClass {
 pub struct CaptionerSpec {
     /// Folder of a BLIP-2 checkpoint.
     pub weights: String,
+    /// What the networks compute in.
+    pub precision: Precision,
     /// Text the caption continues; empty for none.
     pub text: String,
     /// Beams; 1 is greedy.
@@ -65,6 +69,7 @@ impl Default for CaptionerSpec {
         Self {
             weights: String::new(),
             text: String::new(),
+            precision: Precision::default(),
             num_beams: 1,
             max_new_tokens: 30,
             length_penalty: 1.0,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Fault;
+use super::{Fault, Precision};
 
 /// The sampler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +62,8 @@ pub struct GeneratorSpec {
     pub weights: String,
     /// The sampler.
     pub scheduler: SchedulerChoice,
+    /// What the networks compute in.
+    pub precision: Precision,
     /// Inference steps (PNDM makes one call more).
     pub steps: usize,
     /// Classifier-free guidance; 1 is off.
@@ -94,6 +96,7 @@ impl Default for GeneratorSpec {
         Self {
             weights: String::new(),
             scheduler: SchedulerChoice::default(),
+            precision: Precision::default(),
             steps: 100,
             guidance_scale: 7.5,
             negative_prompt: NEGATIVE_PROMPT.to_owned(),

@@ -12,6 +12,7 @@ mod generator;
 mod identity;
 mod masks;
 mod overrides;
+mod precision;
 mod source;
 pub mod trainer;
 
@@ -27,6 +28,7 @@ pub use execution::{ExecutionSpec, StoreSpec};
 pub use generator::{ClassPromptMode, GeneratorSpec, ImageFormat, Reliability, SchedulerChoice};
 pub use masks::{ExtractorChoice, MasksSpec};
 pub use overrides::nearest_key;
+pub use precision::Precision;
 pub use source::{SourceKind, SourceSpec};
 pub use trainer::TrainerSpec;
 

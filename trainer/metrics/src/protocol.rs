@@ -257,7 +257,8 @@ impl Protocol {
             overlaps: Overlaps::OwnSegment,
             crowds: Crowds::Skip,
             void: VoidPixels::OwnSegment,
-            labels: TruthLabels::Keep,
+            // Its data transforms number each mask's labels anew.
+            labels: TruthLabels::Contiguous,
             empty_labels: EmptyLabels::Count,
             background: Backgrounds {
                 miou: BackgroundRule::Object,

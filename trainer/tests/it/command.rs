@@ -1,8 +1,8 @@
 //! `trainer train`, from datasets in a store to checkpoints.
 
-use std::io::Cursor;
+use std::io::{BufRead, BufReader, Cursor};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use glass_dataset::{Dataset, Store, StoreOptions};
 use glass_schemas::dataset::{ClassLabel, EncodedImage, GenerationRow, MaskRow, Row};
@@ -156,8 +156,9 @@ fn mask(index: usize) -> MaskRow {
     }
 }
 
-fn trainer(folder: &Path, more: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_trainer"))
+fn command(folder: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
+    command
         .arg("train")
         .arg("--spec")
         .arg(folder.join("spec.toml"))
@@ -165,9 +166,12 @@ fn trainer(folder: &Path, more: &[&str]) -> Output {
         .arg(folder.join("store"))
         .arg("--scratch")
         .arg(folder.join("scratch"))
-        .args(more)
-        .output()
-        .unwrap()
+        .args(more);
+    command
+}
+
+fn trainer(folder: &Path, more: &[&str]) -> Output {
+    command(folder, more).output().unwrap()
 }
 
 fn run_id(output: &Output) -> String {
@@ -194,18 +198,70 @@ fn files(folder: &Path) -> Vec<(String, std::time::SystemTime)> {
     found
 }
 
-#[test]
-fn a_run_goes_from_datasets_to_checkpoints_and_is_not_done_twice() {
+/// A folder with a spec and its datasets.
+fn prepared() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    std::fs::write(folder.join("spec.toml"), spec_text()).unwrap();
-    let spec = RunSpec::load(&folder.join("spec.toml")).unwrap();
+    std::fs::write(folder.path().join("spec.toml"), spec_text()).unwrap();
+    let spec = RunSpec::load(&folder.path().join("spec.toml")).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let uri = folder.join("store").display().to_string();
+    let uri = folder.path().join("store").display().to_string();
     runtime.block_on(async {
         let store = Store::open(&uri, &StoreOptions::default()).unwrap();
         datasets(&spec, &store).await;
     });
+    folder
+}
+
+fn metrics(folder: &Path, run: &str) -> String {
+    std::fs::read_to_string(folder.join("store/runs").join(run).join("metrics.jsonl")).unwrap()
+}
+
+#[test]
+fn a_run_terminated_while_the_unet_trains_ends_with_the_same_losses() {
+    let longer = ["--set", "trainer.phase2.steps=8"];
+    let (whole, stopped) = (prepared(), prepared());
+    let id = run_id(&trainer(whole.path(), &longer));
+
+    let mut child = command(stopped.path(), &longer)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let reached = lines.find(|line| line.as_ref().unwrap().contains("phase=2"));
+    assert!(reached.is_some());
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    // Read on, or the process would wait for room in the pipe.
+    lines.for_each(drop);
+    assert_eq!(child.wait().unwrap().code(), Some(75));
+    let done = metrics(stopped.path(), &id).lines().count();
+    assert!((4..11).contains(&done), "{done} lines");
+
+    assert_eq!(run_id(&trainer(stopped.path(), &longer)), id);
+    assert_eq!(metrics(whole.path(), &id), metrics(stopped.path(), &id));
+}
+
+#[test]
+fn latents_can_be_encoded_anew_at_every_visit() {
+    let folder = prepared();
+    let encode = ["--set", "trainer.diffusion.latents=encode", "--set", "trainer.diffusion.image_size=128"];
+    let id = run_id(&trainer(folder.path(), &encode));
+    let text = metrics(folder.path(), &id);
+    let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    // An untrained condition leaves the loss near that of the checkpoint: between nothing and pure noise.
+    let loss = last["loss/diffusion"].as_f64().unwrap();
+    assert!((0.01..2.0).contains(&loss), "{loss}");
+    let odd = ["--set", "trainer.diffusion.latents=encode", "--set", "trainer.diffusion.image_size=129"];
+    let refused = trainer(folder.path(), &odd);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("trainer.diffusion.image_size"));
+}
+
+#[test]
+fn a_run_goes_from_datasets_to_checkpoints_and_is_not_done_twice() {
+    let folder = prepared();
+    let folder = folder.path();
 
     // One of six pictures has no mask.
     let refused = trainer(folder, &["--set", "trainer.min_coverage=0.9"]);

@@ -180,7 +180,7 @@ fn last(text: &[u32]) -> u32 {
 /// The rows of a matrix, on the processor.
 fn rows(scores: Tensor<2>) -> Result<Vec<Vec<f32>>> {
     let [_, width] = scores.dims();
-    let values = scores.into_data().try_to_vec::<f32>().map_err(|e| {
+    let values = scores.into_data().convert::<f32>().try_to_vec::<f32>().map_err(|e| {
         NetsError::input(format!("the language model's scores cannot be read: {e:?}"))
     })?;
     Ok(values.chunks(width).map(<[f32]>::to_vec).collect())

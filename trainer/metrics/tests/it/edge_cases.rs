@@ -132,6 +132,10 @@ fn an_object_that_the_crop_removes_is_no_object() {
     // A one-hot encoding without clean-up still has a column for it.
     let counted = Protocol::slotdiffusion().score(&square, &map("01 01")).unwrap();
     assert_eq!(counted.instances.without_background.unwrap().objects, 2);
+    // Which is why SlotDiffusion's data numbers what is left anew, classes included.
+    let square = truth.square(&Protocol::slotdiffusion(), 2);
+    assert_eq!(square.instances.labels(), &[0, 1, 0, 1]);
+    assert_eq!(square.semantics.labels(), &[0, 1, 0, 1]);
 }
 
 #[test]
