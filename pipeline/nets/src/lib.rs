@@ -12,6 +12,7 @@
 
 pub mod activation;
 pub mod attention;
+mod bert;
 pub mod config;
 pub mod device;
 pub mod error;

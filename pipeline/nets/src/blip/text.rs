@@ -185,16 +185,8 @@ impl Decoder for TextDecoder {
     type Memory = TextMemory;
 
     fn step(&self, tokens: Tensor<2, Int>, memory: &mut TextMemory) -> Tensor<2> {
-        let (positions, bias) = match &mut memory.padding {
-            Some(padding) => {
-                let (positions, bias) = padding.step();
-                (positions, Some(bias))
-            }
-            None => {
-                let next = memory.written.tokens() as i64;
-                (Tensor::full([1, 1], next, &tokens.device()), None)
-            }
-        };
+        let read = memory.written.tokens();
+        let (positions, bias) = Padding::next(&mut memory.padding, read, &tokens.device());
         let x = self.read(tokens, positions, bias, memory);
         self.last_scores(x)
     }

@@ -163,16 +163,8 @@ impl Decoder for Opt {
     type Memory = OptMemory;
 
     fn step(&self, tokens: Tensor<2, Int>, memory: &mut OptMemory) -> Tensor<2> {
-        let (positions, bias) = match &mut memory.padding {
-            Some(padding) => {
-                let (positions, bias) = padding.step();
-                (positions, Some(bias))
-            }
-            None => {
-                let next = Tensor::full([1, 1], memory.keys.tokens() as i64, &tokens.device());
-                (next, None)
-            }
-        };
+        let read = memory.keys.tokens();
+        let (positions, bias) = Padding::next(&mut memory.padding, read, &tokens.device());
         let x = self.read(self.embed(tokens), positions, bias, &mut memory.keys);
         self.last_scores(x)
     }

@@ -256,9 +256,25 @@ impl Padding {
         })
     }
 
+    /// The position of the token after `read` others and the bias of what it sees, where padding must be
+    /// hidden from it.
+    pub(crate) fn next(
+        padding: &mut Option<Self>,
+        read: usize,
+        device: &Device,
+    ) -> (Tensor<2, Int>, Option<Tensor<4>>) {
+        match padding {
+            Some(padding) => {
+                let (position, bias) = padding.step();
+                (position, Some(bias))
+            }
+            None => (Tensor::full([1, 1], read as i64, device), None),
+        }
+    }
+
     /// Takes in one more token; gives its position `[rows, 1]` and the bias of what it sees
     /// `[rows, 1, 1, tokens]`.
-    pub(crate) fn step(&mut self) -> (Tensor<2, Int>, Tensor<4>) {
+    fn step(&mut self) -> (Tensor<2, Int>, Tensor<4>) {
         let [rows, tokens] = self.bias.dims();
         let visible = Tensor::zeros([rows, 1], &self.bias.device());
         self.bias = Tensor::cat(vec![self.bias.clone(), visible], 1);
