@@ -32,7 +32,7 @@ impl Activation {
         match self {
             Self::Gelu => ops::gelu(x),
             Self::GeluNew => activation::gelu_approximate(x),
-            Self::QuickGelu => x.clone() * activation::sigmoid(x * 1.702),
+            Self::QuickGelu => ops::quick_gelu(x),
             Self::Relu => activation::relu(x),
             Self::Silu => activation::silu(x),
         }

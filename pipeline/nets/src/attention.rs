@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 
-use crate::ops;
+pub use crate::ops::attention as attend;
 
 /// Which keys a query may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,25 +26,6 @@ pub fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
 pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
     let [batch, heads, tokens, head_dim] = x.dims();
     x.swap_dims(1, 2).reshape([batch, tokens, heads * head_dim])
-}
-
-/// softmax(Q Kᵀ / √head_dim) V with a fused kernel; all of shape `[batch, heads, tokens, head_dim]`.
-pub fn attend(
-    query: Tensor<4>,
-    key: Tensor<4>,
-    value: Tensor<4>,
-    visibility: Visibility,
-) -> Tensor<4> {
-    match visibility {
-        Visibility::All => ops::attention(query, key, value),
-        Visibility::Causal => {
-            let options = AttentionModuleOptions {
-                is_causal: true,
-                ..Default::default()
-            };
-            attention(query, key, value, None, None, options)
-        }
-    }
 }
 
 /// softmax(scale · Q Kᵀ + bias) V; the scale is 1/√head_dim where none is given.

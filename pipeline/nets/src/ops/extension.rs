@@ -9,8 +9,10 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
 use super::conv::Geometry;
+use super::gelu::Curve;
 use super::kernels::{FlexTensor, Kernels};
 use super::norm::{Groups, Then};
+use crate::attention::Visibility;
 
 /// The operations that burn dispatches to flex, with or without autodiff.
 #[backend_extension(Flex, Autodiff)]
@@ -28,12 +30,13 @@ pub(super) trait GlassOps: Backend {
         groups: Groups,
         then: Then,
     ) -> FloatTensor<Self>;
-    fn glass_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn glass_gelu(x: FloatTensor<Self>, curve: Curve) -> FloatTensor<Self>;
     fn glass_gated_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
     fn glass_attention(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
+        seen: Visibility,
     ) -> FloatTensor<Self>;
 }
 
@@ -57,16 +60,21 @@ impl GlassOps for Flex {
         Self::norm(&x, &gamma, &beta, groups, then)
     }
 
-    fn glass_gelu(x: FlexTensor) -> FlexTensor {
-        <Self as Kernels>::gelu(&x)
+    fn glass_gelu(x: FlexTensor, curve: Curve) -> FlexTensor {
+        <Self as Kernels>::gelu(&x, curve)
     }
 
     fn glass_gated_gelu(x: FlexTensor) -> FlexTensor {
         Self::gated_gelu(&x)
     }
 
-    fn glass_attention(q: FlexTensor, k: FlexTensor, v: FlexTensor) -> FlexTensor {
-        Self::attend(&q, &k, &v)
+    fn glass_attention(
+        q: FlexTensor,
+        k: FlexTensor,
+        v: FlexTensor,
+        seen: Visibility,
+    ) -> FlexTensor {
+        Self::attend(&q, &k, &v, seen)
     }
 }
 
@@ -138,7 +146,7 @@ impl<B: Kernels> Backward<B, 3> for Norm {
 }
 
 impl<B: Kernels> Backward<B, 1> for Gelu {
-    type State = Kept<1>;
+    type State = (Kept<1>, Curve);
 
     fn backward(
         self,
@@ -147,9 +155,10 @@ impl<B: Kernels> Backward<B, 1> for Gelu {
         checkpointer: &mut Checkpointer,
     ) {
         let grad = grads.consume::<B>(&ops.node);
-        let [x] = kept::<B, 1>(checkpointer, ops.state);
+        let (nodes, curve) = ops.state;
+        let [x] = kept::<B, 1>(checkpointer, nodes);
         if let [Some(node)] = ops.parents {
-            grads.register::<B>(node.id, B::gelu_gradient(&x, &grad));
+            grads.register::<B>(node.id, B::gelu_gradient(&x, &grad, curve));
         }
     }
 }
@@ -172,7 +181,7 @@ impl<B: Kernels> Backward<B, 1> for GatedGelu {
 }
 
 impl<B: Kernels> Backward<B, 3> for Attend {
-    type State = Kept<3>;
+    type State = (Kept<3>, Visibility);
 
     fn backward(
         self,
@@ -181,8 +190,9 @@ impl<B: Kernels> Backward<B, 3> for Attend {
         checkpointer: &mut Checkpointer,
     ) {
         let grad = grads.consume::<B>(&ops.node);
-        let inputs = kept::<B, 3>(checkpointer, ops.state);
-        let gradients = B::attend_gradients(inputs.each_ref(), &grad);
+        let (nodes, seen) = ops.state;
+        let inputs = kept::<B, 3>(checkpointer, nodes);
+        let gradients = B::attend_gradients(inputs.each_ref(), &grad, seen);
         for (node, gradient) in ops.parents.into_iter().zip(gradients) {
             if let Some(node) = node {
                 grads.register::<B>(node.id, gradient);
@@ -248,12 +258,12 @@ impl<B: Kernels, C: CheckpointStrategy> GlassOps for Autodiff<B, C> {
         }
     }
 
-    fn glass_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let out = <B as Kernels>::gelu(x.primitive());
+    fn glass_gelu(x: FloatTensor<Self>, curve: Curve) -> FloatTensor<Self> {
+        let out = <B as Kernels>::gelu(x.primitive(), curve);
         match Gelu.prepare::<C>([x.node()]).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
                 let nodes = [prep.checkpoint(&x)];
-                prep.finish(nodes, out)
+                prep.finish((nodes, curve), out)
             }
             OpsKind::UnTracked(prep) => prep.finish(out),
         }
@@ -278,8 +288,9 @@ impl<B: Kernels, C: CheckpointStrategy> GlassOps for Autodiff<B, C> {
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
+        seen: Visibility,
     ) -> FloatTensor<Self> {
-        let out = B::attend(q.primitive(), k.primitive(), v.primitive());
+        let out = B::attend(q.primitive(), k.primitive(), v.primitive(), seen);
         match Attend
             .prepare::<C>([q.node(), k.node(), v.node()])
             .compute_bound()
@@ -291,7 +302,7 @@ impl<B: Kernels, C: CheckpointStrategy> GlassOps for Autodiff<B, C> {
                     prep.checkpoint(&k),
                     prep.checkpoint(&v),
                 ];
-                prep.finish(nodes, out)
+                prep.finish((nodes, seen), out)
             }
             OpsKind::UnTracked(prep) => prep.finish(out),
         }
@@ -328,18 +339,24 @@ pub(super) fn run_norm(
     ))
 }
 
-pub(super) fn run_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    Tensor::from_dispatch(<Dispatch as GlassOps>::glass_gelu(x.into_dispatch()))
+pub(super) fn run_gelu<const D: usize>(x: Tensor<D>, curve: Curve) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as GlassOps>::glass_gelu(x.into_dispatch(), curve))
 }
 
 pub(super) fn run_gated_gelu(x: Tensor<3>) -> Tensor<3> {
     Tensor::from_dispatch(<Dispatch as GlassOps>::glass_gated_gelu(x.into_dispatch()))
 }
 
-pub(super) fn run_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
+pub(super) fn run_attention(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    seen: Visibility,
+) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as GlassOps>::glass_attention(
         q.into_dispatch(),
         k.into_dispatch(),
         v.into_dispatch(),
+        seen,
     ))
 }

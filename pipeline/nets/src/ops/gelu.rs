@@ -1,4 +1,4 @@
-//! GELU with the error function, alone or as a gate, forward and backward.
+//! GELU, with the error function or CLIP's quick one, and as a gate; forward and backward.
 
 use rayon::prelude::*;
 
@@ -6,6 +6,23 @@ use super::simd::{self, dispatch};
 
 /// Elements that one task takes.
 const CHUNK: usize = 1 << 14;
+
+/// Which GELU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Curve {
+    /// x Φ(x).
+    Exact,
+    /// x σ(1.702 x).
+    Quick,
+}
+
+/// σ(1.702 x), and its derivative.
+#[inline(always)]
+fn logistic(x: f32) -> (f32, f32) {
+    const SLOPE: f32 = 1.702;
+    let below = simd::sigmoid(SLOPE * x);
+    (below, SLOPE * below * (1.0 - below))
+}
 
 /// Φ(x), and its derivative φ(x).
 #[inline(always)]
@@ -15,22 +32,40 @@ fn normal(x: f32) -> (f32, f32) {
     (0.5 * (1.0 + erf), ROOT * bell)
 }
 
+/// x · `below(x)`, where `below` also gives its derivative.
 #[inline(always)]
-fn gelu_kernel(x: &[f32], to: &mut [f32]) {
+fn each(x: &[f32], to: &mut [f32], below: impl Fn(f32) -> (f32, f32)) {
     for (to, x) in to.iter_mut().zip(x) {
-        *to = x * normal(*x).0;
+        *to = x * below(*x).0;
     }
 }
-dispatch!(gelu_all, gelu_kernel, (x: &[f32], to: &mut [f32]));
 
 #[inline(always)]
-fn gelu_gradient_kernel(x: &[f32], grad: &[f32], to: &mut [f32]) {
+fn gelu_kernel(x: &[f32], to: &mut [f32], curve: Curve) {
+    match curve {
+        Curve::Exact => each(x, to, normal),
+        Curve::Quick => each(x, to, logistic),
+    }
+}
+dispatch!(gelu_all, gelu_kernel, (x: &[f32], to: &mut [f32], curve: Curve));
+
+/// `grad` times the derivative of x · `below(x)`.
+#[inline(always)]
+fn each_gradient(x: &[f32], grad: &[f32], to: &mut [f32], below: impl Fn(f32) -> (f32, f32)) {
     for ((to, x), grad) in to.iter_mut().zip(x).zip(grad) {
-        let (below, density) = normal(*x);
+        let (below, density) = below(*x);
         *to = grad * x.mul_add(density, below);
     }
 }
-dispatch!(gelu_gradient, gelu_gradient_kernel, (x: &[f32], grad: &[f32], to: &mut [f32]));
+
+#[inline(always)]
+fn gelu_gradient_kernel(x: &[f32], grad: &[f32], to: &mut [f32], curve: Curve) {
+    match curve {
+        Curve::Exact => each_gradient(x, grad, to, normal),
+        Curve::Quick => each_gradient(x, grad, to, logistic),
+    }
+}
+dispatch!(gelu_gradient, gelu_gradient_kernel, (x: &[f32], grad: &[f32], to: &mut [f32], curve: Curve));
 
 #[inline(always)]
 fn gate_kernel(value: &[f32], gate: &[f32], to: &mut [f32]) {
@@ -59,20 +94,20 @@ fn gate_gradient_kernel(
 dispatch!(gate_gradient, gate_gradient_kernel,
     (value: &[f32], gate: &[f32], grad: &[f32], of_value: &mut [f32], of_gate: &mut [f32]));
 
-pub(super) fn forward(x: &[f32]) -> Vec<f32> {
+pub(super) fn forward(x: &[f32], curve: Curve) -> Vec<f32> {
     let mut out = vec![0.0_f32; x.len()];
     out.par_chunks_mut(CHUNK)
         .zip(x.par_chunks(CHUNK))
-        .for_each(|(to, x)| gelu_all(x, to));
+        .for_each(|(to, x)| gelu_all(x, to, curve));
     out
 }
 
-pub(super) fn backward(x: &[f32], grad: &[f32]) -> Vec<f32> {
+pub(super) fn backward(x: &[f32], grad: &[f32], curve: Curve) -> Vec<f32> {
     let mut out = vec![0.0_f32; x.len()];
     let inputs = x.par_chunks(CHUNK).zip(grad.par_chunks(CHUNK));
     out.par_chunks_mut(CHUNK)
         .zip(inputs)
-        .for_each(|(to, (x, grad))| gelu_gradient(x, grad, to));
+        .for_each(|(to, (x, grad))| gelu_gradient(x, grad, to, curve));
     out
 }
 

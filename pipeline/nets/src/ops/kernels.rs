@@ -6,8 +6,10 @@ use burn::tensor::TensorData;
 
 use super::attention::Heads;
 use super::conv::Geometry;
+use super::gelu::Curve;
 use super::norm::{Groups, Then};
 use super::{attention, conv, gelu, norm};
+use crate::attention::Visibility;
 
 /// What the kernels offer, forward and backward, on contiguous `f32` tensors.
 pub(super) trait Kernels: Backend {
@@ -41,18 +43,24 @@ pub(super) trait Kernels: Backend {
         g: Groups,
         then: Then,
     ) -> [FloatTensor<Self>; 3];
-    fn gelu(x: &FloatTensor<Self>) -> FloatTensor<Self>;
-    fn gelu_gradient(x: &FloatTensor<Self>, grad: &FloatTensor<Self>) -> FloatTensor<Self>;
+    fn gelu(x: &FloatTensor<Self>, curve: Curve) -> FloatTensor<Self>;
+    fn gelu_gradient(
+        x: &FloatTensor<Self>,
+        grad: &FloatTensor<Self>,
+        curve: Curve,
+    ) -> FloatTensor<Self>;
     fn gated_gelu(x: &FloatTensor<Self>) -> FloatTensor<Self>;
     fn gated_gelu_gradient(x: &FloatTensor<Self>, grad: &FloatTensor<Self>) -> FloatTensor<Self>;
     fn attend(
         q: &FloatTensor<Self>,
         k: &FloatTensor<Self>,
         v: &FloatTensor<Self>,
+        seen: Visibility,
     ) -> FloatTensor<Self>;
     fn attend_gradients(
         inputs: [&FloatTensor<Self>; 3],
         grad: &FloatTensor<Self>,
+        seen: Visibility,
     ) -> [FloatTensor<Self>; 3];
 }
 
@@ -155,13 +163,13 @@ impl Kernels for Flex {
         ]
     }
 
-    fn gelu(x: &FlexTensor) -> FlexTensor {
-        made(with_slice(x, gelu::forward), x.shape().to_vec())
+    fn gelu(x: &FlexTensor, curve: Curve) -> FlexTensor {
+        made(with_slice(x, |x| gelu::forward(x, curve)), x.shape().to_vec())
     }
 
-    fn gelu_gradient(x: &FlexTensor, grad: &FlexTensor) -> FlexTensor {
+    fn gelu_gradient(x: &FlexTensor, grad: &FlexTensor, curve: Curve) -> FlexTensor {
         made(
-            with_slice(x, |x| with_slice(grad, |grad| gelu::backward(x, grad))),
+            with_slice(x, |x| with_slice(grad, |grad| gelu::backward(x, grad, curve))),
             x.shape().to_vec(),
         )
     }
@@ -185,23 +193,27 @@ impl Kernels for Flex {
         )
     }
 
-    fn attend(q: &FlexTensor, k: &FlexTensor, v: &FlexTensor) -> FlexTensor {
+    fn attend(q: &FlexTensor, k: &FlexTensor, v: &FlexTensor, seen: Visibility) -> FlexTensor {
         let mut copies = [None, None, None];
         let [a, b, c] = &mut copies;
         let (q, k, v) = (heads(q, a), heads(k, b), heads(v, c));
         let [batch, heads, queries, _] = q.shape;
         made(
-            attention::forward(q, k, v),
+            attention::forward(q, k, v, seen),
             [batch, queries, heads, v.shape[3]],
         )
         .permute(&[0, 2, 1, 3])
     }
 
-    fn attend_gradients([q, k, v]: [&FlexTensor; 3], grad: &FlexTensor) -> [FlexTensor; 3] {
+    fn attend_gradients(
+        [q, k, v]: [&FlexTensor; 3],
+        grad: &FlexTensor,
+        seen: Visibility,
+    ) -> [FlexTensor; 3] {
         let mut copies = [None, None, None, None];
         let [a, b, c, d] = &mut copies;
         let (q, k, v, grad) = (heads(q, a), heads(k, b), heads(v, c), heads(grad, d));
-        let gradients = attention::backward(q, k, v, grad);
+        let gradients = attention::backward(q, k, v, grad, seen);
         let turned = |values, [batch, heads, tokens, dim]: [usize; 4]| {
             made(values, [batch, tokens, heads, dim]).permute(&[0, 2, 1, 3])
         };

@@ -21,11 +21,23 @@ mod product;
 #[cfg(feature = "flex")]
 mod simd;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, PaddingConfig2d};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{AttentionModuleOptions, InterpolateMode, InterpolateOptions};
 use burn::tensor::{DType, Tensor, activation};
+
+use crate::attention::Visibility;
+
+static PORTABLE: AtomicBool = AtomicBool::new(false);
+
+/// Makes this process compute with burn's own operations on every backend: to find out whether a kernel
+/// here is at fault, or what it is worth.
+pub fn without_kernels() {
+    PORTABLE.store(true, Ordering::Relaxed);
+}
 
 /// Whether the kernels here can take this tensor.
 #[cfg(feature = "flex")]
@@ -33,6 +45,7 @@ fn has_kernels<const D: usize>(x: &Tensor<D>) -> bool {
     let device = x.device().inner();
     matches!(device.as_dispatch(), burn::backend::DispatchDevice::Flex(_))
         && x.dtype() == DType::F32
+        && !PORTABLE.load(Ordering::Relaxed)
 }
 
 /// A convolution `[batch, channels, height, width]`.
@@ -111,9 +124,18 @@ fn groups(layer: &GroupNorm, x: &Tensor<4>) -> norm::Groups {
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if has_kernels(&x) {
-        return extension::run_gelu(x);
+        return extension::run_gelu(x, gelu::Curve::Exact);
     }
     activation::gelu(x)
+}
+
+/// x σ(1.702 x), CLIP's approximation of GELU.
+pub fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if has_kernels(&x) {
+        return extension::run_gelu(x, gelu::Curve::Quick);
+    }
+    x.clone() * activation::sigmoid(x * 1.702)
 }
 
 /// Gated GELU: `[batch, tokens, 2 n]` to `[batch, tokens, n]`, the first half times the GELU of the second.
@@ -126,20 +148,22 @@ pub fn geglu(x: Tensor<3>) -> Tensor<3> {
     x.clone().narrow(2, 0, half) * activation::gelu(x.narrow(2, half, half))
 }
 
-/// softmax(Q Kᵀ / √head_dim) V over `[batch, heads, tokens, head_dim]`.
-pub fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
+/// softmax(Q Kᵀ / √head_dim) V over `[batch, heads, tokens, head_dim]`; causal with as many keys as queries.
+pub fn attention(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    seen: Visibility,
+) -> Tensor<4> {
     #[cfg(feature = "flex")]
     if has_kernels(&query) {
-        return extension::run_attention(query, key, value);
+        return extension::run_attention(query, key, value, seen);
     }
-    burn::tensor::module::attention(
-        query,
-        key,
-        value,
-        None,
-        None,
-        AttentionModuleOptions::default(),
-    )
+    let options = AttentionModuleOptions {
+        is_causal: seen == Visibility::Causal,
+        ..Default::default()
+    };
+    burn::tensor::module::attention(query, key, value, None, None, options)
 }
 
 /// Nearest-neighbour resize to `[height, width]`.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{DType, FloatDType, Tensor, TensorData, activation};
 
 use crate::error::{NetsError, Result};
+use crate::attention::Visibility;
 use crate::ops;
 
 /// What attends to what.
@@ -55,11 +56,11 @@ impl Attend<'_> {
     /// softmax(Q Kᵀ / √head_dim) V, fused where the backend can: `[batch, heads, positions, head_dim]`.
     pub fn output(self) -> Tensor<4> {
         if !self.upcast {
-            return ops::attention(self.query, self.key, self.value);
+            return ops::attention(self.query, self.key, self.value, Visibility::All);
         }
         let dtype: FloatDType = self.query.dtype().into();
         let [query, key, value] = [self.query, self.key, self.value].map(|x| x.cast(FloatDType::F32));
-        ops::attention(query, key, value).cast(dtype)
+        ops::attention(query, key, value, Visibility::All).cast(dtype)
     }
 }
 

@@ -6,6 +6,7 @@ use burn::nn::{GroupNorm, GroupNormConfig, Linear, PaddingConfig2d};
 use burn::tensor::Tensor;
 
 use super::config::VaeConfig;
+use crate::attention::Visibility;
 use crate::error::Result;
 use crate::resnet::{ResnetBlock, ResnetConfig, pointwise, same_conv};
 use crate::weights::Scope;
@@ -257,7 +258,7 @@ impl MiddleAttention {
             .swap_dims(1, 2);
         // One head: [batch, 1, positions, channels]
         let head = |layer: &Linear| layer.forward(tokens.clone()).unsqueeze_dim::<4>(1);
-        let mixed = ops::attention(head(&self.to_q), head(&self.to_k), head(&self.to_v));
+        let mixed = ops::attention(head(&self.to_q), head(&self.to_k), head(&self.to_v), Visibility::All);
         let out = self.to_out.forward(mixed.squeeze_dim::<3>(1));
         out.swap_dims(1, 2)
             .reshape([batch, channels, height, width])

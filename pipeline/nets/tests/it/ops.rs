@@ -3,6 +3,7 @@
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig2d};
 use burn::tensor::{Device, Distribution, Tensor, activation};
+use glass_nets::attention::Visibility;
 use glass_nets::ops;
 
 use crate::golden::{relative_error, vector};
@@ -176,6 +177,12 @@ fn gelus_agree_with_burn() {
         |x| activation::gelu(x[0].clone()),
     );
     agree(
+        "quick gelu",
+        &[x.clone()],
+        |x| ops::quick_gelu(x[0].clone()),
+        |x| x[0].clone() * activation::sigmoid(x[0].clone() * 1.702),
+    );
+    agree(
         "gated gelu",
         &[x],
         |x| ops::geglu(x[0].clone()),
@@ -185,15 +192,28 @@ fn gelus_agree_with_burn() {
 
 #[test]
 fn attention_agrees_with_burn() {
-    for (queries, keys) in [(5, 5), (130, 77), (1, 3)] {
+    for (queries, keys) in [(5, 5), (130, 77), (1, 3), (200, 530)] {
         let heads = |tokens| random([2, 3, tokens, 8]);
         agree(
             "attention",
             &[heads(queries), heads(keys), heads(keys)],
-            |x| ops::attention(x[0].clone(), x[1].clone(), x[2].clone()),
+            |x| ops::attention(x[0].clone(), x[1].clone(), x[2].clone(), Visibility::All),
             |x| {
                 let scores = x[0].clone().matmul(x[1].clone().swap_dims(2, 3)) / 8f64.sqrt();
                 activation::softmax(scores, 3).matmul(x[2].clone())
+            },
+        );
+    }
+    for tokens in [1, 7, 77, 300] {
+        let heads = || random([2, 2, tokens, 8]);
+        let later = Tensor::<2>::ones([tokens, tokens], &device()).triu(1) * -1e9;
+        agree(
+            "causal attention",
+            &[heads(), heads(), heads()],
+            |x| ops::attention(x[0].clone(), x[1].clone(), x[2].clone(), Visibility::Causal),
+            |x| {
+                let scores = x[0].clone().matmul(x[1].clone().swap_dims(2, 3)) / 8f64.sqrt();
+                activation::softmax(scores + later.clone().unsqueeze(), 3).matmul(x[2].clone())
             },
         );
     }
@@ -203,7 +223,7 @@ fn attention_agrees_with_burn() {
     agree(
         "attention on views",
         &tokens,
-        |x| ops::attention(cut(&x[0]), cut(&x[1]), cut(&x[2])),
+        |x| ops::attention(cut(&x[0]), cut(&x[1]), cut(&x[2]), Visibility::All),
         |x| {
             let scores = cut(&x[0]).matmul(cut(&x[1]).swap_dims(2, 3)) / 8f64.sqrt();
             activation::softmax(scores, 3).matmul(cut(&x[2]))
