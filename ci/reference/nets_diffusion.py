@@ -249,12 +249,18 @@ def scheduler_cases():
             for prediction in ("epsilon", "v_prediction"):
                 for final in ("zero", "sigma_min"):
                     yield steps, EulerDiscreteScheduler(**SD, timestep_spacing=spacing, prediction_type=prediction, final_sigmas_type=final)
+    for spacing in ("leading", "linspace", "trailing"):
+        for prediction in ("epsilon", "v_prediction"):
+            for variance in ("fixed_small", "fixed_large"):
+                yield 10, DDPMScheduler(**SD, timestep_spacing=spacing, prediction_type=prediction, variance_type=variance, clip_sample=variance == "fixed_large")
     yield 10, EulerDiscreteScheduler(**SD, rescale_betas_zero_snr=True, timestep_spacing="trailing", prediction_type="v_prediction")
 
 
 def schedulers():
     outputs, sample = randn(101, 2, 1, 2, 2, seed=7), randn(2, 1, 2, 2, seed=8)
-    tensors, cases = dict(model_outputs=outputs, sample=sample), []
+    drawn = torch.Generator().manual_seed(11)
+    variance_noise = torch.stack([torch.randn(sample.shape, generator=drawn) for _ in range(10)])
+    tensors, cases = dict(model_outputs=outputs, sample=sample, variance_noise=variance_noise), []
     for i, (steps, scheduler) in enumerate(scheduler_cases()):
         scheduler.set_timesteps(steps)
         x, trajectory = sample, []
@@ -262,8 +268,10 @@ def schedulers():
         if isinstance(scheduler, EulerDiscreteScheduler):
             tensors[f"network_input.{i}"] = scheduler.scale_model_input(x, scheduler.timesteps[0])
             scaled = dict(initial_sigma=float(scheduler.init_noise_sigma))
+        # DDPM draws from the generator at every step but that of timestep 0.
+        random = dict(generator=torch.Generator().manual_seed(11)) if isinstance(scheduler, DDPMScheduler) else {}
         for t, output in zip(scheduler.timesteps, outputs):
-            x = scheduler.step(output, t, x).prev_sample
+            x = scheduler.step(output, t, x, **random).prev_sample
             trajectory.append(x)
         config = {k: v for k, v in scheduler.config.items() if v is not None and k != "lambda_min_clipped"}
         cases.append(dict(steps=steps, config=dict(config, _class_name=type(scheduler).__name__), timesteps=scheduler.timesteps.tolist(), **scaled))

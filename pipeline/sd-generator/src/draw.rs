@@ -76,7 +76,7 @@ impl Generator {
             tokenizer: ClipTokenizer::load(folder.join("tokenizer"))?,
             text: ClipTextModel::load(folder.join("text_encoder"), &device)?,
             unet: UNet2DConditionModel::load(folder.join("unet"), &device)?,
-            scheduler: Scheduler::from_config(folder.join("scheduler"), choice)?,
+            scheduler: Scheduler::from_config(folder.join("scheduler"), choice)?.deterministic()?,
             latent_shape: [config.in_channels, side, side],
             vae,
             spec: spec.clone(),

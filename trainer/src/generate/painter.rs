@@ -70,7 +70,7 @@ impl Painter {
         Ok(Self {
             unet,
             vae: AutoencoderKl::load(folder.join("vae"), device)?,
-            scheduler: Scheduler::from_config(folder.join("scheduler"), sampler(sampling.scheduler))?,
+            scheduler: Scheduler::from_config(folder.join("scheduler"), sampler(sampling.scheduler))?.deterministic()?,
             text,
             device: device.clone(),
         })

@@ -19,6 +19,19 @@ pub enum SchedulerKind {
     DpmSolver,
     /// Euler's method on dx/dσ, without churn.
     Euler,
+    /// Ancestral sampling, with noise at every step.
+    Ddpm,
+}
+
+/// DDPM: the variance of the noise of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Variance {
+    /// That of the posterior, β̃.
+    #[default]
+    FixedSmall,
+    /// β.
+    FixedLarge,
 }
 
 /// How β runs over the training timesteps.
@@ -94,8 +107,10 @@ pub struct SchedulerConfig {
     pub steps_offset: usize,
     /// The step past the last timestep goes to ā = 1 instead of ā₀.
     pub set_alpha_to_one: bool,
-    /// DDIM: clip the predicted x₀ to ± this.
+    /// DDIM and DDPM: clip the predicted x₀ to ± this.
     pub clip_sample: Option<f64>,
+    /// DDPM: the variance of a step.
+    pub variance: Variance,
     /// DPM-Solver and Euler: where the last step lands.
     pub final_sigma: FinalSigma,
     /// DPM-Solver: take the last step in first order when there are fewer than fifteen.
@@ -122,6 +137,7 @@ struct File {
     clip_sample: Option<bool>,
     clip_sample_range: Option<f64>,
     thresholding: bool,
+    variance_type: Variance,
     skip_prk_steps: bool,
     final_sigmas_type: FinalSigma,
     lower_order_final: Option<bool>,
@@ -189,6 +205,7 @@ impl Reader {
                 "PNDMScheduler" => self.refuse("skip_prk_steps", "only `true` is implemented"),
                 "DPMSolverMultistepScheduler" => Ok(SchedulerKind::DpmSolver),
                 "EulerDiscreteScheduler" => Ok(SchedulerKind::Euler),
+                "DDPMScheduler" => Ok(SchedulerKind::Ddpm),
                 other => self.refuse(
                     "_class_name",
                     format!("`{other}` is not implemented; choose `ddim`, `pndm`, `dpm-solver` or `euler` in its place"),
@@ -246,9 +263,9 @@ impl Reader {
         match kind {
             SchedulerKind::DpmSolver => self.check_sigmas().and_then(|()| self.check_dpm_solver())?,
             SchedulerKind::Euler => self.check_sigmas().and_then(|()| self.check_euler())?,
-            SchedulerKind::Ddim | SchedulerKind::Pndm => {}
+            SchedulerKind::Ddim | SchedulerKind::Pndm | SchedulerKind::Ddpm => {}
         }
-        let ddim = kind == SchedulerKind::Ddim;
+        let clips = matches!(kind, SchedulerKind::Ddim | SchedulerKind::Ddpm);
         let file = self.file;
         Ok(SchedulerConfig {
             kind,
@@ -261,11 +278,12 @@ impl Reader {
             prediction: file.prediction_type,
             timestep_spacing: file.timestep_spacing.unwrap_or(match kind {
                 SchedulerKind::DpmSolver | SchedulerKind::Euler => TimestepSpacing::Linspace,
-                SchedulerKind::Ddim | SchedulerKind::Pndm => TimestepSpacing::Leading,
+                _ => TimestepSpacing::Leading,
             }),
             steps_offset: file.steps_offset,
-            set_alpha_to_one: file.set_alpha_to_one.unwrap_or(ddim),
-            clip_sample: (ddim && file.clip_sample.unwrap_or(true))
+            set_alpha_to_one: file.set_alpha_to_one.unwrap_or(clips),
+            variance: file.variance_type,
+            clip_sample: (clips && file.clip_sample.unwrap_or(true))
                 .then(|| file.clip_sample_range.unwrap_or(1.0)),
             final_sigma: match choice {
                 SchedulerChoice::DpmSolver { final_sigma } => final_sigma,

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::config::{Prediction, SchedulerConfig};
+use super::config::SchedulerConfig;
 use super::noise::NoiseSchedule;
 
 #[derive(Debug, Clone)]
@@ -32,14 +32,7 @@ impl Ddim {
         let timestep = timestep as i64;
         let alpha = self.noise.alpha(timestep, self.final_alpha);
         let previous = self.noise.alpha(timestep - self.stride, self.final_alpha);
-        let (signal, sigma) = (alpha.sqrt(), (1.0 - alpha).sqrt());
-        let (clean, epsilon) = match self.noise.prediction() {
-            Prediction::Epsilon => ((sample - output.clone() * sigma) / signal, output),
-            Prediction::VPrediction => (
-                sample.clone() * signal - output.clone() * sigma,
-                output * signal + sample * sigma,
-            ),
-        };
+        let (clean, epsilon) = self.noise.split(output, sample, alpha);
         let clean = match self.clip {
             Some(limit) => clean.clamp(-limit, limit),
             None => clean,

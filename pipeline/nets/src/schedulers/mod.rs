@@ -7,6 +7,7 @@
 
 mod config;
 mod ddim;
+mod ddpm;
 mod dpm_solver;
 mod euler;
 mod noise;
@@ -18,11 +19,11 @@ use std::path::Path;
 use burn::tensor::Tensor;
 
 pub use config::{
-    BetaSchedule, FinalSigma, Prediction, SchedulerConfig, SchedulerKind, TimestepSpacing,
+    BetaSchedule, FinalSigma, Prediction, SchedulerConfig, SchedulerKind, TimestepSpacing, Variance,
 };
 pub use noise::NoiseSchedule;
 
-use crate::error::Result;
+use crate::error::{NetsError, Result};
 
 /// Which sampler to run a checkpoint with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,6 +73,19 @@ impl Scheduler {
         Ok(Self { config, noise })
     }
 
+    /// This sampler, if it can run from a sample's noise alone.
+    ///
+    /// # Errors
+    /// For DDPM, which draws noise at every step: it serves to read a noise schedule for training.
+    pub fn deterministic(self) -> Result<Self> {
+        match self.config.kind {
+            SchedulerKind::Ddpm => Err(NetsError::input(
+                "this checkpoint's sampler, DDPM, draws noise at every step; choose `ddim`, `pndm`, `dpm-solver` or `euler` in its place",
+            )),
+            _ => Ok(self),
+        }
+    }
+
     /// What was read.
     pub fn config(&self) -> &SchedulerConfig {
         &self.config
@@ -98,6 +112,7 @@ impl Scheduler {
                 &timesteps,
             )),
             SchedulerKind::Euler => Rule::Euler(euler::Euler::new(&self.config, &self.noise, &timesteps)),
+            SchedulerKind::Ddpm => Rule::Ddpm(ddpm::Ddpm::new(&self.config, &self.noise, &timesteps)),
         };
         Ok(Trajectory {
             timesteps,
@@ -113,6 +128,7 @@ enum Rule {
     Pndm(pndm::Pndm),
     DpmSolver(dpm_solver::DpmSolver),
     Euler(euler::Euler),
+    Ddpm(ddpm::Ddpm),
 }
 
 /// One run from noise to latent.
@@ -138,7 +154,7 @@ impl Trajectory {
     pub fn initial_sigma(&self) -> f64 {
         match &self.rule {
             Rule::Euler(rule) => rule.initial_sigma(),
-            Rule::Ddim(_) | Rule::Pndm(_) | Rule::DpmSolver(_) => 1.0,
+            _ => 1.0,
         }
     }
 
@@ -147,7 +163,16 @@ impl Trajectory {
     pub fn network_input(&self, sample: Tensor<4>) -> Tensor<4> {
         match &self.rule {
             Rule::Euler(rule) => rule.network_input(self.position, sample),
-            Rule::Ddim(_) | Rule::Pndm(_) | Rule::DpmSolver(_) => sample,
+            _ => sample,
+        }
+    }
+
+    /// The standard deviation of the noise that upstream adds to what the next [`step`](Self::step) gives;
+    /// zero for every sampler but DDPM, whose step gives the mean.
+    pub fn next_noise(&self) -> f64 {
+        match &self.rule {
+            Rule::Ddpm(rule) if self.next_timestep().is_some() => rule.sigma(self.position),
+            _ => 0.0,
         }
     }
 
@@ -183,6 +208,7 @@ impl Trajectory {
             Rule::Pndm(rule) => rule.step(output, timestep, sample),
             Rule::DpmSolver(rule) => rule.step(output, position, sample),
             Rule::Euler(rule) => rule.step(output, position, sample),
+            Rule::Ddpm(rule) => rule.step(output, position, sample),
         }
     }
 }

@@ -83,6 +83,23 @@ impl NoiseSchedule {
         }
     }
 
+    /// The clean sample and the noise in a sample at ā = `alpha`, as the network's output tells them.
+    pub(super) fn split(
+        &self,
+        output: Tensor<4>,
+        sample: Tensor<4>,
+        alpha: f64,
+    ) -> (Tensor<4>, Tensor<4>) {
+        let (signal, sigma) = (alpha.sqrt(), (1.0 - alpha).sqrt());
+        match self.prediction {
+            Prediction::Epsilon => ((sample - output.clone() * sigma) / signal, output),
+            Prediction::VPrediction => (
+                sample.clone() * signal - output.clone() * sigma,
+                output * signal + sample * sigma,
+            ),
+        }
+    }
+
     /// (√ā, √(1−ā)), each `[batch, 1, 1, 1]`.
     fn coefficients(
         &self,

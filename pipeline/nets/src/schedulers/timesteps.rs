@@ -23,7 +23,7 @@ pub(super) fn timesteps(config: &SchedulerConfig, steps: usize) -> Result<Vec<f3
     }
     Ok(match config.kind {
         SchedulerKind::Pndm => repeat_second(descending),
-        SchedulerKind::Ddim | SchedulerKind::DpmSolver | SchedulerKind::Euler => descending,
+        _ => descending,
     })
 }
 
@@ -55,7 +55,7 @@ fn leading(config: &SchedulerConfig, steps: usize) -> Vec<f32> {
     let train = config.num_train_timesteps;
     let (stride, from) = match config.kind {
         SchedulerKind::DpmSolver => (train / (steps + 1), 1),
-        SchedulerKind::Ddim | SchedulerKind::Pndm | SchedulerKind::Euler => (train / steps, 0),
+        _ => (train / steps, 0),
     };
     (from..steps + from)
         .rev()

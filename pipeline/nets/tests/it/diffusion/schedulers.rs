@@ -41,7 +41,12 @@ fn parity_of_the_schedulers() {
         }
         for call in 0..expected.len() {
             let output = outputs.clone().narrow(0, call, 1).squeeze_dim::<4>(0);
+            let sigma = run.next_noise();
             sample = run.step(output, sample);
+            if sigma > 0.0 {
+                let noise = golden.tensor::<5>("variance_noise", &device);
+                sample = sample + noise.narrow(0, call, 1).squeeze_dim::<4>(0) * sigma;
+            }
             ours.extend(vector(sample.clone()));
         }
         assert_eq!(run.next_timestep(), None);
