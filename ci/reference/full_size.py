@@ -3,8 +3,9 @@
 
 The published architectures are filled with random weights, saved by the reference library, run by it and by
 `glassctl nets run` on the same inputs; the table gives the largest and the mean error relative to the
-reference's largest and mean value, the time of one run as a ratio to PyTorch's in the same process order, and
-the peak memory relative to the weights. Needs about 16 GB of memory and as much disk.
+reference's largest and mean value, the time of one run as a ratio to PyTorch's, and the peak memory relative to
+the weights; with `--portable` also the time of burn's own operations. Needs about 14 GB of memory and as much
+disk for the language models, a third of it for the others.
 
     python ci/reference/full_size.py --glassctl target/release/glassctl [--only NAME…] [--dtype bf16] [--threads 2]
 """
@@ -22,12 +23,20 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import (
+    Blip2Config,
+    Blip2ForConditionalGeneration,
+    Blip2QFormerConfig,
+    Blip2QFormerModel,
     Blip2VisionConfig,
     Blip2VisionModel,
     CLIPTextConfig,
     CLIPTextModel,
     Dinov2Config,
     Dinov2Model,
+    Dinov2WithRegistersConfig,
+    Dinov2WithRegistersModel,
+    OPTConfig,
+    T5Config,
 )
 
 UNET = dict(sample_size=64, in_channels=4, out_channels=4, layers_per_block=2, block_out_channels=(320, 640, 1280, 1280))
@@ -74,15 +83,39 @@ def clip(batch=2, **config):
     return "clip-text", lambda: CLIPTextModel(config), dict(input_ids=ids), run
 
 
-def dinov2(size=448, **config):
-    config = Dinov2Config(image_size=518, patch_size=14, **config)
+def dinov2(size=448, kind=(Dinov2Config, Dinov2Model), **config):
+    config = kind[0](image_size=518, patch_size=14, **config)
     inputs = dict(pixel_values=randn(1, 3, size, size, seed=6))
-    return "dinov2", lambda: Dinov2Model(config), inputs, lambda m, i: dict(last_hidden_state=m(i["pixel_values"]).last_hidden_state)
+    return "dinov2", lambda: kind[1](config), inputs, lambda m, i: dict(last_hidden_state=m(i["pixel_values"]).last_hidden_state)
 
 
 def blip2_vision():
     inputs = dict(pixel_values=randn(1, 3, 224, 224, seed=7))
     return "blip2-vision", lambda: Blip2VisionModel(Blip2VisionConfig()), inputs, lambda m, i: dict(last_hidden_state=m(i["pixel_values"]).last_hidden_state)
+
+
+def blip2_qformer():
+    config = Blip2QFormerConfig()
+    inputs = dict(query_embeds=randn(1, 32, config.hidden_size, seed=8), encoder_hidden_states=randn(1, 257, config.encoder_hidden_size, seed=9))
+    return "blip2-qformer", lambda: Blip2QFormerModel(config), inputs, lambda m, i: dict(last_hidden_state=m(**i).last_hidden_state)
+
+
+def blip2_language(text):
+    """A language model of full size behind a small vision tower: both at once would be 15 GB."""
+    vision = Blip2VisionConfig(hidden_size=64, intermediate_size=128, num_hidden_layers=1, num_attention_heads=2, image_size=56)
+    qformer = Blip2QFormerConfig(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2, encoder_hidden_size=64)
+    image = text.vocab_size - 1
+    config = Blip2Config(vision_config=vision.to_dict(), qformer_config=qformer.to_dict(), text_config=text.to_dict(), image_token_index=image)
+    ids = torch.randint(3, image, (1, 40), generator=torch.Generator().manual_seed(10))
+    ids[:, :32] = image
+    inputs = dict(pixel_values=randn(1, 3, 56, 56, seed=11), input_ids=ids, attention_mask=torch.ones_like(ids))
+    if isinstance(text, T5Config):
+        inputs["decoder_input_ids"] = torch.tensor([[0, 100, 200, 300, 400, 500, 600, 700]])
+    return "blip2-logits", lambda: Blip2ForConditionalGeneration(config), inputs, lambda m, i: dict(logits=m(**i).logits)
+
+
+def flan_t5(**config):
+    return blip2_language(T5Config(vocab_size=32128, d_kv=64, feed_forward_proj="gated-gelu", tie_word_embeddings=False, decoder_start_token_id=0, **config))
 
 
 CASES = {
@@ -96,7 +129,12 @@ CASES = {
     "DINOv2-B 448²": lambda: dinov2(hidden_size=768, num_hidden_layers=12, num_attention_heads=12),
     "DINOv2-L 448²": lambda: dinov2(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16),
     "DINOv2-g 224²": lambda: dinov2(size=224, hidden_size=1536, num_hidden_layers=40, num_attention_heads=24, use_swiglu_ffn=True),
+    "DINOv2-B with registers 448²": lambda: dinov2(kind=(Dinov2WithRegistersConfig, Dinov2WithRegistersModel), num_register_tokens=4),
     "BLIP-2 vision": blip2_vision,
+    "BLIP-2 Q-Former": blip2_qformer,
+    "Flan-T5-large logits": lambda: flan_t5(d_model=1024, d_ff=2816, num_layers=24, num_heads=16),
+    "Flan-T5-XL logits": lambda: flan_t5(d_model=2048, d_ff=5120, num_layers=24, num_heads=32),
+    "OPT-2.7b logits": lambda: blip2_language(OPTConfig(hidden_size=2560, ffn_dim=10240, num_hidden_layers=32, num_attention_heads=32, word_embed_proj_dim=2560)),
 }
 
 
@@ -141,17 +179,22 @@ def compare(name, arguments, folder):
     command = [arguments.glassctl, "nets", "run", net, "--weights", folder / "net", "--inputs", folder / "in.safetensors",
                "--outputs", folder / "out.safetensors", "--dtype", arguments.dtype, "--repeat", str(arguments.repeat)]
     environment = dict(os.environ, RAYON_NUM_THREADS=str(arguments.threads))
-    done = subprocess.run(list(map(str, command)), env=environment, stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise SystemExit(f"{name}: {done.stderr}")
-    peaks = [float(n) for n in re.findall(r"peak memory ([\d.]+) GB", done.stderr)]
-    seconds = float(re.search(r"ran in ([\d.]+) s", done.stderr)[1])
+
+    def ours(*flags):
+        done = subprocess.run(list(map(str, [*command, *flags])), env=environment, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise SystemExit(f"{name}: {done.stderr}")
+        return done.stderr, float(re.search(r"ran in ([\d.]+) s", done.stderr)[1])
+
+    before = f"{ours('--portable')[1] / theirs:.2f}" if arguments.portable else "–"
+    said, seconds = ours()
+    peaks = [float(n) for n in re.findall(r"peak memory ([\d.]+) GB", said)]
     weights = sum(file.stat().st_size for file in (folder / "net").glob("*.safetensors")) / 1e9
     if arguments.dtype != "f32":
         weights /= 2
     largest, mean = errors(load_file(folder / "out.safetensors"), reference)
     note = "" if arguments.dtype == "f32" else f" ({theirs_error})"
-    print(f"| {name} | {arguments.dtype} | {largest:.1e}{note} | {mean:.1e} | {seconds:.2f} s | {theirs:.2f} s | {seconds / theirs:.2f} "
+    print(f"| {name} | {arguments.dtype} | {largest:.1e}{note} | {mean:.1e} | {seconds:.2f} s | {theirs:.2f} s | {before} | {seconds / theirs:.2f} "
           f"| {peaks[0]:.2f} GB = {peaks[0] / weights:.2f} × weights | {peaks[1]:.2f} GB |", flush=True)
 
 
@@ -161,10 +204,11 @@ def main():
     parser.add_argument("--only", nargs="*", help=f"of {list(CASES)}")
     parser.add_argument("--dtype", default="f32", choices=["f32", "bf16", "f16"])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--portable", action="store_true", help="also time burn's own operations")
     parser.add_argument("--repeat", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    print("| network | type | largest error | mean error | here | PyTorch | ratio | peak, loaded | peak |\n|---|---|---|---|---|---|---|---|---|", flush=True)
+    print("| network | type | largest error | mean error | here | PyTorch | ratio, portable | ratio | peak, loaded | peak |\n|---|---|---|---|---|---|---|---|---|---|", flush=True)
     for name in CASES:
         if not arguments.only or any(part.lower() in name.lower() for part in arguments.only):
             folder = Path(tempfile.mkdtemp())

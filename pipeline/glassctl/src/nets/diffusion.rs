@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use burn::tensor::Tensor;
-use glass_nets::schedulers::{Scheduler, SchedulerChoice};
+use glass_nets::schedulers::{Scheduler, SchedulerChoice, guide};
 use glass_nets::unet::UNet2DConditionModel;
 use glass_nets::unet::capture::{
     Attention, Capture, CaptureOptions, CapturedMap, ClassContext, ClassPrompt, Division, MapKind, Plain,
@@ -119,6 +119,44 @@ pub(super) fn vae_decode(job: &Job<'_>) -> anyhow::Result<Outputs> {
     )
 }
 
+/// Steps of diffusers' own default.
+const PIPELINE_STEPS: usize = 50;
+
+pub(super) fn pipeline(job: &Job<'_>) -> anyhow::Result<Outputs> {
+    let inputs = job.inputs()?;
+    let noise = inputs.floats::<4>("latents")?;
+    let conditional = inputs.floats::<3>("prompt_embeds")?;
+    let unconditional = inputs.floats::<3>("negative_prompt_embeds")?;
+    let batch = noise.dims()[0];
+    ensure!(
+        conditional.dims() == unconditional.dims() && conditional.dims()[0] == batch,
+        "`prompt_embeds` {:?} and `negative_prompt_embeds` {:?} do not fit a batch of {batch}",
+        conditional.dims(),
+        unconditional.dims()
+    );
+    let (folder, device) = (&job.args.weights, &job.device);
+    let context = Tensor::cat(vec![unconditional, conditional], 0);
+    let steps = job.args.steps.unwrap_or(PIPELINE_STEPS);
+    job.timed(
+        || {
+            let scheduler = Scheduler::from_config(folder.join("scheduler"), SchedulerChoice::Checkpoint)?;
+            let unet = UNet2DConditionModel::load(folder.join("unet"), device)?;
+            Ok((scheduler.deterministic()?, unet, AutoencoderKl::load(folder.join("vae"), device)?))
+        },
+        |(scheduler, unet, vae)| {
+            let run = scheduler.trajectory(steps).map_err(explained)?;
+            let latents = run.run(noise.clone(), |latents, timestep| {
+                let twice = latents.repeat_dim(0, 2);
+                guide(unet.forward(twice, &[timestep], context.clone(), &mut Plain), job.args.guidance_scale)
+            });
+            // One picture at a time, as decoding needs the most memory.
+            let pictures = (0..batch).map(|i| vae.decode(latents.clone().narrow(0, i, 1) / vae.scaling_factor()));
+            let pictures = Tensor::cat(pictures.collect(), 0).clamp(-1.0, 1.0);
+            Outputs::new().tensor("latents", latents)?.tensor("images", pictures)
+        },
+    )
+}
+
 pub(super) fn schedule(job: &Job<'_>) -> anyhow::Result<Outputs> {
     let steps = job.args.steps.context("`schedule` needs --steps")?;
     let inputs = job.inputs()?;
@@ -139,9 +177,28 @@ pub(super) fn schedule(job: &Job<'_>) -> anyhow::Result<Outputs> {
         timesteps.len(),
         outputs.dims()[0]
     );
+    // Without noise, DDPM's means.
+    let noise = match run.next_noise() > 0.0 && inputs.contains("variance_noise") {
+        true => Some(inputs.floats::<5>("variance_noise")?),
+        false => None,
+    };
+    if let Some(noise) = &noise {
+        ensure!(
+            noise.dims()[1..] == sample.dims() && noise.dims()[0] >= timesteps.len(),
+            "`variance_noise` {:?} does not hold a tensor like `sample` {:?} for each of {} calls",
+            noise.dims(),
+            sample.dims(),
+            timesteps.len()
+        );
+    }
     let mut samples = vec![sample.clone()];
     for call in 0..timesteps.len() {
-        sample = run.step(outputs.clone().narrow(0, call, 1).squeeze_dim::<4>(0), sample);
+        let of_call = |all: &Tensor<5>| all.clone().narrow(0, call, 1).squeeze_dim::<4>(0);
+        let sigma = run.next_noise();
+        sample = run.step(of_call(&outputs), sample);
+        if let Some(noise) = noise.as_ref().filter(|_| sigma > 0.0) {
+            sample = sample + of_call(noise) * sigma;
+        }
         samples.push(sample.clone());
     }
     let count = timesteps.len();

@@ -62,7 +62,11 @@ pub enum Net {
     Blip2Generate,
     /// `BlipForConditionalGeneration.generate`: the same
     BlipGenerate,
-    /// A sampler of `scheduler_config.json`: sample, model_outputs → timesteps, samples
+    /// `StableDiffusionPipeline` from the text encoder on: latents, prompt_embeds, negative_prompt_embeds →
+    /// latents, images (from −1 to 1); --weights is the whole checkpoint
+    Pipeline,
+    /// A sampler of `scheduler_config.json`: sample, model_outputs (DDPM: and variance_noise, else the means)
+    /// → timesteps, samples
     Schedule,
     /// A tokenizer: lines of --text → input_ids, attention_mask
     Tokenize,
@@ -90,6 +94,9 @@ pub struct RunArgs {
     /// Where to compute: flex (the processor), cuda, cuda:1 or wgpu
     #[arg(long, default_value = "flex")]
     pub device: Backend,
+    /// With burn's own operations in place of this project's kernels for the processor
+    #[arg(long)]
+    pub portable: bool,
     /// unet: also write the mean attention of these resolutions, e.g. 16,8
     #[arg(long, value_delimiter = ',', value_name = "SIDES")]
     pub capture: Vec<usize>,
@@ -101,9 +108,12 @@ pub struct RunArgs {
     /// Run so many times and tell the fastest, to compare speeds
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub repeat: usize,
-    /// schedule: how many steps
+    /// schedule and pipeline: how many steps [pipeline: 50]
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
+    /// pipeline: classifier-free guidance
+    #[arg(long, value_name = "X", default_value_t = 7.5)]
+    pub guidance_scale: f32,
     /// tokenize: a text file with one prompt a line
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
@@ -149,6 +159,9 @@ pub fn nets(args: NetsArgs) -> anyhow::Result<ExitStatus> {
 }
 
 fn run(args: &RunArgs) -> anyhow::Result<()> {
+    if args.portable {
+        glass_nets::ops::without_kernels();
+    }
     let job = Job { args, device: device_in(args.device, args.dtype).map_err(explained)? };
     let outputs = match args.net {
         Net::Unet => diffusion::unet(&job),
@@ -162,6 +175,7 @@ fn run(args: &RunArgs) -> anyhow::Result<()> {
         Net::Blip2Logits => language::blip2_logits(&job),
         Net::Blip2Generate => language::blip2_generate(&job),
         Net::BlipGenerate => language::blip_generate(&job),
+        Net::Pipeline => diffusion::pipeline(&job),
         Net::Schedule => diffusion::schedule(&job),
         Net::Tokenize => text::tokenize(&job),
     }?;
