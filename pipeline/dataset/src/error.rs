@@ -225,10 +225,16 @@ impl DatasetError {
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::InvalidStore { .. } => {
-                "a store is a folder, file://<folder>, memory:// or s3://<bucket>/<prefix>"
+                "a store is a folder, file://<folder>, memory://, or {s3,gs,az}://<bucket>/<prefix>"
             }
             Self::Denied { store, .. } if store.starts_with("s3://") => {
                 "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"
+            }
+            Self::Denied { store, .. } if store.starts_with("gs://") => {
+                "check GOOGLE_APPLICATION_CREDENTIALS and that the account may use the bucket"
+            }
+            Self::Denied { store, .. } if store.starts_with("az://") => {
+                "check AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY (or another credential of the account)"
             }
             Self::Denied { .. } => "check that the folder can be created and written",
             Self::UnknownDataset { .. } => {
@@ -242,7 +248,7 @@ impl DatasetError {
             Self::OtherIdentity { .. } => "move the old dataset away or use another store",
             Self::NotCommitted { .. } => "run the stage that makes this dataset to its end first",
             Self::Damaged { .. } => {
-                "`glassctl verify` lists damaged shards; `glassctl retry` has them made again"
+                "`glassctl verify` lists what is damaged: put a copy of these objects back, or make the dataset again in another store"
             }
             Self::Unsettled { .. } => "run the same command again: nothing was lost",
             Self::Store { .. } if self.is_transient() => "the store may be busy or away; run again",

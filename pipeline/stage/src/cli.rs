@@ -47,7 +47,7 @@ pub struct SpecArgs {
     /// Change one value of the spec, e.g. `masks.low=0.4`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Where datasets and runs are (path, file://, s3://); overrides the spec's [store]
+    /// Where datasets and runs are (path, file://, s3://, gs://, az://); overrides the spec's [store]
     #[arg(long, value_name = "URI")]
     pub store: Option<String>,
 }

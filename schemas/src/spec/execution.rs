@@ -2,20 +2,40 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where datasets live.
+/// Where datasets live and how the store is spoken to. Credentials never stand here: they come from
+/// the environment and the clouds' usual files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSpec {
-    /// A folder, `file://…`, `memory://…` or `s3://bucket/prefix`.
+    /// A folder, `file://…`, `memory://`, `s3://bucket/prefix`, `gs://bucket/prefix` or
+    /// `az://container/prefix`.
     pub uri: String,
-    /// Endpoint of an S3-compatible store, where it is not the cloud's own.
+    /// Endpoint of a compatible store, where it is not the cloud's own.
     pub endpoint: Option<String>,
+    /// How an S3 bucket stands in a request's address.
+    pub addressing: Option<Addressing>,
+    /// HTTP proxy of every request, where the environment's is not meant.
+    pub proxy: Option<String>,
     /// Requests under way at once.
     pub concurrency: usize,
     /// Tries of one request before it fails.
     pub retries: usize,
+    /// Wait before the second try, milliseconds; doubles with each further one.
+    pub backoff_milliseconds: u64,
+    /// No further try is started this long after the first, seconds.
+    pub retry_seconds: u64,
     /// Longest time for one request, seconds.
     pub timeout_seconds: u64,
+}
+
+/// How an S3 bucket stands in a request's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Addressing {
+    /// `https://endpoint/bucket/key`: what servers of one's own understand.
+    Path,
+    /// `https://bucket.endpoint/key`.
+    VirtualHosted,
 }
 
 impl Default for StoreSpec {
@@ -23,8 +43,12 @@ impl Default for StoreSpec {
         Self {
             uri: String::new(),
             endpoint: None,
+            addressing: None,
+            proxy: None,
             concurrency: 16,
             retries: 10,
+            backoff_milliseconds: 100,
+            retry_seconds: 120,
             timeout_seconds: 120,
         }
     }

@@ -24,7 +24,7 @@ use crate::SchemaError;
 
 pub use captioner::{CaptionerSpec, ClassSource, WithoutClass};
 pub use evaluation::EvaluationSpec;
-pub use execution::{ExecutionSpec, StoreSpec};
+pub use execution::{Addressing, ExecutionSpec, StoreSpec};
 pub use generator::{ClassPromptMode, GeneratorSpec, ImageFormat, Reliability, SchedulerChoice};
 pub use masks::{ExtractorChoice, MasksSpec};
 pub use overrides::nearest_key;
