@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use glass_schemas::SCHEMA_VERSION;
 use glass_schemas::dataset::{QuarantineRow, Row};
 use glass_schemas::ids::{DatasetId, DatasetKind, ShardIndex};
@@ -18,7 +18,7 @@ use crate::read::{self, BatchStream, Columns};
 use crate::store::Store;
 use crate::write::ShardWriter;
 
-/// Commit records read at once when a manifest is made.
+/// Commit records read at once.
 const COMMITS_AT_ONCE: usize = 32;
 
 /// A dataset in a store. Cheap to clone.
@@ -172,6 +172,16 @@ impl Dataset {
         }
     }
 
+    /// The records of these shards, in order, several read at once.
+    pub fn commits(
+        &self,
+        shards: impl IntoIterator<Item = ShardIndex, IntoIter: Send>,
+    ) -> impl Stream<Item = Result<Commit>> {
+        stream::iter(shards)
+            .map(|shard| self.commit(shard))
+            .buffered(COMMITS_AT_ONCE)
+    }
+
     /// Starts an attempt at a shard.
     ///
     /// # Errors
@@ -275,11 +285,7 @@ impl Dataset {
         if committed.len() != self.identity.shards as usize {
             return Ok(None);
         }
-        let commits: Vec<Commit> = stream::iter(committed)
-            .map(|shard| self.commit(shard))
-            .buffered(COMMITS_AT_ONCE)
-            .try_collect()
-            .await?;
+        let commits: Vec<Commit> = self.commits(committed).try_collect().await?;
         let manifest = Manifest::new(self.identity.as_ref().clone(), commits);
         let key = self.layout.manifest();
         match create(&self.store, &key, to_json(&key, &manifest)?).await? {

@@ -54,3 +54,14 @@ pub(crate) fn shard_of_commit(key: &str) -> Option<ShardIndex> {
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| digits.parse().ok().map(ShardIndex))?
 }
+
+/// The shard an object of an attempt belongs to; `None` for any other object.
+pub(crate) fn shard_of_object(key: &str) -> Option<ShardIndex> {
+    let name = key.rsplit('/').next()?.strip_suffix(".parquet")?;
+    let (digits, attempt) = name.split_once('-')?;
+    let attempt = attempt
+        .bytes()
+        .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    (plain && attempt).then(|| digits.parse().ok().map(ShardIndex))?
+}

@@ -18,6 +18,8 @@
 //! writing; nothing grows with the size of a shard or of a dataset.
 
 pub mod commit;
+pub mod conformance;
+pub mod gc;
 
 mod attempt;
 mod dataset;

@@ -1,12 +1,14 @@
-//! The store contract: one suite, run on memory, local disk, a store that misbehaves and, if
-//! `GLASS_TEST_S3` names an endpoint, a real S3 server.
+//! The store contract: one suite, run on memory, local disk, stores that misbehave and, where
+//! variables name them, real servers.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod commit;
 mod conformance;
 mod faulty;
+mod gc;
 mod reading;
-mod s3;
+mod secrets;
+mod servers;
 mod store;
 mod support;

@@ -1,0 +1,186 @@
+//! Objects that nothing needs: what attempts left behind that died, lost or could not tell.
+//!
+//! An object is rubbish when no commit names it, it cannot become named any more, and it is older
+//! than a grace period. The order of the look-ups is what makes this safe: objects are listed
+//! *first*, commits read *afterwards*, so that an object committed in between is found named. What
+//! is left is an attempt that commits after the commits were read, an object older than the grace
+//! period: an attempt uploads its data minutes before its commit, so a grace period of an hour or
+//! more is far beyond it. [`remove`] reads the shard's commit once more all the same.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures::stream::TryStreamExt;
+use glass_schemas::ids::{DatasetId, DatasetKind, ShardIndex};
+use glass_schemas::manifest::Commit;
+
+use crate::dataset::Dataset;
+use crate::error::{DatasetError, Result};
+use crate::layout::shard_of_object;
+use crate::store::{Entry, Store};
+
+/// The shortest grace period that is accepted: attempts that live may be this far behind.
+pub const MIN_GRACE: Duration = Duration::from_secs(3600);
+
+/// Why an object is not needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Rows or quarantine of an attempt whose shard another attempt committed.
+    LostAttempt,
+    /// Rows or quarantine of an attempt that ended before its commit.
+    UncommittedAttempt,
+    /// A file that a process was writing when it died (local disk).
+    UnfinishedFile,
+}
+
+impl Kind {
+    /// The name used in output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LostAttempt => "lost attempt",
+            Self::UncommittedAttempt => "uncommitted attempt",
+            Self::UnfinishedFile => "unfinished file",
+        }
+    }
+}
+
+/// An object that may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rubbish {
+    /// Its key below the store's root.
+    pub key: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Why it is not needed.
+    pub kind: Kind,
+    dataset: DatasetId,
+    shard: Option<ShardIndex>,
+    file: Option<PathBuf>,
+}
+
+/// Whether an object went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// It is gone.
+    Gone,
+    /// A commit names it now; it stays.
+    Kept,
+}
+
+/// What of a dataset is older than `grace` and not needed, sorted by key. Nothing is removed.
+///
+/// Memory grows with the number of shards, as a plan does, and with the rubbish.
+///
+/// # Errors
+/// The store's errors; [`DatasetError::Document`] for a commit that cannot be read, in which case
+/// nothing of the dataset may be called rubbish.
+pub async fn find(dataset: &Dataset, grace: Duration) -> Result<Vec<Rubbish>> {
+    let oldest = SystemTime::now().checked_sub(grace.max(MIN_GRACE));
+    let before = oldest
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .unwrap_or_default();
+    let old =
+        |entry: &Entry| u64::try_from(entry.modified).is_ok_and(|time| time < before.as_secs());
+    let mut listed = Vec::new();
+    for folder in ["data", "quarantine"] {
+        let prefix = dataset.layout().absolute(folder);
+        let entries = dataset.store().list(&prefix);
+        listed.extend(
+            entries
+                .try_filter(|entry| std::future::ready(old(entry)))
+                .try_collect::<Vec<_>>()
+                .await?,
+        );
+    }
+    let mut named = HashMap::new();
+    let shards = dataset.committed().await?;
+    let mut commits = std::pin::pin!(dataset.commits(shards));
+    while let Some(commit) = commits.try_next().await? {
+        named.insert(commit.shard, commit);
+    }
+    let mut rubbish: Vec<Rubbish> = listed
+        .into_iter()
+        .filter_map(|entry| judge(dataset, &named, entry))
+        .collect();
+    for (file, entry) in dataset.store().unfinished_files(&dataset.id().path()) {
+        if old(&entry) {
+            rubbish.push(Rubbish {
+                key: entry.key,
+                bytes: entry.bytes,
+                kind: Kind::UnfinishedFile,
+                dataset: dataset.id().clone(),
+                shard: None,
+                file: Some(file),
+            });
+        }
+    }
+    rubbish.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(rubbish)
+}
+
+/// Rubbish, unless a commit names it or it is none of ours.
+fn judge(dataset: &Dataset, named: &HashMap<ShardIndex, Commit>, entry: Entry) -> Option<Rubbish> {
+    let shard = shard_of_object(&entry.key)?;
+    let kind = match named.get(&shard) {
+        Some(commit) if names(dataset, commit, &entry.key) => return None,
+        Some(_) => Kind::LostAttempt,
+        None => Kind::UncommittedAttempt,
+    };
+    Some(Rubbish {
+        key: entry.key,
+        bytes: entry.bytes,
+        kind,
+        dataset: dataset.id().clone(),
+        shard: Some(shard),
+        file: None,
+    })
+}
+
+fn names(dataset: &Dataset, commit: &Commit, key: &str) -> bool {
+    let objects = [Some(&commit.data_key), commit.quarantine_key.as_ref()];
+    objects
+        .into_iter()
+        .flatten()
+        .any(|object| dataset.layout().absolute(object) == key)
+}
+
+/// Removes one object, unless its shard's commit names it by now.
+///
+/// # Errors
+/// The store's errors.
+pub async fn remove(store: &Store, rubbish: &Rubbish) -> Result<Removed> {
+    if let Some(file) = &rubbish.file {
+        return match std::fs::remove_file(file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let source = object_store::Error::Generic {
+                    store: "local",
+                    source: error.into(),
+                };
+                Err(store.error(&rubbish.key, source))
+            }
+            _ => Ok(Removed::Gone),
+        };
+    }
+    if let Some(shard) = rubbish.shard {
+        let dataset = Dataset::open(store, &rubbish.dataset).await?;
+        match dataset.commit(shard).await {
+            Ok(commit) if names(&dataset, &commit, &rubbish.key) => return Ok(Removed::Kept),
+            Ok(_) | Err(DatasetError::NotCommitted { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    store.delete(&rubbish.key).await.map(|()| Removed::Gone)
+}
+
+/// Every dataset of a store, kind by kind.
+///
+/// # Errors
+/// The store's errors.
+pub async fn datasets(store: &Store) -> Result<Vec<DatasetId>> {
+    let mut ids = Vec::new();
+    for kind in DatasetKind::ALL {
+        ids.extend(Dataset::list(store, kind).await?);
+    }
+    Ok(ids)
+}
