@@ -1,5 +1,8 @@
 //! The commit protocol: how a shard comes to exist exactly once.
 //!
+//! `COMMIT.md` beside this crate's manifest lists every state, every place to die and every answer,
+//! each with its test; here is the reasoning.
+//!
 //! # The steps of an attempt
 //!
 //! 1. **Data.** Rows go to `data/<shard>-<attempt>.parquet`, failed samples to

@@ -1,6 +1,6 @@
 //! One dataset: its identity, its commits, its manifest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -138,6 +138,23 @@ impl Dataset {
         Ok(shards
             .filter(|shard| shard.0 < self.identity.shards)
             .collect())
+    }
+
+    /// When each committed shard was committed by the store's clock, in seconds since 1970, from one
+    /// listing.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn commit_times(&self) -> Result<BTreeMap<ShardIndex, i64>> {
+        let mut times = BTreeMap::new();
+        let mut entries = self.store.list(&self.layout.commits());
+        while let Some(entry) = entries.try_next().await? {
+            let shard = shard_of_commit(&entry.key);
+            if let Some(shard) = shard.filter(|shard| shard.0 < self.identity.shards) {
+                times.insert(shard, entry.modified);
+            }
+        }
+        Ok(times)
     }
 
     /// How far it is, from one listing.

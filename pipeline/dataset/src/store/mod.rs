@@ -127,30 +127,56 @@ impl Store {
     pub(crate) async fn get_raw(&self, key: &str) -> object_store::Result<Bytes> {
         let path = self.path(key);
         self.retry
-            .run(|| async { self.inner.get(&path).await?.bytes().await })
+            .run(|| async {
+                let answer = self.inner.get(&path).await?;
+                let expected = answer.range.end - answer.range.start;
+                whole(expected, answer.bytes().await?)
+            })
             .await
     }
 
-    /// One range of an object.
+    /// The size of an object in bytes, `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Store::get`] without `Missing`.
+    pub async fn size(&self, key: &str) -> Result<Option<u64>> {
+        let path = self.path(key);
+        match self.retry.run(|| self.inner.head(&path)).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.error(key, error)),
+        }
+    }
+
+    /// One range of an object, which must reach that far.
     ///
     /// # Errors
     /// As [`Store::get`].
     pub async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
         let path = self.path(key);
         self.retry
-            .run(|| self.inner.get_range(&path, range.clone()))
+            .run(|| async {
+                let bytes = self.inner.get_range(&path, range.clone()).await?;
+                whole(range.end - range.start, bytes)
+            })
             .await
             .map_err(|e| self.error(key, e))
     }
 
-    /// Several ranges of an object, neighbours fetched together.
+    /// Several ranges of an object, which must reach that far, neighbours fetched together.
     ///
     /// # Errors
     /// As [`Store::get`].
     pub async fn get_ranges(&self, key: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let path = self.path(key);
         self.retry
-            .run(|| self.inner.get_ranges(&path, ranges))
+            .run(|| async {
+                let pieces = self.inner.get_ranges(&path, ranges).await?;
+                let pairs = ranges.iter().zip(pieces);
+                pairs
+                    .map(|(range, bytes)| whole(range.end - range.start, bytes))
+                    .collect()
+            })
             .await
             .map_err(|e| self.error(key, e))
     }
@@ -267,4 +293,17 @@ impl Store {
             source => self.error(key, source),
         }
     }
+}
+
+/// An answer, if it is as long as it should be. A body that a proxy cut off need not come with an
+/// error; asking again is what helps.
+fn whole(expected: u64, bytes: Bytes) -> object_store::Result<Bytes> {
+    if bytes.len() as u64 == expected {
+        return Ok(bytes);
+    }
+    let message = format!("{} of {expected} bytes came", bytes.len());
+    Err(object_store::Error::Generic {
+        store: "store",
+        source: message.into(),
+    })
 }

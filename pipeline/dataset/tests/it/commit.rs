@@ -1,6 +1,7 @@
 //! The commit protocol, one misbehaviour at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use glass_dataset::{Dataset, DatasetError, Outcome, Store, WrittenShard};
@@ -8,7 +9,7 @@ use glass_schemas::dataset::{MaskRow, Row};
 use glass_schemas::ids::ShardIndex;
 
 use crate::faulty::{CreateFault, FaultyStore};
-use crate::support::{RETRY, batch, dataset, keys, quarantined, rows};
+use crate::support::{RETRY, batch, dataset, incompressible, keys, quarantined, rows};
 
 const SHARD: ShardIndex = ShardIndex(0);
 
@@ -229,14 +230,105 @@ async fn a_large_shard_goes_up_in_parts_and_reads_back() {
     assert_eq!(read, big);
 }
 
-/// Bytes that do not shrink (SplitMix64).
-fn incompressible(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let next = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Some((mixed ^ (mixed >> 31)).to_le_bytes())
-    };
-    std::iter::from_fn(next).flatten().take(length).collect()
+#[tokio::test]
+async fn a_create_that_arrives_late_is_met_by_the_next_try() {
+    let bench = Bench::new().await;
+    let shard = bench.written(0.0).await;
+    // The second try collides with the first one under way, the third meets it.
+    bench.next_create(&[
+        CreateFault::ArrivesLate(Duration::from_millis(1)),
+        CreateFault::Conflict,
+        CreateFault::Conflict,
+    ]);
+    assert_eq!(shard.commit().await.unwrap(), Outcome::Committed);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(bench.visible().await, [0.0, 1.0, 2.0]);
+    assert_eq!(bench.data_objects().await, 1);
+}
+
+#[tokio::test]
+async fn a_create_that_arrives_after_its_process_died_is_a_commit() {
+    let bench = Bench::new().await;
+    let late = bench.written(0.0).await;
+    bench.next_create(&[CreateFault::ArrivesLate(Duration::from_millis(20))]);
+    // The process dies while it waits for the answer.
+    let died = tokio::time::timeout(Duration::from_millis(1), late.commit()).await;
+    drop((died, late));
+    bench.faulty.faults.lock().unwrap().creates.clear();
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert_eq!(bench.visible().await, [0.0, 1.0, 2.0]);
+    // The run that follows makes the shard again, perhaps, and finds it there.
+    assert_eq!(
+        bench.written(0.5).await.commit().await.unwrap(),
+        Outcome::Lost
+    );
+    assert_eq!(bench.visible().await, [0.0, 1.0, 2.0]);
+}
+
+#[tokio::test]
+async fn an_attempt_that_never_commits_is_invisible() {
+    let bench = Bench::new().await;
+    drop(bench.written(0.0).await);
+    assert_eq!(bench.data_objects().await, 1);
+    assert!(bench.dataset.committed().await.unwrap().is_empty());
+    assert!(bench.dataset.finish().await.unwrap().is_none());
+    let read = bench
+        .dataset
+        .read_shard(SHARD, glass_dataset::Columns::All)
+        .await;
+    assert!(matches!(read, Err(DatasetError::NotCommitted { .. })));
+}
+
+#[tokio::test]
+async fn a_dropped_writer_aborts_its_upload() {
+    let bench = Bench::new().await;
+    let schema = MaskRow::schema();
+    let mut writer = bench.dataset.shard_writer(SHARD, schema).unwrap();
+    let mut big = rows(20, 0.0);
+    for (number, row) in big.iter_mut().enumerate() {
+        row.mask.bytes = incompressible(1 << 20, number as u64);
+    }
+    for chunk in big.chunks(4) {
+        writer.write(batch(chunk)).await.unwrap();
+    }
+    // A full row group leaves the encoder, and so parts are on their way.
+    let more = big.iter().cycle().take(100).cloned().collect::<Vec<_>>();
+    writer.write(batch(&more)).await.unwrap();
+    drop(writer);
+    for _ in 0..1000 {
+        if bench.faulty.faults.lock().unwrap().aborted == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(bench.faulty.faults.lock().unwrap().aborted, 1);
+    assert_eq!(bench.data_objects().await, 0);
+}
+
+#[tokio::test]
+async fn a_manifest_missed_is_written_by_the_next() {
+    let bench = Bench::new().await;
+    bench.written(0.0).await.commit().await.unwrap();
+    assert!(bench.dataset.manifest().await.unwrap().is_none());
+    bench.next_create(&[CreateFault::AnswerLost]);
+    let manifest = bench.dataset.finish().await.unwrap().unwrap();
+    assert_eq!(bench.dataset.manifest().await.unwrap().unwrap(), manifest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn racing_finishers_write_one_manifest() {
+    let bench = Bench::new().await;
+    bench.written(0.0).await.commit().await.unwrap();
+    bench.next_create(&[CreateFault::Conflict, CreateFault::OwnObjectMet]);
+    let running = (0..8).map(|_| {
+        let dataset = bench.dataset.clone();
+        tokio::spawn(async move { dataset.finish().await.unwrap().unwrap() })
+    });
+    let manifests: Vec<_> = futures::future::join_all(running).await;
+    let stored = bench.dataset.manifest().await.unwrap().unwrap();
+    assert!(
+        manifests
+            .into_iter()
+            .all(|manifest| manifest.unwrap() == stored)
+    );
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,6 +22,8 @@ use object_store::{
 pub enum CreateFault {
     /// It is written, then the connection breaks.
     AnswerLost,
+    /// The connection breaks; it is written after that, when a second try is on its way.
+    ArrivesLate(Duration),
     /// Nothing is written: 503.
     Unavailable,
     /// Nothing is written and nothing is there, but the answer is "already exists" (S3's 409 for
@@ -88,6 +91,14 @@ impl FaultyStore {
             CreateFault::AnswerLost => {
                 let _ = self.inner.put_opts(path, payload, options).await;
                 Err(broken("connection reset"))
+            }
+            CreateFault::ArrivesLate(wait) => {
+                let (inner, path) = (Arc::clone(&self.inner), path.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(wait).await;
+                    let _ = inner.put_opts(&path, payload, options).await;
+                });
+                Err(broken("timed out"))
             }
             CreateFault::Unavailable => Err(broken("503")),
             CreateFault::Conflict => Err(already(path)),

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod campaign;
+mod chaos;
 mod commit;
 mod conformance;
 mod faulty;

@@ -91,3 +91,15 @@ pub async fn keys(store: &Store) -> Vec<String> {
     keys.sort();
     keys
 }
+
+/// Bytes that do not shrink (SplitMix64).
+pub fn incompressible(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Some((mixed ^ (mixed >> 31)).to_le_bytes())
+    };
+    std::iter::from_fn(next).flatten().take(length).collect()
+}
