@@ -17,8 +17,15 @@
 //! object store and the PNG encoder are built with.
 
 mod ablation_table;
+mod condition;
 pub mod demo;
+pub mod failed;
+pub mod gc;
 pub mod models;
 pub mod nets;
+mod output;
 pub mod report;
+pub mod status;
+mod target;
 mod text;
+pub mod verify;

@@ -1,8 +1,12 @@
 //! `glassctl`: see the crate's documentation.
 
 use glass_ctl::demo::{DemoArgs, demo};
+use glass_ctl::failed::{FailedArgs, failed};
+use glass_ctl::gc::{GcArgs, gc};
 use glass_ctl::models::{ModelsArgs, models};
 use glass_ctl::nets::{NetsArgs, nets};
+use glass_ctl::status::{StatusArgs, status};
+use glass_ctl::verify::{VerifyArgs, verify};
 use glass_stage::{Context, ExitStatus, ProcessArgs};
 
 /// Look after GLASS datasets and runs.
@@ -18,6 +22,10 @@ struct Args {
 #[derive(clap::Subcommand)]
 enum Command {
     Demo(DemoArgs),
+    Status(StatusArgs),
+    Verify(VerifyArgs),
+    Failed(FailedArgs),
+    Gc(GcArgs),
     Nets(NetsArgs),
     Models(ModelsArgs),
 }
@@ -31,6 +39,10 @@ impl AsRef<ProcessArgs> for Args {
 async fn run(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
     match args.command {
         Command::Demo(args) => demo(args, context).await,
+        Command::Status(args) => status(args).await,
+        Command::Verify(args) => verify(args, context).await,
+        Command::Failed(args) => failed(args).await,
+        Command::Gc(args) => gc(args, context).await,
         Command::Nets(args) => nets(args),
         Command::Models(args) => models(args, context).await,
     }

@@ -31,9 +31,7 @@ pub(super) fn list(args: &ListArgs) -> anyhow::Result<ExitStatus> {
     let locks = shelf.all()?;
     let mut rows = vec![HEADS.map(str::to_owned)];
     rows.extend(locks.iter().map(|named| row(named, &settings.cache)));
-    for row in &rows {
-        println!("{}", line(row, &rows));
-    }
+    print!("{}", text::table(&rows));
     tracing::info!(
         manifests = %shelf.folder()?.display(),
         cache = %settings.cache.display(),
@@ -62,16 +60,4 @@ fn row(named: &NamedLock, cache: &Path) -> [String; 6] {
         format!("{pinned}/{total}"),
         lock.licence.clone(),
     ]
-}
-
-/// A row with every column as wide as its widest cell.
-fn line(row: &[String; 6], rows: &[[String; 6]]) -> String {
-    let width = |column: usize| {
-        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
-    };
-    let cells = row.iter().enumerate().map(|(column, cell)| {
-        let width = width(column);
-        format!("{cell:<width$}")
-    });
-    cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
 }

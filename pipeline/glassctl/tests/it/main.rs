@@ -1,10 +1,12 @@
-//! The program as a user runs it, against a stand-in of the hub on this machine.
+//! The program as a user runs it, against a stand-in of the hub and stores on this machine.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod convert;
+mod datasets;
 mod fetch;
 mod fetch_failures;
 mod list;
 mod nets;
 mod support;
 mod verify;
+mod wrong;

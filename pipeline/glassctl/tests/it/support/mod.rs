@@ -1,7 +1,9 @@
 //! What the tests share.
 
+pub mod datasets;
 mod hub;
 mod program;
+pub mod snapshot;
 
 pub use hub::{Fault, Hub};
 pub use program::{Outcome, Place};

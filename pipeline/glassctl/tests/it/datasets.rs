@@ -1,0 +1,63 @@
+//! The commands that look at a store, on one that is as it should be.
+
+use crate::support::datasets::Shelf;
+use crate::support::snapshot::check;
+
+#[tokio::test]
+async fn status_of_every_dataset() {
+    let shelf = Shelf::new().await;
+    check("status", &shelf.run(&["status"]), shelf.root());
+    check("status-json", &shelf.run(&["status", "masks", "--json"]), shelf.root());
+}
+
+#[tokio::test]
+async fn a_dataset_that_does_not_exist_is_the_users_to_mend() {
+    let shelf = Shelf::new().await;
+    shelf.run(&["status", "masks-0123456789abcdef"]).says(1, &["there is no dataset", "hint: "]);
+    shelf.run(&["status", "attention"]).says(1, &["holds no attention dataset", "hint: "]);
+    shelf.run(&["status", "mask"]).says(1, &["`mask` is not a dataset id"]);
+}
+
+#[tokio::test]
+async fn what_failed_and_what_of_it_is_asked_for() {
+    let shelf = Shelf::new().await;
+    check("failed", &shelf.run(&["failed"]), shelf.root());
+    let some = ["failed", "captions", "--where", "class=unreadable", "--where", "item=0*1.jpg", "--json"];
+    check("failed-json", &shelf.run(&some), shelf.root());
+    shelf.run(&["failed", "--where", "colour=red"]).says(1, &["none of stage, shard"]);
+}
+
+#[tokio::test]
+async fn a_whole_dataset_is_right_and_one_under_way_is_not() {
+    let shelf = Shelf::new().await;
+    check("verify", &shelf.run(&["verify", "generations"]), shelf.root());
+    check("verify-under-way", &shelf.run(&["verify"]), shelf.root());
+    check("verify-json", &shelf.run(&["verify", "captions", "--json"]), shelf.root());
+}
+
+#[tokio::test]
+async fn garbage_is_shown_before_it_is_removed() {
+    let shelf = Shelf::new().await;
+    check("gc-nothing", &shelf.run(&["gc"]), shelf.root());
+    for name in ["data/00000-00000000-0000000000000000.parquet", "data/00002-00000000-0000000000000001.parquet", "commits/00002.json#3"] {
+        std::fs::write(shelf.path(&shelf.masks, name), "dead").unwrap();
+    }
+    shelf.run(&["gc"]).says(0, &["0 objects"]);
+    shelf.age();
+    check("gc", &shelf.run(&["gc"]), shelf.root());
+    check("gc-json", &shelf.run(&["gc", "masks", "--json"]), shelf.root());
+    check("gc-delete", &shelf.run(&["gc", "--delete"]), shelf.root());
+    check("gc-nothing", &shelf.run(&["gc"]), shelf.root());
+    shelf.run(&["gc", "--older-than", "10m"]).says(1, &["at least `1h`"]);
+}
+
+#[test]
+fn every_command_has_an_example() {
+    for verb in ["status", "verify", "failed", "gc"] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_glassctl")).args([verb, "--help"]).output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        for part in ["Example:", &format!("glassctl {verb} "), "--json", "--store"] {
+            assert!(help.contains(part), "`{part}` is not in\n{help}");
+        }
+    }
+}
