@@ -59,4 +59,10 @@ pub enum MetricsError {
         /// Highest label that can be used.
         limit: u16,
     },
+    /// Features that cannot be compared.
+    #[error("features {problem}")]
+    Features {
+        /// What is wrong.
+        problem: String,
+    },
 }

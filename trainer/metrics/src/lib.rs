@@ -1,4 +1,5 @@
-//! Metrics of object discovery, pure functions on label maps.
+//! Metrics of object discovery, pure functions on label maps, and of generated pictures, on pixels
+//! and features.
 //!
 //! Numbers of different papers disagree less about slots than about protocol: whether background is
 //! an object, which of two overlapping annotations wins, what a crowd region is, at which size
@@ -11,6 +12,7 @@ mod ari;
 mod assignment;
 mod contingency;
 mod error;
+mod generation;
 mod geometry;
 mod label_map;
 mod mask;
@@ -26,6 +28,10 @@ pub use ari::{Points, adjusted_rand_index};
 pub use assignment::{Objective, assign};
 pub use contingency::{Contingency, IouMatrix, Objects};
 pub use error::MetricsError;
+pub use generation::{
+    FeatureStatistics, KernelDistance, Planes, kernel_distance, kernel_inception_distance, psnr,
+    squared_error, ssim,
+};
 pub use geometry::{Nearest, Placement};
 pub use label_map::{BACKGROUND, IGNORE, LabelMap, OVERLAP};
 pub use mask::{Bounds, Connectivity, Mask};

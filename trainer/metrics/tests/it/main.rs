@@ -4,6 +4,7 @@
 mod assignment;
 mod coco;
 mod edge_cases;
+mod generation;
 mod goldens;
 mod ground_truth;
 mod maps;
