@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use glass_stage::ProcessArgs;
-use glass_trainer::commands::{DrawArgs, Drawing, EvaluateArgs, TrainArgs, draw, evaluate, train};
+use glass_trainer::commands::{
+    CompareArgs, DrawArgs, Drawing, EvaluateArgs, TrainArgs, compare, draw, evaluate, train,
+};
 
 /// Trains slots on generated images and looks at what they learned.
 #[derive(clap::Parser)]
@@ -19,8 +21,10 @@ struct Cli {
 enum Command {
     /// Train slots on generated images and their pseudo-masks
     Train(TrainArgs),
-    /// Score slots, and what they have to beat, on pictures with ground truth
+    /// Score slots, and what they have to beat, or given masks, on pictures with ground truth
     Evaluate(EvaluateArgs),
+    /// Compare evaluations of the same images, image by image
+    Compare(CompareArgs),
     /// Draw pictures again from their slots
     Generate(DrawArgs),
     /// Draw pictures after removing, adding and exchanging slots
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Train(args) => train(args, context).await,
             Command::Evaluate(args) => evaluate(args, context).await,
+            Command::Compare(args) => compare(args, context).await,
             Command::Generate(args) => draw(Drawing::Reconstructions, args, context).await,
             Command::Compose(args) => draw(Drawing::Compositions, args, context).await,
         }

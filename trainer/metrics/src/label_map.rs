@@ -1,4 +1,4 @@
-use crate::{MetricsError, Nearest, Placement};
+use crate::{MetricsError, Nearest, Sampling};
 
 /// Label of pixels that belong to no object, in ground truth.
 pub const BACKGROUND: u16 = 0;
@@ -119,26 +119,25 @@ impl LabelMap {
 
     /// Nearest-neighbour resize.
     pub fn resize(&self, width: usize, height: usize, rule: Nearest) -> Self {
-        let columns: Vec<usize> = (0..width).map(|x| rule.source(x, width, self.width)).collect();
+        let columns = rule.sources(width, self.width);
         let mut labels = Vec::with_capacity(width * height);
-        for y in 0..height {
-            let row = rule.source(y, height, self.height) * self.width;
-            labels.extend(columns.iter().map(|&x| self.labels[row + x]));
+        for row in rule.sources(height, self.height) {
+            labels.extend(columns.iter().map(|&x| self.labels[row * self.width + x]));
         }
         Self { width, height, labels }
     }
 
-    /// The square of `size` pixels that the picture is evaluated on: shortest side to `size`,
-    /// centre crop. The long side is rounded and the crop placed as [`Placement`] says, to match
-    /// the picture that the network saw.
-    pub fn square(&self, size: usize, rule: Nearest) -> Self {
-        let placement = Placement::of(self.width, self.height, size);
-        let resized = self.resize(placement.width, placement.height, rule);
-        let mut labels = Vec::with_capacity(size * size);
-        for y in 0..size {
-            let start = (placement.top + y) * placement.width + placement.left;
-            labels.extend_from_slice(&resized.labels[start..start + size]);
+    /// The kept pixels of the map.
+    pub fn sample(&self, sampling: &Sampling) -> Result<Self, MetricsError> {
+        if self.size() != sampling.source() {
+            return Err(MetricsError::Size {
+                what: "label map",
+                expected: sampling.source(),
+                found: self.size(),
+            });
         }
-        Self { width: size, height: size, labels }
+        let (width, height) = sampling.size();
+        let labels = sampling.places().map(|place| self.labels[place]).collect();
+        Self::new(width, height, labels)
     }
 }

@@ -22,8 +22,9 @@ mod protocol;
 mod rle;
 mod scores;
 mod stats;
+mod truth;
 
-pub use annotations::{Annotation, GroundTruth, RegionKind, Segmentation};
+pub use annotations::{Annotation, RegionKind, Segmentation};
 pub use ari::{Points, adjusted_rand_index};
 pub use assignment::{Objective, assign};
 pub use contingency::{Contingency, IouMatrix, Objects};
@@ -32,7 +33,7 @@ pub use generation::{
     FeatureStatistics, KernelDistance, Planes, kernel_distance, kernel_inception_distance, psnr,
     squared_error, ssim,
 };
-pub use geometry::{Nearest, Placement};
+pub use geometry::{Nearest, Placement, PlacementRule, Sampling};
 pub use label_map::{BACKGROUND, IGNORE, LabelMap, OVERLAP};
 pub use mask::{Bounds, Connectivity, Mask};
 pub use overlap::{DISCOVERY_THRESHOLD, OverlapScores, overlap_scores};
@@ -44,3 +45,4 @@ pub use protocol::{
 pub use rle::Rle;
 pub use scores::{Headline, ImageScores, METRIC_NAMES, Mean, TruthScores};
 pub use stats::{MeanSd, bootstrap_interval, mean_sd};
+pub use truth::GroundTruth;

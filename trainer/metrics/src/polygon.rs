@@ -15,6 +15,10 @@ pub fn polygon_runs(
     if !polygon.len().is_multiple_of(2) {
         return Err(MetricsError::Polygon { problem: "has an odd number of coordinates" });
     }
+    // COCO's tools take four numbers for a box and fewer for nothing: neither is an outline.
+    if polygon.len() < 6 {
+        return Err(MetricsError::Polygon { problem: "has fewer than three points" });
+    }
     if polygon.iter().any(|value| !value.is_finite() || value.abs() > 1e8) {
         return Err(MetricsError::Polygon {
             problem: "has a coordinate that is not a usable number",

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Nearest, Objects};
+use crate::{Nearest, Objects, PlacementRule};
 
 /// Which map of the model is scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +74,8 @@ pub enum PaintOrder {
     FirstWins,
     /// The one listed last.
     LaterWins,
+    /// The one of the higher class, the first of one class (OCLF takes the maximum over classes).
+    HighestClassWins,
 }
 
 /// What happens to pixels under two or more annotations.
@@ -152,6 +154,9 @@ pub struct Protocol {
     pub mask_size: u32,
     /// How ground truth is resized to it.
     pub nearest: Nearest,
+    /// How the resized sides are rounded and the square is placed, pictures and masks alike.
+    #[serde(default)]
+    pub placement: PlacementRule,
     /// Which map of the model is scored.
     pub mask_source: MaskSource,
     /// Which of two overlapping annotations wins.
@@ -196,6 +201,7 @@ impl Protocol {
             resampling: Resampling::Bilinear,
             mask_size: 256,
             nearest: Nearest::Corner,
+            placement: PlacementRule::Rounded,
             mask_source: MaskSource::SlotAttention,
             paint: PaintOrder::LaterWins,
             overlaps: Overlaps::Keep,
@@ -217,6 +223,7 @@ impl Protocol {
             resampling: Resampling::BilinearAntialiased,
             mask_size: 320,
             nearest: Nearest::Centre,
+            placement: PlacementRule::Truncated,
             mask_source: MaskSource::Decoder,
             paint: PaintOrder::FirstWins,
             overlaps: Overlaps::Ignore,
@@ -234,6 +241,8 @@ impl Protocol {
             id: "oclf".into(),
             description: "DINOSAUR in OCLF: background excluded, overlaps ignored for instances, crowds left out".into(),
             resampling: Resampling::BicubicAntialiased,
+            nearest: Nearest::CentreSingle,
+            paint: PaintOrder::HighestClassWins,
             overlaps: Overlaps::IgnoreInstances,
             crowds: Crowds::Skip,
             void: VoidPixels::Ignore,
@@ -252,6 +261,7 @@ impl Protocol {
             resampling: Resampling::Bilinear,
             mask_size: 224,
             nearest: Nearest::Corner,
+            placement: PlacementRule::Rounded,
             mask_source: MaskSource::Decoder,
             paint: PaintOrder::LaterWins,
             overlaps: Overlaps::OwnSegment,

@@ -104,8 +104,14 @@ impl Rle {
         for (run, &count) in self.counts.iter().enumerate() {
             let end = at + count as usize;
             if run % 2 == 1 {
-                for pixel in at..end {
-                    bits[pixel % self.height * self.width + pixel / self.height] = true;
+                // One division a column, not one a pixel.
+                while at < end {
+                    let (x, y) = (at / self.height, at % self.height);
+                    let rows = (self.height - y).min(end - at);
+                    for row in y..y + rows {
+                        bits[row * self.width + x] = true;
+                    }
+                    at += rows;
                 }
             }
             at = end;

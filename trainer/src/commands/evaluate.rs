@@ -2,17 +2,58 @@
 
 use std::ops::ControlFlow;
 
+use clap::{Arg, ArgMatches, Command};
 use glass_nets::Backend;
 use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
 use super::RunOptions;
+use super::judge::{JudgeArgs, explained, judge_masks};
 use crate::eval::EvalError;
 use crate::eval::job::{Prepared, Request, stored, write};
 use crate::eval::trained::{Fetched, TrainedSlots, WithUnet};
 
+/// What `trainer evaluate` scores: slots of a run, or with `--masks` masks made elsewhere.
+#[derive(Clone, Debug)]
+pub enum EvaluateArgs {
+    /// Slots, and what they have to beat.
+    Slots(SlotArgs),
+    /// Given masks.
+    Masks(JudgeArgs),
+}
+
+/// One set of flags or the other: which one, `--masks` decides.
+impl clap::Args for EvaluateArgs {
+    fn augment_args(command: Command) -> Command {
+        let optional = |arg: Arg| arg.required(false);
+        JudgeArgs::augment_args(SlotArgs::augment_args(command))
+            .mut_arg("spec", |arg| arg.required(false).required_unless_present("masks").conflicts_with("masks"))
+            .mut_arg("masks", |arg| arg.required(false).requires("annotations"))
+            .mut_arg("annotations", optional)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for EvaluateArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        if matches.contains_id("masks") {
+            JudgeArgs::from_arg_matches(matches).map(Self::Masks)
+        } else {
+            SlotArgs::from_arg_matches(matches).map(Self::Slots)
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
 /// Score slots, and what they have to beat, on pictures with ground truth.
 #[derive(clap::Args, Clone, Debug)]
-pub struct EvaluateArgs {
+pub struct SlotArgs {
     /// Spec and store.
     #[command(flatten)]
     pub options: RunOptions,
@@ -27,11 +68,22 @@ pub struct EvaluateArgs {
     pub batch_size: usize,
 }
 
+/// Scores slots or given masks.
+///
+/// # Errors
+/// As the one of them that is asked for.
+pub async fn evaluate(args: EvaluateArgs, context: Context) -> anyhow::Result<ExitStatus> {
+    match args {
+        EvaluateArgs::Slots(args) => evaluate_slots(args, context).await,
+        EvaluateArgs::Masks(args) => judge_masks(args, context).await,
+    }
+}
+
 /// Prints the table; files go to `runs/<run>/eval/<eval>/`. An evaluation that is there already is only printed.
 ///
 /// # Errors
 /// The user's (spec, data, weights) and the store's.
-pub async fn evaluate(args: EvaluateArgs, context: Context) -> anyhow::Result<ExitStatus> {
+async fn evaluate_slots(args: SlotArgs, context: Context) -> anyhow::Result<ExitStatus> {
     let spec = args.options.spec()?;
     let seed = args.options.seed(&spec);
     let store = SpecArgs::open_store(&spec)?;
@@ -55,7 +107,10 @@ pub async fn evaluate(args: EvaluateArgs, context: Context) -> anyhow::Result<Ex
             batch: args.batch_size,
             device: device.clone(),
         })
-        .blame_user()?;
+        .or_else(|error| match error.downcast() {
+            Ok(error) => explained(error),
+            Err(error) => Err(error).blame_user(),
+        })?;
         let folder = prepared.folder();
         if let Some(text) = runtime.block_on(stored(&store, &folder))? {
             return Ok((folder, Some(text)));
@@ -76,7 +131,10 @@ pub async fn evaluate(args: EvaluateArgs, context: Context) -> anyhow::Result<Ex
             print!("{}", text.unwrap_or_default());
             Ok(ExitStatus::Done)
         }
-        Err(error) if matches!(error.downcast_ref(), Some(EvalError::Interrupted)) => Ok(ExitStatus::Interrupted),
-        Err(error) => Err(error),
+        Err(error) => match error.downcast() {
+            Ok(EvalError::Interrupted) => Ok(ExitStatus::Interrupted),
+            Ok(error) => explained(error),
+            Err(error) => Err(error),
+        },
     }
 }

@@ -1,13 +1,17 @@
 //! The subcommands of `trainer`.
 
+mod compare;
 mod draw;
 mod evaluate;
+mod judge;
 mod options;
 mod surroundings;
 mod train;
 
+pub use compare::{CompareArgs, compare};
 pub use draw::{DrawArgs, Drawing, draw};
-pub use evaluate::{EvaluateArgs, evaluate};
+pub use evaluate::{EvaluateArgs, SlotArgs, evaluate};
+pub use judge::{JudgeArgs, judge_masks};
 pub use options::RunOptions;
 pub use surroundings::StoreSurroundings;
 pub use train::{TrainArgs, train};

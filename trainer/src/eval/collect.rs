@@ -1,5 +1,6 @@
 //! Keeps everything that a pass produces, and makes the files of it.
 
+use std::io::Write;
 use std::ops::ControlFlow;
 
 use glass_metrics::Protocol;
@@ -11,27 +12,27 @@ use super::table::ImageTable;
 use super::EvalError;
 
 /// Means, the per-image table and the pictures of the report.
-pub struct Collector<'a> {
+pub struct Collector<'a, W: Write + Send> {
     protocols: &'a [Protocol],
     means: Means,
-    table: ImageTable,
+    table: Option<ImageTable<W>>,
     samples: Samples,
     looks: usize,
     progress: Box<dyn FnMut(usize) -> ControlFlow<()> + 'a>,
 }
 
 /// What a pass leaves.
-pub struct Collected {
+pub struct Collected<W> {
     /// Numbers over seeds.
     pub summary: Vec<ProtocolSummary>,
-    /// Bytes of `per-image.parquet`.
-    pub table: Vec<u8>,
+    /// Where the per-image table was written, if it was asked for.
+    pub table: Option<W>,
     /// Files of the folder `samples`.
     pub samples: Vec<(String, Vec<u8>)>,
 }
 
-impl<'a> Collector<'a> {
-    /// Draws the first `looks` pictures; `progress` hears how many pictures each batch had
+impl<'a, W: Write + Send> Collector<'a, W> {
+    /// Draws the first `looks` pictures and writes the per-image table into `table`; `progress` hears how many pictures each batch had
     /// and may break off.
     ///
     /// # Errors
@@ -39,12 +40,13 @@ impl<'a> Collector<'a> {
     pub fn new(
         protocols: &'a [Protocol],
         looks: usize,
+        table: Option<W>,
         progress: impl FnMut(usize) -> ControlFlow<()> + 'a,
     ) -> Result<Self, EvalError> {
         Ok(Self {
             protocols,
             means: Means::default(),
-            table: ImageTable::new()?,
+            table: table.map(ImageTable::new).transpose()?,
             samples: Samples::default(),
             looks,
             progress: Box::new(progress),
@@ -55,22 +57,22 @@ impl<'a> Collector<'a> {
     ///
     /// # Errors
     /// [`EvalError::Table`], [`EvalError::Drawing`].
-    pub fn finish(self) -> Result<Collected, EvalError> {
+    pub fn finish(self) -> Result<Collected<W>, EvalError> {
         let id = self.protocols.first().map_or("", |protocol| protocol.id.as_str());
         Ok(Collected {
             summary: self.means.summary(self.protocols),
-            table: self.table.finish()?,
+            table: self.table.map(ImageTable::finish).transpose()?,
             samples: self.samples.finish(id)?,
         })
     }
 }
 
-impl Sink for Collector<'_> {
+impl<W: Write + Send> Sink for Collector<'_, W> {
     fn row(&mut self, row: &Row<'_>) -> Result<(), EvalError> {
         let protocol = &self.protocols[row.protocol];
         let values = values(protocol, &row.scores);
         self.means.add(row, &values);
-        self.table.push(row, protocol, &values)
+        self.table.as_mut().map_or(Ok(()), |table| table.push(row, protocol, &values))
     }
 
     fn looks(&self) -> usize {

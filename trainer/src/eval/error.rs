@@ -54,6 +54,26 @@ pub enum EvalError {
         /// Width × height that its entry says.
         expected: String,
     },
+    /// Masks made elsewhere that cannot be judged.
+    #[error("`{}`: {field} {problem}", path.display())]
+    Given {
+        /// The file or folder.
+        path: PathBuf,
+        /// What of it is at fault.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A result that cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A protocol that is neither shipped nor a readable file.
     #[error("protocol `{name}`: {problem}")]
     Protocol {
@@ -98,14 +118,47 @@ impl EvalError {
                 "shipped protocols are {}; anything else must be the path of a `.toml` file as in `manifests/eval`",
                 glass_metrics::Protocol::SHIPPED.map(|id| format!("`{id}`")).join(", ")
             )),
+            Self::Json { .. } => Some(
+                "a file that ends too early was not written or copied to its end; \
+                 `images`, `annotations` and `categories` are needed, as in COCO's instances_val2017.json"
+                    .into(),
+            ),
+            Self::Annotations { field, .. } => Some(annotation_hint(field).into()),
+            Self::Given { hint, .. } => Some(hint.clone()),
+            Self::Write { .. } => Some("the folder must be there and writable".into()),
+            Self::File { .. } => Some("check the path and the permissions".into()),
             Self::PictureSize { .. } => Some("pictures and annotations must come from the same release of the data".into()),
             Self::Nets(source) | Self::Picture { source, .. } => source.hint().map(str::to_owned),
             _ => None,
         }
     }
 
+    /// Whether the user's input has to change, not this program.
+    pub fn is_user_input(&self) -> bool {
+        !matches!(self, Self::Shape(_) | Self::Interrupted | Self::Metrics(_) | Self::Table(_) | Self::Drawing(_))
+    }
+
+    pub(crate) fn write(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Write { path, source }
+    }
+
     pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { path, source }
+    }
+}
+
+/// What to look at where an entry of an annotation file is refused.
+fn annotation_hint(field: &str) -> &'static str {
+    match field.rsplit('.').next().unwrap_or(field) {
+        "segmentation" => {
+            "an outline has at least three points; run lengths add up to height × width, and `size` is [height, width] \
+             of the picture"
+        }
+        "image_id" | "category_id" => "annotations and the lists they point to must come from the same file",
+        "file_name" => "the folder and the annotation file must come from the same release of the data",
+        "images" => "a validation set needs at least one picture: check the filter that wrote the file",
+        _ => "compare the entry with one of COCO's instances_val2017.json",
     }
 }

@@ -158,12 +158,12 @@ impl<'a> Prepared<'a> {
             device: request.device.clone(),
         };
         let looks = request.spec.evaluation.samples as usize;
-        let mut collector = Collector::new(&plan.protocols, looks, progress)?;
+        let mut collector = Collector::new(&plan.protocols, looks, Some(Vec::new()), progress)?;
         run::evaluate(&data, &networks, &plan, &mut collector)?;
         let Collected { summary, table, samples } = collector.finish()?;
         let text = Table(&summary).to_string();
         results.protocols = summary;
-        let mut files = vec![("per-image.parquet".to_owned(), table), ("table.txt".to_owned(), text.into_bytes())];
+        let mut files = vec![("per-image.parquet".to_owned(), table.unwrap_or_default()), ("table.txt".to_owned(), text.into_bytes())];
         files.extend(samples.into_iter().map(|(name, bytes)| (format!("samples/{name}"), bytes)));
         files.push(("results.json".to_owned(), serde_json::to_vec_pretty(&results)?));
         Ok(files)

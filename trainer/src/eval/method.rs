@@ -8,6 +8,8 @@ pub enum Method {
     Slots(MaskSource),
     /// A method without training.
     Baseline(Baseline),
+    /// Masks made elsewhere.
+    Given,
 }
 
 impl Method {
@@ -26,6 +28,7 @@ impl Method {
             Self::Baseline(Baseline::KMeans) => "k-means",
             Self::Baseline(Baseline::Untrained) => "untrained slots",
             Self::Baseline(Baseline::Ceiling) => "truth on the token grid",
+            Self::Given => "given masks",
         }
     }
 

@@ -4,12 +4,16 @@
 //! number. Noise is drawn for (seed, picture), so neither batch nor order can change a score, and no number leaves
 //! without the id of the protocol it was made under.
 
+pub mod annotations;
 pub mod baselines;
 pub mod coco;
 pub mod collect;
+pub mod compare;
 pub mod dino;
 mod error;
+pub mod given;
 pub mod job;
+pub mod judge;
 pub mod masks;
 mod method;
 pub mod model;

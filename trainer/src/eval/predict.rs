@@ -120,7 +120,7 @@ pub fn predict(
         if let Some(model) = networks.trained {
             let source = |&method: &Method| match method {
                 Method::Slots(source) => Some((method, source)),
-                Method::Baseline(_) => None,
+                Method::Baseline(_) | Method::Given => None,
             };
             predictions.extend(soft(model, asked.iter().filter_map(source).collect())?);
         }

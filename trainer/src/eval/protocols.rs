@@ -15,9 +15,24 @@ use super::EvalError;
 /// # Errors
 /// [`EvalError::Protocol`] for an unknown id, an unreadable file, or two protocols of one id.
 pub fn resolve(spec: &EvaluationSpec) -> Result<Vec<Protocol>, EvalError> {
+    collect(&spec.protocols, |protocol| resize(protocol, spec.input_size, spec.mask_size))
+}
+
+/// The protocols of these ids and files at their own sizes; `all` is every shipped one.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn named(names: &[String]) -> Result<Vec<Protocol>, EvalError> {
+    if names.iter().any(|name| name == "all") {
+        return collect(&Protocol::SHIPPED.map(str::to_owned), |protocol| protocol);
+    }
+    collect(names, |protocol| protocol)
+}
+
+fn collect(names: &[String], resize: impl Fn(Protocol) -> Protocol) -> Result<Vec<Protocol>, EvalError> {
     let mut protocols: Vec<Protocol> = Vec::new();
-    for name in &spec.protocols {
-        let protocol = resize(load(name)?, spec.input_size, spec.mask_size);
+    for name in names {
+        let protocol = resize(load(name)?);
         if protocols.iter().any(|other| other.id == protocol.id) {
             return Err(refuse(name, format!("has the id `{}`, which another one has", protocol.id)));
         }

@@ -1,14 +1,16 @@
 //! One pass over the pictures: every method, every seed, every protocol.
 
-use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use glass_metrics::{GroundTruth, ImageScores, LabelMap, Protocol, Resampling};
+use glass_metrics::{GroundTruth, ImageScores, LabelMap, PlacementRule, Protocol, Resampling};
 use image::RgbImage;
 use rayon::prelude::*;
 
-use super::coco::{Picture, ValidationSet};
+use super::annotations::Picture;
+use super::coco::ValidationSet;
 use super::predict::{BatchPrediction, Features, Networks, predict};
-use super::{EvalError, Method, picture};
+use super::picture::View;
+use super::{EvalError, Method};
 
 /// What is computed.
 #[derive(Debug, Clone)]
@@ -40,6 +42,21 @@ pub struct Row<'a> {
     pub segments: usize,
     /// All scores.
     pub scores: ImageScores,
+}
+
+impl<'a> Row<'a> {
+    /// The scores of `labels`.
+    pub fn new(
+        picture: &'a Picture,
+        method: Method,
+        seed: u64,
+        protocol: usize,
+        scores: ImageScores,
+        labels: &LabelMap,
+    ) -> Self {
+        let segments = labels.distinct().len();
+        Self { picture, method, seed, protocol, segments, scores }
+    }
 }
 
 /// What a picture looks like beside its truth, for the report.
@@ -107,6 +124,7 @@ pub fn evaluate(
 /// A picture and its truth under every protocol; `None` where a protocol leaves the picture out.
 struct Loaded<'a> {
     picture: &'a Picture,
+    path: PathBuf,
     pixels: RgbImage,
     truths: Vec<Option<GroundTruth>>,
 }
@@ -114,20 +132,14 @@ struct Loaded<'a> {
 impl<'a> Loaded<'a> {
     fn new(data: &ValidationSet, picture: &'a Picture, plan: &Plan) -> Result<Self, EvalError> {
         let pixels = data.decode(picture)?;
-        let regions = data.regions(picture)?;
-        let truth = |protocol: &Protocol| {
-            let painted = GroundTruth::paint(protocol, picture.width, picture.height, &regions)?;
-            Ok(painted.map(|truth| truth.square(protocol, protocol.mask_size as usize)))
-        };
-        let truths = plan.protocols.iter().map(truth).collect::<Result<_, EvalError>>()?;
-        Ok(Self { picture, pixels, truths })
+        let truths = data.annotations().truths(picture, &plan.protocols)?;
+        Ok(Self { picture, path: data.path(picture), pixels, truths })
     }
 }
 
 /// What the encoder sees, and the protocols under which it is scored.
 struct Input {
-    size: u32,
-    resampling: Resampling,
+    view: View,
     protocols: Vec<usize>,
 }
 
@@ -135,13 +147,19 @@ struct Input {
 fn inputs(plan: &Plan, batch: &[Loaded<'_>]) -> Vec<Input> {
     let mut inputs: Vec<Input> = Vec::new();
     for (index, protocol) in plan.protocols.iter().enumerate() {
-        let size = protocol.input_size;
-        // Pictures that have the size already are the same whatever the resampling.
-        let untouched = |loaded: &Loaded<'_>| loaded.pixels.width().min(loaded.pixels.height()) == size;
-        let resampling = if batch.iter().all(untouched) { Resampling::Bilinear } else { protocol.resampling };
-        match inputs.iter_mut().find(|input| (input.size, input.resampling) == (size, resampling)) {
+        let mut view = View::of(protocol);
+        // Pictures that have the size already are the same whatever the resampling, squares wherever they are cut.
+        let shortest = |loaded: &Loaded<'_>| loaded.pixels.width().min(loaded.pixels.height()) == view.size;
+        let square = |loaded: &Loaded<'_>| loaded.pixels.width() == loaded.pixels.height();
+        if batch.iter().all(shortest) {
+            view.resampling = Resampling::Bilinear;
+        }
+        if batch.iter().all(square) {
+            view.placement = PlacementRule::Rounded;
+        }
+        match inputs.iter_mut().find(|input| input.view == view) {
             Some(input) => input.protocols.push(index),
-            None => inputs.push(Input { size, resampling, protocols: vec![index] }),
+            None => inputs.push(Input { view, protocols: vec![index] }),
         }
     }
     inputs
@@ -155,13 +173,12 @@ fn score_input(
     plan: &Plan,
     sink: &mut dyn Sink,
 ) -> Result<(), EvalError> {
-    let Input { size, resampling, protocols } = input;
+    let Input { view, protocols } = input;
     let square = |loaded: &Loaded<'_>| {
-        picture::square(&loaded.pixels, size, resampling)
-            .map_err(|source| EvalError::Picture { path: loaded.picture.path.clone(), source })
+        view.square(&loaded.pixels).map_err(|source| EvalError::Picture { path: loaded.path.clone(), source })
     };
     let squares: Vec<RgbImage> = batch.par_iter().map(square).collect::<Result<_, _>>()?;
-    let features = Features::of(networks, &squares, size as usize)?;
+    let features = Features::of(networks, &squares, view.size as usize)?;
     let names: Vec<&str> = batch.iter().map(|loaded| loaded.picture.name.as_str()).collect();
     let predictions = predict(networks, &features, &names, &plan.methods, &plan.seeds, plan.slots)?;
     let rows: Vec<Vec<Row<'_>>> = batch
@@ -198,14 +215,8 @@ fn score_picture<'a>(
             let protocol = &plan.protocols[index];
             let Some(truth) = &loaded.truths[index] else { continue };
             let labels = prediction.pictures[at].labels(grid, protocol.mask_size as usize, truth);
-            rows.push(Row {
-                picture: loaded.picture,
-                method: prediction.method,
-                seed: prediction.seed,
-                protocol: index,
-                segments: labels.labels().iter().collect::<BTreeSet<_>>().len(),
-                scores: protocol.score(truth, &labels)?,
-            });
+            let (method, seed) = (prediction.method, prediction.seed);
+            rows.push(Row::new(loaded.picture, method, seed, index, protocol.score(truth, &labels)?, &labels));
         }
     }
     Ok(rows)

@@ -86,7 +86,8 @@ impl Means {
             .filter_map(|(column, name)| {
                 let per_seed: Vec<f64> = runs.iter().filter_map(|(_, means)| means[column].value()).collect();
                 let MeanSd { mean, sd, .. } = mean_sd(&per_seed)?;
-                Some((name, Spread { mean, sd, per_seed }))
+                let pictures = runs.iter().map(|(_, means)| means[column].count()).max().unwrap_or(0);
+                Some((name, Spread { mean, sd, pictures, per_seed }))
             })
             .collect();
         Some(MethodSummary { method, seeds: runs.iter().map(|run| run.0).collect(), pictures, metrics })
@@ -124,6 +125,8 @@ pub struct Spread {
     pub mean: f64,
     /// Sample standard deviation over seeds; 0 for one seed.
     pub sd: f64,
+    /// Pictures that take part in the mean.
+    pub pictures: u64,
     /// The means over pictures, seed by seed.
     pub per_seed: Vec<f64>,
 }

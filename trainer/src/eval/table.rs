@@ -1,5 +1,6 @@
 //! The per-image table: one row a picture, method, seed and protocol, so that any other mean can be taken later.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Builder, Int64Builder, RecordBatch, StringBuilder, UInt32Builder, UInt64Builder};
@@ -15,9 +16,9 @@ use super::{EvalError, scores};
 /// Rows held before they are compressed.
 const ROWS_AT_ONCE: usize = 16 * 1024;
 
-/// Writes the table into memory, compressed as it grows.
-pub struct ImageTable {
-    writer: ArrowWriter<Vec<u8>>,
+/// Writes the table, compressed as it grows.
+pub struct ImageTable<W: Write + Send> {
+    writer: ArrowWriter<W>,
     pending: Columns,
 }
 
@@ -32,14 +33,14 @@ struct Columns {
     rows: usize,
 }
 
-impl ImageTable {
-    /// An empty table.
+impl<W: Write + Send> ImageTable<W> {
+    /// An empty table in `target`.
     ///
     /// # Errors
     /// [`EvalError::Table`].
-    pub fn new() -> Result<Self, EvalError> {
+    pub fn new(target: W) -> Result<Self, EvalError> {
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-        let writer = ArrowWriter::try_new(Vec::new(), schema(), Some(properties)).map_err(table)?;
+        let writer = ArrowWriter::try_new(target, schema(), Some(properties)).map_err(table)?;
         Ok(Self { writer, pending: Columns::new() })
     }
 
@@ -52,11 +53,11 @@ impl ImageTable {
         if self.pending.rows >= ROWS_AT_ONCE { self.flush() } else { Ok(()) }
     }
 
-    /// The bytes of the file.
+    /// Closes the file.
     ///
     /// # Errors
     /// [`EvalError::Table`].
-    pub fn finish(mut self) -> Result<Vec<u8>, EvalError> {
+    pub fn finish(mut self) -> Result<W, EvalError> {
         self.flush()?;
         self.writer.into_inner().map_err(table)
     }

@@ -4,11 +4,13 @@ use burn::tensor::Tensor;
 use glass_metrics::{LabelMap, Protocol};
 use image::RgbImage;
 
-use crate::eval::coco::{Picture, ValidationSet};
+use crate::eval::annotations::Picture;
+use crate::eval::coco::ValidationSet;
 use crate::eval::masks::soft_to_labels;
 use crate::eval::model::{Encoder, SlotModel};
 use crate::eval::predict::noise;
-use crate::eval::{EvalError, picture};
+use crate::eval::EvalError;
+use crate::eval::picture::View;
 
 /// A picture and what slot attention finds in it.
 pub struct Scene {
@@ -46,8 +48,9 @@ impl SceneReader<'_> {
     pub fn read(&self, pictures: &[Picture]) -> Result<Vec<Scene>, EvalError> {
         let square = |entry: &Picture| {
             let pixels = self.data.decode(entry)?;
-            picture::square(&pixels, self.protocol.input_size, self.protocol.resampling)
-                .map_err(|source| EvalError::Picture { path: entry.path.clone(), source })
+            View::of(self.protocol)
+                .square(&pixels)
+                .map_err(|source| EvalError::Picture { path: self.data.path(entry), source })
         };
         let squares: Vec<RgbImage> = pictures.iter().map(square).collect::<Result<_, _>>()?;
         let features = self.encoder.features(&squares)?;

@@ -27,7 +27,7 @@ fn refused(data: &Data) -> String {
         Err(error) => return chain(&error),
     };
     for picture in set.pictures() {
-        if let Err(error) = set.decode(picture).and_then(|_| set.regions(picture)) {
+        if let Err(error) = set.decode(picture).and_then(|_| set.annotations().regions(picture)) {
             return chain(&error);
         }
     }
@@ -38,10 +38,10 @@ fn refused(data: &Data) -> String {
 fn pictures_come_in_the_order_of_the_file_with_classes_counted_from_one() {
     let data = Data::new(3);
     let set = open(&data).unwrap();
-    assert_eq!(set.classes(), ["red", "blue"]);
+    assert_eq!(set.annotations().classes(), ["red", "blue"]);
     let names: Vec<&str> = set.pictures().iter().map(|picture| picture.name.as_str()).collect();
     assert_eq!(names, ["0.png", "1.png", "2.png"]);
-    let regions = set.regions(&set.pictures()[1]).unwrap();
+    let regions = set.annotations().regions(&set.pictures()[1]).unwrap();
     let found: Vec<(u16, usize)> = regions.iter().map(|region| (region.category, region.mask.area())).collect();
     assert_eq!(found, [(1, 144), (2, 100)]);
 }

@@ -21,7 +21,7 @@ fn spec(names: &[&str]) -> EvaluationSpec {
     }
 }
 
-fn run(data: &Data, names: &[&str], batch: usize) -> Collected {
+fn run(data: &Data, names: &[&str], batch: usize) -> Collected<Vec<u8>> {
     let set = ValidationSet::open(data.folder(), &data.instances(), None).unwrap();
     let protocols = protocols::resolve(&spec(names)).unwrap();
     let plan = Plan {
@@ -42,7 +42,7 @@ fn run(data: &Data, names: &[&str], batch: usize) -> Collected {
         untrained: Vec::new(),
         device: Device::flex(),
     };
-    let mut collector = Collector::new(&protocols, 2, |_| std::ops::ControlFlow::Continue(())).unwrap();
+    let mut collector = Collector::new(&protocols, 2, Some(Vec::new()), |_| std::ops::ControlFlow::Continue(())).unwrap();
     evaluate(&set, &networks, &plan, &mut collector).unwrap();
     collector.finish().unwrap()
 }

@@ -73,7 +73,7 @@ fn damaged_encodings_are_refused_and_never_panic() {
     assert!(Segmentation::Counts { size: [2, 2], counts: vec![4] }.mask(3, 2).is_err());
     assert!(polygon_runs(&[0.0, 1.0, 2.0], 4, 4).is_err());
     assert!(polygon_runs(&[f64::NAN; 6], 4, 4).is_err());
-    assert_eq!(polygon_runs(&[], 4, 4).unwrap(), vec![16]);
+    assert!(polygon_runs(&[], 4, 4).is_err());
 }
 
 #[test]
@@ -113,9 +113,17 @@ proptest! {
     }
 
     #[test]
-    fn any_polygon_covers_the_picture(polygon in proptest::collection::vec(-50.0..80.0_f64, 0..20)) {
+    fn any_polygon_covers_the_picture(polygon in proptest::collection::vec(-50.0..80.0_f64, 6..26)) {
         let even = &polygon[..polygon.len() / 2 * 2];
         let runs = polygon_runs(even, 30, 20).unwrap();
         prop_assert_eq!(runs.iter().sum::<u32>(), 600);
+    }
+}
+
+#[test]
+fn an_outline_of_two_points_is_refused() {
+    for outline in [vec![], vec![0.0, 0.0, 2.0, 2.0]] {
+        let error = Segmentation::Polygons(vec![outline]).mask(4, 3).unwrap_err();
+        assert!(error.to_string().contains("fewer than three points"), "{error}");
     }
 }

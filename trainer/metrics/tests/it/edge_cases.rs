@@ -2,7 +2,7 @@
 
 use glass_metrics::{
     BACKGROUND, Contingency, EmptyLabels, GroundTruth, IGNORE, LabelMap, Objects, OverlapScores,
-    Points, Protocol, TruthLabels, adjusted_rand_index, overlap_scores,
+    Points, Protocol, Sampling, TruthLabels, adjusted_rand_index, overlap_scores,
 };
 
 use crate::maps::{close, map, table};
@@ -96,17 +96,16 @@ fn background_pixels_enlarge_the_union_even_where_background_is_no_object() {
     assert!(close(scores.mbo, 0.5));
 }
 
+fn bring(protocol: &Protocol, instances: &str, semantics: &str, size: usize) -> GroundTruth {
+    let (instances, semantics) = (map(instances), map(semantics));
+    let square = Sampling::square(protocol, instances.width(), instances.height(), size);
+    GroundTruth::from_label_maps(protocol, &square, &instances, &semantics, 255).unwrap()
+}
+
 #[test]
 fn without_a_background_pixel_the_release_takes_the_first_object_for_background() {
-    let truth = GroundTruth { instances: map("3355"), semantics: map("7799") };
     let mut protocol = Protocol::glass_release();
-    let bring = |protocol: &Protocol| {
-        GroundTruth {
-            instances: LabelMap::new(2, 2, truth.instances.labels().to_vec()).unwrap(),
-            semantics: LabelMap::new(2, 2, truth.semantics.labels().to_vec()).unwrap(),
-        }
-        .square(protocol, 2)
-    };
+    let bring = |protocol: &Protocol| bring(protocol, "33 55", "77 99", 2);
     assert_eq!(bring(&protocol).instances.labels(), &[0, 0, 1, 1]);
     let prediction = LabelMap::new(2, 2, vec![0, 1, 1, 1]).unwrap();
     let parity = protocol.score(&bring(&protocol), &prediction).unwrap().instances;
@@ -123,8 +122,7 @@ fn without_a_background_pixel_the_release_takes_the_first_object_for_background(
 
 #[test]
 fn an_object_that_the_crop_removes_is_no_object() {
-    let truth = GroundTruth { instances: map("1022 1022"), semantics: map("5077 5077") };
-    let square = truth.square(&Protocol::spot(), 2);
+    let square = bring(&Protocol::spot(), "1022 1022", "5077 5077", 2);
     assert_eq!(square.instances.labels(), &[0, 2, 0, 2]);
     let scores = Protocol::spot().score(&square, &map("01 01")).unwrap();
     let found = scores.instances.without_background.unwrap();
@@ -133,7 +131,7 @@ fn an_object_that_the_crop_removes_is_no_object() {
     let counted = Protocol::slotdiffusion().score(&square, &map("01 01")).unwrap();
     assert_eq!(counted.instances.without_background.unwrap().objects, 2);
     // Which is why SlotDiffusion's data numbers what is left anew, classes included.
-    let square = truth.square(&Protocol::slotdiffusion(), 2);
+    let square = bring(&Protocol::slotdiffusion(), "1022 1022", "5077 5077", 2);
     assert_eq!(square.instances.labels(), &[0, 1, 0, 1]);
     assert_eq!(square.semantics.labels(), &[0, 1, 0, 1]);
 }

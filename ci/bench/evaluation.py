@@ -1,0 +1,83 @@
+"""Time and memory of `trainer evaluate --masks` on COCO-sized label maps, all protocols, beside the Python rules.
+
+Makes images of 640x480 with seven polygons each (as many as COCO has on average) and label maps of seven segments,
+judges them, a fifth of them again (memory must not grow), and a sample with ci/reference/protocols.py.
+
+    python ci/bench/evaluation.py [--images 5000] [--sample 50] [--trainer PATH]
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "ci/reference"))
+import evaluation  # noqa: E402
+
+WIDTH, HEIGHT, OBJECTS, CORNERS = 640, 480, 7, 24
+
+
+def make(folder, count):
+    rng = np.random.default_rng(5)
+    document = {"images": [], "annotations": [], "categories": [{"id": k, "name": str(k)} for k in range(1, 81)]}
+    maps = [evaluation.blobs(rng, HEIGHT, WIDTH, list(range(OBJECTS))).astype(np.uint8) for _ in range(40)]
+    for index in range(count):
+        document["images"].append({"id": index, "file_name": f"{index:012}.jpg", "width": WIDTH, "height": HEIGHT})
+        for _ in range(OBJECTS):
+            centre, reach = rng.random(2) * [WIDTH, HEIGHT], 20 + rng.random() * 150
+            angles = np.sort(rng.random(CORNERS) * 2 * np.pi)
+            x = np.clip(centre[0] + reach * np.cos(angles), 0, WIDTH)
+            y = np.clip(centre[1] + reach * np.sin(angles), 0, HEIGHT)
+            outline = np.round(np.stack([x, y], 1).ravel(), 2).tolist()
+            document["annotations"].append({"id": len(document["annotations"]), "image_id": index, "iscrowd": 0,
+                                            "category_id": int(rng.integers(1, 81)), "segmentation": [outline]})
+        Image.fromarray(maps[index % len(maps)]).save(folder / f"{index:012}.png")
+    return document
+
+
+def judge(trainer, folder, document, count):
+    """Seconds and peak memory in MB."""
+    part = dict(document, images=document["images"][:count],
+                annotations=document["annotations"][:count * OBJECTS])
+    (folder / "instances.json").write_text(json.dumps(part))
+    command = [trainer, "evaluate", "--masks", folder, "--annotations", folder / "instances.json", "--protocol", "all",
+               "--json", folder / "numbers.json"]
+    started = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0
+    return time.monotonic() - started, usage.ru_maxrss / 1024
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--trainer", default=ROOT / "target/release/trainer")
+    parser.add_argument("--images", type=int, default=5000)
+    parser.add_argument("--sample", type=int, default=50)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        document = make(folder, args.images)
+        for count in (args.images // 5, args.images):
+            seconds, megabytes = judge(args.trainer, folder, document, count)
+            print(f"{count} images: {seconds:.1f} s, {1000 * seconds / count:.2f} ms an image, peak {megabytes:.0f} MB")
+        sample = dict(document, images=document["images"][:args.sample])
+        (folder / "instances.json").write_text(json.dumps(sample | {
+            "annotations": document["annotations"][:args.sample * OBJECTS]}))
+        started = time.monotonic()
+        for _ in evaluation.published(folder, folder / "instances.json"):
+            pass
+        python = (time.monotonic() - started) / args.sample
+        print(f"Python rules: {1000 * python:.1f} ms an image; ratio {seconds / args.images / python:.3f}")
+
+
+if __name__ == "__main__":
+    main()

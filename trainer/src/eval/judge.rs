@@ -1,0 +1,127 @@
+//! Scores masks made elsewhere: one pass, no picture, no network.
+
+use std::path::Path;
+
+use glass_metrics::Protocol;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::annotations::{Annotations, Picture};
+use super::given::{Given, Segments, Source};
+use super::run::{Row, Sink};
+use super::scores::ProtocolSummary;
+use super::{EvalError, Method};
+
+/// Pictures in memory at once, a core.
+const PICTURES_A_CORE: usize = 8;
+
+/// Scores every picture of `source` under every protocol. Memory does not grow with their number.
+///
+/// # Errors
+/// The first mask or annotation that cannot be used, by name.
+pub fn judge(
+    annotations: &Annotations,
+    path: &Path,
+    source: Source<'_>,
+    protocols: &[Protocol],
+    sink: &mut dyn Sink,
+) -> Result<(), EvalError> {
+    let mut source = source.peekable();
+    let at_once = PICTURES_A_CORE * rayon::current_num_threads();
+    while source.peek().is_some() {
+        let batch: Vec<Given<'_>> = source.by_ref().take(at_once).collect::<Result<_, _>>()?;
+        let rows: Vec<Vec<Row<'_>>> =
+            batch.par_iter().map(|given| score(annotations, path, given, protocols)).collect::<Result<_, _>>()?;
+        for row in rows.iter().flatten() {
+            sink.row(row)?;
+        }
+        sink.advanced(batch.len())?;
+    }
+    Ok(())
+}
+
+fn score<'a>(
+    annotations: &Annotations,
+    path: &Path,
+    given: &Given<'a>,
+    protocols: &[Protocol],
+) -> Result<Vec<Row<'a>>, EvalError> {
+    let picture = given.picture;
+    let segments = given.segments(path)?;
+    let truths = annotations.truths(picture, protocols)?;
+    let mut rows = Vec::with_capacity(protocols.len());
+    for (index, (protocol, truth)) in protocols.iter().zip(&truths).enumerate() {
+        let Some(truth) = truth else { continue };
+        let labels = segments.square(protocol, picture)?;
+        let labels = labels.ok_or_else(|| wrong_size(path, picture, &segments, protocols))?;
+        rows.push(Row::new(picture, Method::Given, 0, index, protocol.score(truth, &labels)?, &labels));
+    }
+    Ok(rows)
+}
+
+fn wrong_size(path: &Path, picture: &Picture, segments: &Segments, protocols: &[Protocol]) -> EvalError {
+    let found = match segments {
+        Segments::Labels(labels) => labels.size(),
+        Segments::Soft { side, .. } => (*side, *side),
+    };
+    let fits = |protocol: &&Protocol| (protocol.mask_size as usize, protocol.mask_size as usize) == found;
+    let sizes: Vec<String> =
+        protocols.iter().map(|protocol| format!("{0}×{0} ({1})", protocol.mask_size, protocol.id)).collect();
+    let fitting: Vec<&str> = protocols.iter().filter(fits).map(|protocol| protocol.id.as_str()).collect();
+    EvalError::Given {
+        path: path.to_owned(),
+        field: format!("the mask of image `{}` (id {})", picture.name, picture.id),
+        problem: format!(
+            "is {}×{} pixels: neither the image's {}×{} nor a protocol's {}",
+            found.0,
+            found.1,
+            picture.width,
+            picture.height,
+            sizes.join(", ")
+        ),
+        hint: if fitting.is_empty() {
+            "write masks at the image's size, or as the centre square at the protocol's".into()
+        } else {
+            format!("masks of this size can be judged with `--protocol {}`", fitting.join(","))
+        },
+    }
+}
+
+/// Metrics of the report and the columns that they are read from.
+const REPORTED: [(&str, &str); 8] = [
+    ("miou_i", "miou_i"),
+    ("miou_c", "miou_c"),
+    ("mbo_i", "mbo_i"),
+    ("mbo_c", "mbo_c"),
+    ("fg_ari", "fg_ari"),
+    ("ari", "ari_c"),
+    ("corloc", "corloc"),
+    ("object_recovery", "object_recovery"),
+];
+
+/// One number of a report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Number {
+    /// The rules it was made under.
+    pub protocol: String,
+    /// Its name; `ari` is that of the GLASS release, over classes with background.
+    pub metric: &'static str,
+    /// Mean over pictures, 0 to 1; `None` where no picture takes part.
+    pub value: Option<f64>,
+    /// Pictures that take part.
+    pub images: u64,
+}
+
+/// The numbers of a pass over given masks, protocol by protocol.
+pub fn numbers(summary: &[ProtocolSummary]) -> Vec<Number> {
+    let numbers = |summary: &ProtocolSummary| {
+        let metrics = summary.methods.first().map(|method| method.metrics.clone()).unwrap_or_default();
+        let protocol = summary.id.clone();
+        REPORTED.map(|(metric, column)| {
+            let spread = metrics.get(column);
+            let value = spread.map(|spread| spread.mean);
+            Number { protocol: protocol.clone(), metric, value, images: spread.map_or(0, |spread| spread.pictures) }
+        })
+    };
+    summary.iter().flat_map(numbers).collect()
+}
