@@ -19,6 +19,7 @@
 mod ablation_table;
 mod condition;
 pub mod demo;
+pub mod diff;
 pub mod failed;
 pub mod gc;
 pub mod models;

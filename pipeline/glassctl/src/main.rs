@@ -1,6 +1,7 @@
 //! `glassctl`: see the crate's documentation.
 
 use glass_ctl::demo::{DemoArgs, demo};
+use glass_ctl::diff::{DiffArgs, diff};
 use glass_ctl::failed::{FailedArgs, failed};
 use glass_ctl::gc::{GcArgs, gc};
 use glass_ctl::models::{ModelsArgs, models};
@@ -26,6 +27,7 @@ enum Command {
     Verify(VerifyArgs),
     Failed(FailedArgs),
     Gc(GcArgs),
+    Diff(DiffArgs),
     Nets(NetsArgs),
     Models(ModelsArgs),
 }
@@ -43,6 +45,7 @@ async fn run(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
         Command::Verify(args) => verify(args, context).await,
         Command::Failed(args) => failed(args).await,
         Command::Gc(args) => gc(args, context).await,
+        Command::Diff(args) => diff(args, context).await,
         Command::Nets(args) => nets(args),
         Command::Models(args) => models(args, context).await,
     }

@@ -1,6 +1,6 @@
 //! The commands that look at a store, on one that is as it should be.
 
-use crate::support::datasets::Shelf;
+use crate::support::datasets::{Shelf, other_captions, other_masks};
 use crate::support::snapshot::check;
 
 #[tokio::test]
@@ -51,9 +51,30 @@ async fn garbage_is_shown_before_it_is_removed() {
     shelf.run(&["gc", "--older-than", "10m"]).says(1, &["at least `1h`"]);
 }
 
+#[tokio::test]
+async fn masks_and_captions_are_compared_sample_by_sample() {
+    let shelf = Shelf::new().await;
+    let masks = other_masks(&shelf).await;
+    let pair = [shelf.masks.id().to_string(), masks.id().to_string()];
+    check("diff-masks", &shelf.run(&["diff", &pair[0], &pair[1]]), shelf.root());
+    check("diff-masks-json", &shelf.run(&["diff", &pair[0], &pair[1], "--json"]), shelf.root());
+    shelf.run(&["diff", &pair[0], &pair[0]]).says(0, &["agreement 1.0000", "0 of 6 masks differ"]);
+    let captions = other_captions(&shelf).await;
+    let pair = [shelf.captions.id().to_string(), captions.id().to_string()];
+    check("diff-captions", &shelf.run(&["diff", &pair[0], &pair[1]]), shelf.root());
+    check("diff-captions-json", &shelf.run(&["diff", &pair[0], &pair[1], "--json"]), shelf.root());
+}
+
+#[tokio::test]
+async fn what_cannot_be_compared_is_refused() {
+    let shelf = Shelf::new().await;
+    shelf.run(&["diff", "masks", "captions"]).says(1, &["of different kinds"]);
+    shelf.run(&["diff", "generations", "generations"]).says(1, &["cannot be compared", "hint: "]);
+}
+
 #[test]
 fn every_command_has_an_example() {
-    for verb in ["status", "verify", "failed", "gc"] {
+    for verb in ["status", "verify", "failed", "gc", "diff"] {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_glassctl")).args([verb, "--help"]).output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
         for part in ["Example:", &format!("glassctl {verb} "), "--json", "--store"] {
