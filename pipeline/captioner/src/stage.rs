@@ -27,6 +27,9 @@ use crate::worker::{CaptionWorker, Labeller};
 pub struct Args {
     #[command(flatten)]
     stage: StageArgs,
+    /// Print how many images and shards the source has, as JSON, and stop
+    #[arg(long)]
+    list: bool,
 }
 
 impl AsRef<ProcessArgs> for Args {
@@ -46,6 +49,11 @@ pub async fn caption(args: Args, context: Context) -> anyhow::Result<ExitStatus>
     let processor = ImageProcessor::load(&spec.captioner.weights).blame_user()?;
     let options = StoreOptions::from(&spec.store);
     let (images, listing) = Images::list(&spec.source, &options, processor.clone()).await?;
+    if args.list {
+        let plan = images.plan();
+        println!("{}", serde_json::json!({ "images": listing.items(), "shards": plan.shards() }));
+        return Ok(ExitStatus::Done);
+    }
     let identity = identity(&spec, &labeller.vocabulary, &listing, images.plan().shards())?;
     let dataset = Dataset::create(&store, &identity).await?;
     let device = device(&spec).blame_user()?;

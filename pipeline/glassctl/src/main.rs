@@ -6,6 +6,8 @@ use glass_ctl::failed::{FailedArgs, failed};
 use glass_ctl::gc::{GcArgs, gc};
 use glass_ctl::models::{ModelsArgs, models};
 use glass_ctl::nets::{NetsArgs, nets};
+use glass_ctl::plan::{PlanArgs, plan};
+use glass_ctl::run::{RunArgs, run as run_here};
 use glass_ctl::status::{StatusArgs, status};
 use glass_ctl::verify::{VerifyArgs, verify};
 use glass_stage::{Context, ExitStatus, ProcessArgs};
@@ -23,6 +25,8 @@ struct Args {
 #[derive(clap::Subcommand)]
 enum Command {
     Demo(DemoArgs),
+    Plan(PlanArgs),
+    Run(RunArgs),
     Status(StatusArgs),
     Verify(VerifyArgs),
     Failed(FailedArgs),
@@ -39,8 +43,11 @@ impl AsRef<ProcessArgs> for Args {
 }
 
 async fn run(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
+    let threads = args.process.threads;
     match args.command {
         Command::Demo(args) => demo(args, context).await,
+        Command::Plan(args) => plan(args, threads, context).await,
+        Command::Run(args) => run_here(args, threads, context).await,
         Command::Status(args) => status(args).await,
         Command::Verify(args) => verify(args, context).await,
         Command::Failed(args) => failed(args).await,

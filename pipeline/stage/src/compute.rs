@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -24,6 +25,17 @@ pub(crate) enum Made<T> {
     End(Turn),
 }
 
+/// Where a worker's time went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Until the worker was made: its networks loaded.
+    pub loading: Duration,
+    /// Inside [`Worker::process`].
+    pub computing: Duration,
+    /// Samples that went through it.
+    pub samples: u64,
+}
+
 /// Runs the worker on a thread of its own until the feed ends or a stop is asked for.
 ///
 /// The thread is not joined when the future is dropped: a network call cannot be interrupted, and
@@ -33,7 +45,7 @@ pub(crate) async fn run<W: Worker>(
     feed: mpsc::Receiver<Feed<W::Item>>,
     made: mpsc::Sender<Made<W::Output>>,
     stop: Stop,
-) -> Result<()> {
+) -> Result<Pace> {
     let (sender, receiver) = oneshot::channel();
     let thread = std::thread::Builder::new().name("worker".to_owned());
     let body = move || {
@@ -56,24 +68,29 @@ fn work<W: Worker>(
     mut feed: mpsc::Receiver<Feed<W::Item>>,
     made: mpsc::Sender<Made<W::Output>>,
     stop: &Stop,
-) -> Result<()> {
+) -> Result<Pace> {
+    let started = Instant::now();
     let mut worker = make().map_err(StageError::Worker)?;
+    let mut pace = Pace { loading: started.elapsed(), ..Pace::default() };
     while let Some(next) = feed.blocking_recv() {
         if stop.is_set() {
-            return Ok(());
+            return Ok(pace);
         }
         let next = match next {
             Feed::End(shard) => Made::End(shard),
             Feed::Batch { shard, items } => {
+                let started = Instant::now();
+                pace.samples += items.len() as u64;
                 let results = process(&mut worker, shard, items)?;
+                pace.computing += started.elapsed();
                 Made::Batch { shard, results }
             }
         };
         if made.blocking_send(next).is_err() {
-            return Ok(());
+            return Ok(pace);
         }
     }
-    Ok(())
+    Ok(pace)
 }
 
 /// Runs the sound items through the worker and puts the failures back in their places.

@@ -33,6 +33,7 @@ mod system;
 mod systematic;
 mod write;
 
+pub use compute::Pace;
 pub use cli::{LogFormat, ProcessArgs, SpecArgs, StageArgs};
 pub use entry::{Context, stage_main, stage_main_from};
 pub use error::{Result, StageError};
@@ -48,3 +49,4 @@ pub use run::run;
 pub use share::{Stragglers, WorkerSlot};
 pub use signals::Stop;
 pub use summary::{Ending, Summary};
+pub use system::peak_memory;

@@ -8,13 +8,14 @@ use glass_schemas::ids::ShardIndex;
 use glass_schemas::plan::assigned;
 use tokio::sync::mpsc;
 
-use crate::compute;
+use crate::compute::{self, Pace};
 use crate::entry::Context;
 use crate::error::{Result, StageError};
 use crate::job::{Job, Options, Source, Worker};
 use crate::share::Stragglers;
 use crate::load::{Loader, Turn};
 use crate::summary::{Ending, Summary};
+use crate::system;
 use crate::systematic::Watch;
 use crate::write::{Writer, Written};
 
@@ -49,6 +50,7 @@ where
         shards_lost: 0,
         rows: 0,
         quarantined: 0,
+        pace: Pace::default(),
     };
     if work.is_empty() {
         finish(&job.datasets).await?;
@@ -67,7 +69,8 @@ where
 
     let datasets = job.datasets.clone();
     let asked = work.len();
-    let (found, written) = pipeline(job, context, work).await?;
+    let (found, pace, written) = pipeline(job, context, work).await?;
+    summary.pace = pace;
     summary.shards_committed = written.committed;
     summary.shards_lost = written.lost;
     summary.rows = written.rows;
@@ -88,6 +91,10 @@ where
         lost = summary.shards_lost,
         rows = summary.rows,
         quarantined = summary.quarantined,
+        loading_seconds = pace.loading.as_secs_f64(),
+        computing_seconds = pace.computing.as_secs_f64(),
+        computed = pace.samples,
+        peak_memory = system::peak_memory(),
         "ended"
     );
     Ok(summary)
@@ -115,7 +122,7 @@ async fn pipeline<S, W>(
     job: Job<S, W>,
     context: &Context,
     work: Vec<ShardIndex>,
-) -> Result<(u32, Written)>
+) -> Result<(u32, Pace, Written)>
 where
     S: Source,
     W: Worker<Item = S::Item>,
@@ -159,8 +166,7 @@ where
     let writer = task(tokio::spawn(writer.run()));
     let joined = tokio::try_join!(loader, worker, writer);
     progress.finish();
-    let (found, (), written) = joined?;
-    Ok((found, written))
+    joined
 }
 
 /// A spawned part of the pipeline that ends with the future that waits for it.

@@ -1,5 +1,6 @@
 //! What a run did.
 
+use crate::compute::Pace;
 use crate::exit::ExitStatus;
 
 /// How a run ended, when it did not fail.
@@ -30,6 +31,8 @@ pub struct Summary {
     pub rows: u64,
     /// Samples this run put into quarantine.
     pub quarantined: u64,
+    /// Where this process's time went.
+    pub pace: Pace,
 }
 
 impl Summary {

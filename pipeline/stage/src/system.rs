@@ -19,3 +19,11 @@ pub(crate) fn limit_threads(threads: usize) {
     // SAFETY: called at the start of main, before any other thread exists.
     unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.max(1).to_string()) }
 }
+
+/// The largest resident size of this process so far in bytes, where the system tells.
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}

@@ -3,8 +3,8 @@
 use futures::stream::{self, StreamExt, TryStreamExt};
 use glass_stage::{Context, ExitStatus};
 
-use super::steps::Runner;
 use crate::ablation_table::{Column, table};
+use crate::runner::Runner;
 
 /// Name and what it changes; phase 2 and the diffusion loss play no part in the comparison.
 const MODES: [(&str, &[&str]); 3] = [

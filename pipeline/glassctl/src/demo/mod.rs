@@ -5,9 +5,6 @@
 //! report. Every step is resumable, so running the demo again does no work.
 
 mod ablation;
-mod programs;
-mod steps;
-mod stopped;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -16,8 +13,7 @@ use anyhow::Context as _;
 use glass_stage::{Context, ExitStatus, Explain};
 
 use crate::report;
-use programs::Programs;
-use steps::Runner;
+use crate::runner::{self, Programs, Runner, Stopped};
 
 const SPEC: &str = include_str!("../../../../manifests/runs/mini/demo.toml");
 
@@ -65,7 +61,7 @@ const QUICK: [&str; 16] = [
 /// What a stage could not do; its own message was printed before.
 pub async fn demo(args: DemoArgs, context: Context) -> anyhow::Result<ExitStatus> {
     let started = Instant::now();
-    let root = programs::root()?;
+    let root = runner::root()?;
     let out = std::path::absolute(&args.out).context("cannot find the current folder")?;
     let spec = write_spec(&out)?;
     let mut set = args.set.clone();
@@ -73,26 +69,38 @@ pub async fn demo(args: DemoArgs, context: Context) -> anyhow::Result<ExitStatus
         set.splice(0..0, QUICK.map(str::to_owned));
     }
     let programs = Programs::find(&root, &context).await?;
-    let runner = Runner { root, spec, store: out.clone(), logs: out.join("logs"), set, programs };
+    let runner = Runner {
+        root,
+        spec,
+        store: Some(out.to_string_lossy().into_owned()),
+        logs: out.join("logs"),
+        scratch: Some(out.join("scratch")),
+        set,
+        // On a CPU many small networks beat one network on many threads, and training steps this small
+        // lose more by handing work over than a second thread gives.
+        workers: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
+        threads: Some(1),
+        programs,
+    };
     runner.check()?;
     let outcome = if args.ablation {
         ablation::run(&runner, &context).await
     } else {
-        job(&runner, &context).await
+        job(&runner, &out, &context).await
     };
     match outcome {
         Ok(quarantined) => {
             println!("\ndone in {}", crate::text::duration(started.elapsed()));
             Ok(quarantined)
         }
-        Err(error) => match error.downcast_ref::<stopped::Stopped>() {
+        Err(error) => match error.downcast_ref::<Stopped>() {
             Some(stopped) => Ok(stopped.status()),
             None => Err(error),
         },
     }
 }
 
-async fn job(runner: &Runner, context: &Context) -> anyhow::Result<ExitStatus> {
+async fn job(runner: &Runner, out: &Path, context: &Context) -> anyhow::Result<ExitStatus> {
     let data = runner.data(context).await?;
     let run = runner.train(&[], &[], context).await?;
     let table = runner.evaluate(&run.id, &[], context).await?;
@@ -100,7 +108,7 @@ async fn job(runner: &Runner, context: &Context) -> anyhow::Result<ExitStatus> {
     let page = report::write(&report::Inputs {
         root: &runner.root,
         spec: &runner.run_spec()?,
-        store: &runner.store,
+        store: out,
         run: &run.id,
         pictures: &pictures,
     })

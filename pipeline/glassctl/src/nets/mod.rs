@@ -6,7 +6,6 @@
 
 mod diffusion;
 mod language;
-mod memory;
 mod tensors;
 mod text;
 mod vision;
@@ -18,7 +17,7 @@ use anyhow::Context as _;
 use burn::tensor::Device;
 use glass_nets::generate::GenerateOptions;
 use glass_nets::{Backend, NetsError, Precision, device_in};
-use glass_stage::{ExitStatus, Explain};
+use glass_stage::{ExitStatus, Explain, peak_memory};
 
 use tensors::{Inputs, Outputs};
 
@@ -202,7 +201,7 @@ impl Job<'_> {
     ) -> anyhow::Result<Outputs> {
         let started = Instant::now();
         let network = load().map_err(explained)?;
-        let (loaded, loaded_peak) = (started.elapsed(), memory::peak());
+        let (loaded, loaded_peak) = (started.elapsed(), peak_memory());
         let mut fastest = Duration::MAX;
         let mut outputs = Outputs::new();
         for _ in 0..self.args.repeat.max(1) {
@@ -213,9 +212,9 @@ impl Job<'_> {
         eprintln!(
             "loaded in {:.2} s{}, ran in {:.4} s{}",
             loaded.as_secs_f64(),
-            memory::phrase(loaded_peak),
+            phrase(loaded_peak),
             fastest.as_secs_f64(),
-            memory::phrase(memory::peak()),
+            phrase(peak_memory()),
         );
         Ok(outputs)
     }
@@ -226,5 +225,13 @@ fn explained(error: NetsError) -> anyhow::Error {
     match error.hint() {
         None => error.into(),
         Some(hint) => Err::<(), _>(error).hint(hint).unwrap_err(),
+    }
+}
+
+/// `` (peak memory 1.23 GB)`` or nothing.
+fn phrase(bytes: Option<u64>) -> String {
+    match bytes {
+        Some(bytes) => format!(" (peak memory {:.2} GB)", bytes as f64 / 1e9),
+        None => String::new(),
     }
 }

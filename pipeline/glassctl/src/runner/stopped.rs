@@ -5,16 +5,16 @@ use glass_stage::ExitStatus;
 /// A step that ended with something other than success; its message was shown.
 #[derive(Debug, thiserror::Error)]
 #[error("step ended with exit code {0}")]
-pub(super) struct Stopped(u8);
+pub(crate) struct Stopped(u8);
 
 impl Stopped {
-    pub(super) const INTERRUPTED: Self = Self(75);
+    pub(crate) const INTERRUPTED: Self = Self(75);
 
-    pub(super) fn with(code: u8) -> Self {
+    pub(crate) fn with(code: u8) -> Self {
         Self(code)
     }
 
-    pub(super) fn status(&self) -> ExitStatus {
+    pub(crate) fn status(&self) -> ExitStatus {
         match self.0 {
             1 => ExitStatus::UserError,
             75 => ExitStatus::Interrupted,

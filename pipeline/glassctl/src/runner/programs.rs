@@ -10,7 +10,7 @@ use glass_stage::{Context, Explain};
 const NAMES: [&str; 4] = ["captioner", "sd-generator", "attention-mask-extractor", "trainer"];
 
 /// The folder that holds `assets/`: the current one, or the checkout this was built from.
-pub(super) fn root() -> anyhow::Result<PathBuf> {
+pub(crate) fn root() -> anyhow::Result<PathBuf> {
     let here = std::env::current_dir().context("cannot find the current folder")?;
     let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let checkout = crate_folder.ancestors().nth(2).unwrap_or(crate_folder).to_owned();
@@ -23,14 +23,14 @@ pub(super) fn root() -> anyhow::Result<PathBuf> {
 }
 
 /// The stage binaries, beside this one.
-pub(super) struct Programs {
+pub(crate) struct Programs {
     folder: PathBuf,
 }
 
 impl Programs {
     /// Finds the binaries. `cargo run --bin glassctl` builds this binary alone, so under cargo the
     /// others are built here; that does nothing when they are up to date.
-    pub(super) async fn find(root: &Path, context: &Context) -> anyhow::Result<Self> {
+    pub(crate) async fn find(root: &Path, context: &Context) -> anyhow::Result<Self> {
         let this = std::env::current_exe().context("cannot find this program's own file")?;
         let folder = this.parent().map(Path::to_owned).unwrap_or_default();
         if let Some(cargo) = std::env::var_os("CARGO") {
@@ -44,7 +44,7 @@ impl Programs {
         }
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 }
@@ -66,7 +66,7 @@ async fn build(
     let mut child = command.spawn().context("cannot start cargo")?;
     let status = tokio::select! {
         status = child.wait() => status?,
-        () = context.stop.wait() => return Err(super::stopped::Stopped::INTERRUPTED.into()),
+        () = context.stop.wait() => return Err(super::Stopped::INTERRUPTED.into()),
     };
     anyhow::ensure!(status.success(), "cargo could not build the stage programs");
     Ok(())

@@ -1,5 +1,8 @@
 //! The steps of the job as processes: started, watched, stopped.
 
+mod programs;
+mod stopped;
+
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus as Code, Stdio};
 use std::time::{Duration, Instant};
@@ -10,40 +13,47 @@ use glass_schemas::spec::RunSpec;
 use glass_stage::{Context, ExitStatus};
 use tokio::process::{Child, Command};
 
-use super::programs::Programs;
-use super::stopped::Stopped;
+pub(crate) use programs::{Programs, root};
+pub(crate) use stopped::Stopped;
+
 use crate::ablation_table::{Column, columns};
 use crate::report::results::Results;
 use crate::text;
 
 /// A trained run.
-pub(super) struct TrainedRun {
-    pub(super) id: String,
+pub(crate) struct TrainedRun {
+    pub(crate) id: String,
 }
 
 /// Starts the programs of the pipeline with the flags they share.
-pub(super) struct Runner {
-    pub(super) root: PathBuf,
-    pub(super) spec: PathBuf,
-    pub(super) store: PathBuf,
-    pub(super) logs: PathBuf,
-    pub(super) set: Vec<String>,
-    pub(super) programs: Programs,
+pub(crate) struct Runner {
+    pub(crate) root: PathBuf,
+    pub(crate) spec: PathBuf,
+    /// Where datasets and runs are; nothing leaves it to the spec.
+    pub(crate) store: Option<String>,
+    pub(crate) workers: usize,
+    /// Threads of a worker; nothing takes every core.
+    pub(crate) threads: Option<usize>,
+    pub(crate) logs: PathBuf,
+    /// Where the trainer keeps what it can make again; nothing leaves it to the environment.
+    pub(crate) scratch: Option<PathBuf>,
+    pub(crate) set: Vec<String>,
+    pub(crate) programs: Programs,
 }
 
 impl Runner {
     /// The spec with every override.
-    pub(super) fn run_spec(&self) -> anyhow::Result<RunSpec> {
+    pub(crate) fn run_spec(&self) -> anyhow::Result<RunSpec> {
         Ok(RunSpec::load_with(&self.spec, &self.set)?)
     }
 
     /// Refuses a wrong override before the first process is started.
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.run_spec().map(|_| ())
     }
 
     /// The three stages, each with a worker a core; tells whether samples were quarantined.
-    pub(super) async fn data(&self, context: &Context) -> anyhow::Result<ExitStatus> {
+    pub(crate) async fn data(&self, context: &Context) -> anyhow::Result<ExitStatus> {
         let mut worst = ExitStatus::Done;
         let steps = [
             ("captioner", "real images → captions, classes, prompts"),
@@ -59,14 +69,14 @@ impl Runner {
     }
 
     /// Trains; `flags` are the trainer's own, `set` further changes of the spec.
-    pub(super) async fn train(
+    pub(crate) async fn train(
         &self,
         flags: &[String],
         set: &[String],
         context: &Context,
     ) -> anyhow::Result<TrainedRun> {
-        // Steps this small lose more by handing work over than a second thread gives.
-        let mut arguments = ["train", "--threads", "1"].map(str::to_owned).to_vec();
+        let mut arguments = vec!["train".to_owned()];
+        arguments.extend(self.threads.iter().flat_map(|n| ["--threads".to_owned(), n.to_string()]));
         arguments.extend_from_slice(flags);
         let name = format!("train{}", flags.concat().replace("--", "-"));
         let what = "images and masks → slots, decoders";
@@ -77,7 +87,7 @@ impl Runner {
     }
 
     /// Evaluates; the table as printed.
-    pub(super) async fn evaluate(
+    pub(crate) async fn evaluate(
         &self,
         run: &str,
         set: &[String],
@@ -88,7 +98,7 @@ impl Runner {
     }
 
     /// Evaluates a run and reads the numbers back.
-    pub(super) async fn scores(
+    pub(crate) async fn scores(
         &self,
         run: &str,
         set: &[String],
@@ -97,13 +107,17 @@ impl Runner {
         let name = format!("evaluate-{run}");
         let arguments = ["evaluate", "--run", run, "--threads", "1"].map(str::to_owned);
         self.alone(&name, "slots → numbers", &arguments, set, context).await?;
-        let store = Store::open(&self.store.to_string_lossy(), &StoreOptions::default())?;
+        let mut reached = self.run_spec()?.store;
+        if let Some(uri) = &self.store {
+            reached.uri.clone_from(uri);
+        }
+        let store = Store::open(&reached.uri, &StoreOptions::from(&reached))?;
         let results = Results::newest(&store, run).await?;
         Ok(columns(&results))
     }
 
     /// Draws reconstructions and compositions; the folders of both, below the store.
-    pub(super) async fn draw(&self, run: &str, context: &Context) -> anyhow::Result<[String; 2]> {
+    pub(crate) async fn draw(&self, run: &str, context: &Context) -> anyhow::Result<[String; 2]> {
         let mut folders = [const { String::new() }; 2];
         let verbs = [("generate", "slots → pictures"), ("compose", "edited slots → pictures")];
         for (folder, (verb, what)) in folders.iter_mut().zip(verbs) {
@@ -127,8 +141,7 @@ impl Runner {
         Ok(step.finish(vec![(child, self.log(name))], context).await?.stdout)
     }
 
-    /// One stage with a single-threaded worker a core: on a CPU many small networks beat one
-    /// network on many threads, and it is how a cluster runs them.
+    /// One stage with all its workers, as a cluster runs them.
     async fn pool(
         &self,
         program: &str,
@@ -136,12 +149,14 @@ impl Runner {
         context: &Context,
     ) -> anyhow::Result<ExitStatus> {
         let step = Step::start(program, what);
-        let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let workers = self.workers;
         let mut children = Vec::with_capacity(workers);
         for index in 0..workers {
             let name = format!("{program}-{index}");
-            let slot = ["--threads", "1", "--index", &index.to_string(), "--count", &workers.to_string()]
-                .map(str::to_owned);
+            let mut slot = ["--index", &index.to_string(), "--count", &workers.to_string()]
+                .map(str::to_owned)
+                .to_vec();
+            slot.extend(self.threads.iter().flat_map(|n| ["--threads".to_owned(), n.to_string()]));
             children.push((self.start(program, &name, &slot, &[])?, self.log(&name)));
         }
         Ok(step.finish(children, context).await?.status)
@@ -163,11 +178,16 @@ impl Runner {
             .with_context(|| format!("cannot write the log `{}`", path.display()))?;
         let mut command = Command::new(self.programs.path(program));
         command.current_dir(&self.root).args(arguments);
-        command.arg("--spec").arg(&self.spec).arg("--store").arg(&self.store);
+        command.arg("--spec").arg(&self.spec);
+        if let Some(store) = &self.store {
+            command.args(["--store", store]);
+        }
         for assignment in self.set.iter().chain(set) {
             command.args(["--set", assignment]);
         }
-        command.env("GLASS_SCRATCH", self.store.join("scratch"));
+        if let Some(scratch) = &self.scratch {
+            command.env("GLASS_SCRATCH", scratch);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         command.spawn().with_context(|| format!("cannot start `{program}`"))
     }

@@ -1,0 +1,103 @@
+//! `glassctl run`: every stage of a spec on this machine.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use glass_stage::{Context, ExitStatus, SpecArgs};
+
+use crate::runner::{Programs, Runner, Stopped};
+use crate::{output, text};
+
+/// How far to go.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Captions, generations, attention means and masks.
+    Masks,
+    /// Then the trained run.
+    Training,
+    /// Then its numbers.
+    Evaluation,
+}
+
+/// Run every stage of a spec on this machine, with a pool of worker processes
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Run it again after an interruption: what is committed is not done again.
+
+Example:
+  glassctl run --spec manifests/runs/mini/demo.toml --store data --workers 2 --threads 1
+  glassctl run --spec run.toml --until masks")]
+pub struct RunArgs {
+    /// Spec and store
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// Worker processes of a stage; one a GPU, or with --threads 1 one a core
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub workers: u16,
+    /// The last step
+    #[arg(long, value_enum, default_value = "masks")]
+    pub until: Until,
+    /// Folder for the programs' logs
+    #[arg(long, value_name = "DIR", default_value = "logs")]
+    pub logs: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What was made.
+#[derive(serde::Serialize)]
+struct Made {
+    quarantined: bool,
+    run: Option<String>,
+    seconds: f64,
+}
+
+/// Runs the stages, then the trainer as far as asked.
+///
+/// # Errors
+/// What a stage could not do; the end of its log was printed before.
+pub async fn run(args: RunArgs, threads: Option<usize>, context: Context) -> anyhow::Result<ExitStatus> {
+    let root = std::env::current_dir().context("cannot find the current folder")?;
+    std::fs::create_dir_all(&args.logs)
+        .with_context(|| format!("cannot write logs to `{}`", args.logs.display()))?;
+    let runner = Runner {
+        programs: Programs::find(&root, &context).await?,
+        root,
+        spec: args.spec.path.clone(),
+        store: args.spec.store.clone(),
+        logs: args.logs.clone(),
+        scratch: None,
+        set: args.spec.set.clone(),
+        workers: usize::from(args.workers),
+        threads,
+    };
+    runner.check()?;
+    match steps(&args, &runner, &context).await {
+        Err(error) => match error.downcast_ref::<Stopped>() {
+            Some(stopped) => Ok(stopped.status()),
+            None => Err(error),
+        },
+        status => status,
+    }
+}
+
+async fn steps(args: &RunArgs, runner: &Runner, context: &Context) -> anyhow::Result<ExitStatus> {
+    let started = Instant::now();
+    let status = runner.data(context).await?;
+    let mut made = Made { quarantined: status != ExitStatus::Done, run: None, seconds: 0.0 };
+    let mut table = String::new();
+    if args.until != Until::Masks {
+        made.run = Some(runner.train(&[], &[], context).await?.id);
+    }
+    if let (Until::Evaluation, Some(run)) = (args.until, &made.run) {
+        table = runner.evaluate(run, &[], context).await?;
+    }
+    made.seconds = started.elapsed().as_secs_f64();
+    match args.json {
+        true => output::json(&made)?,
+        false => output::text(&format!("{table}done in {}\n", text::duration(started.elapsed())))?,
+    }
+    Ok(status)
+}
