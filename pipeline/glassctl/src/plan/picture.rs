@@ -45,12 +45,16 @@ fn row(stage: &StageEstimate) -> [String; 5] {
     ]
 }
 
-/// What watching attention costs; within the noise of a few samples it may come out below zero.
+/// What watching attention costs; in the noise of a few samples its time may come out below zero.
 fn capture(stage: &StageEstimate) -> Option<String> {
     let capture = stage.capture?;
     let memory = match capture.memory {
         Some(more) => format!(" and {} of memory", bytes(u64::try_from(more).unwrap_or(0))),
         None => String::new(),
     };
-    Some(format!("capturing attention adds {:.3} s a sample{memory}, measured by leaving it out\n", capture.seconds_a_sample))
+    let time = match capture.seconds_a_sample {
+        seconds if seconds > 0.0 => format!("{seconds:.3} s a sample"),
+        _ => "no time that so few samples show".to_owned(),
+    };
+    Some(format!("capturing attention adds {time}{memory}, measured by leaving it out\n"))
 }

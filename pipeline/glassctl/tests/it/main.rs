@@ -7,6 +7,7 @@ mod fetch;
 mod fetch_failures;
 mod list;
 mod nets;
+mod plan;
 mod support;
 mod verify;
 mod wrong;
