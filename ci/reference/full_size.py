@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -156,6 +157,23 @@ def errors(ours, reference):
     return largest, mean
 
 
+def reference_peak(name, folder):
+    """Runs the reference on a saved checkpoint once and prints the peak of this process in GB."""
+    net, make, inputs, run = CASES[name]()
+    with torch.device("meta"):
+        kind = type(make())
+    model = kind.from_pretrained(folder / "net", dtype=torch.float32) if kind.__module__.startswith("transformers") else kind.from_pretrained(folder / "net")
+    with torch.no_grad():
+        run(model.eval(), inputs)
+    # What getrusage tells a child includes the parent it was forked from.
+    print(int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024 / 1e9)
+
+
+def theirs_peak(name, folder):
+    command = [sys.executable, __file__, "--reference-peak", name, folder]
+    return float(subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True).stdout)
+
+
 def compare(name, arguments, folder):
     net, make, inputs, run = CASES[name]()
     torch.manual_seed(0)
@@ -189,13 +207,14 @@ def compare(name, arguments, folder):
     before = f"{ours('--portable')[1] / theirs:.2f}" if arguments.portable else "–"
     said, seconds = ours()
     peaks = [float(n) for n in re.findall(r"peak memory ([\d.]+) GB", said)]
+    memory = f" = {peaks[1] / theirs_peak(name, folder):.2f} × PyTorch" if arguments.memory else ""
     weights = sum(file.stat().st_size for file in (folder / "net").glob("*.safetensors")) / 1e9
     if arguments.dtype != "f32":
         weights /= 2
     largest, mean = errors(load_file(folder / "out.safetensors"), reference)
     note = "" if arguments.dtype == "f32" else f" ({theirs_error})"
     print(f"| {name} | {arguments.dtype} | {largest:.1e}{note} | {mean:.1e} | {seconds:.2f} s | {theirs:.2f} s | {before} | {seconds / theirs:.2f} "
-          f"| {peaks[0]:.2f} GB = {peaks[0] / weights:.2f} × weights | {peaks[1]:.2f} GB |", flush=True)
+          f"| {peaks[0]:.2f} GB = {peaks[0] / weights:.2f} × weights | {peaks[1]:.2f} GB{memory} |", flush=True)
 
 
 def main():
@@ -205,8 +224,12 @@ def main():
     parser.add_argument("--dtype", default="f32", choices=["f32", "bf16", "f16"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--portable", action="store_true", help="also time burn's own operations")
+    parser.add_argument("--memory", action="store_true", help="also compare the peak with that of a PyTorch process of its own")
+    parser.add_argument("--reference-peak", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--repeat", type=int, default=2)
     arguments = parser.parse_args()
+    if arguments.reference_peak:
+        return reference_peak(arguments.reference_peak[0], Path(arguments.reference_peak[1]))
     torch.set_num_threads(arguments.threads)
     print("| network | type | largest error | mean error | here | PyTorch | ratio, portable | ratio | peak, loaded | peak |\n|---|---|---|---|---|---|---|---|---|---|", flush=True)
     for name in CASES:
