@@ -30,6 +30,7 @@ pub mod report;
 pub mod run;
 mod runner;
 pub mod status;
+pub mod submit;
 mod target;
 mod text;
 pub mod verify;

@@ -9,6 +9,7 @@ use glass_ctl::nets::{NetsArgs, nets};
 use glass_ctl::plan::{PlanArgs, plan};
 use glass_ctl::run::{RunArgs, run as run_here};
 use glass_ctl::status::{StatusArgs, status};
+use glass_ctl::submit::{SubmitArgs, submit};
 use glass_ctl::verify::{VerifyArgs, verify};
 use glass_stage::{Context, ExitStatus, ProcessArgs};
 
@@ -32,6 +33,7 @@ enum Command {
     Failed(FailedArgs),
     Gc(GcArgs),
     Diff(DiffArgs),
+    Submit(SubmitArgs),
     Nets(NetsArgs),
     Models(ModelsArgs),
 }
@@ -53,6 +55,7 @@ async fn run(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
         Command::Failed(args) => failed(args).await,
         Command::Gc(args) => gc(args, context).await,
         Command::Diff(args) => diff(args, context).await,
+        Command::Submit(args) => submit(args).await,
         Command::Nets(args) => nets(args),
         Command::Models(args) => models(args, context).await,
     }

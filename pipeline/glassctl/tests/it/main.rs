@@ -8,6 +8,7 @@ mod fetch_failures;
 mod list;
 mod nets;
 mod plan;
+mod submit;
 mod support;
 mod verify;
 mod wrong;
