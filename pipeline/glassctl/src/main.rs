@@ -2,6 +2,7 @@
 
 use glass_ctl::demo::{DemoArgs, demo};
 use glass_ctl::diff::{DiffArgs, diff};
+use glass_ctl::export::{ExportArgs, export};
 use glass_ctl::failed::{FailedArgs, failed};
 use glass_ctl::gc::{GcArgs, gc};
 use glass_ctl::models::{ModelsArgs, models};
@@ -34,6 +35,7 @@ enum Command {
     Gc(GcArgs),
     Diff(DiffArgs),
     Submit(SubmitArgs),
+    Export(ExportArgs),
     Nets(NetsArgs),
     Models(ModelsArgs),
 }
@@ -56,6 +58,7 @@ async fn run(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
         Command::Gc(args) => gc(args, context).await,
         Command::Diff(args) => diff(args, context).await,
         Command::Submit(args) => submit(args).await,
+        Command::Export(args) => export(args, context).await,
         Command::Nets(args) => nets(args),
         Command::Models(args) => models(args, context).await,
     }

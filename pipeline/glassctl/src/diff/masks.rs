@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context as _;
 use glass_dataset::Dataset;
-use glass_schemas::dataset::{EncodedImage, MaskRow, UNCERTAIN};
+use glass_schemas::dataset::{MaskRow, UNCERTAIN};
 use glass_stage::{Context, ExitStatus};
 use image::GrayImage;
 
 use super::{Overlap, pairs, shards};
+use crate::joined::labels;
 use crate::{output, text};
 
 /// Pixels of one class over all samples.
@@ -80,7 +80,7 @@ pub(super) async fn diff(
                     tally.classes.entry(id).or_default().name.clone_from(&class.name);
                 }
             }
-            tally.count(&decode(&a.mask)?, &decode(&b.mask)?);
+            tally.count(&labels(&a.mask)?, &labels(&b.mask)?);
         }
     }
     let document = document(&overlap, tally);
@@ -89,11 +89,6 @@ pub(super) async fn diff(
         false => output::text(&table(&document))?,
     }
     Ok(ExitStatus::Done)
-}
-
-fn decode(mask: &EncodedImage) -> anyhow::Result<GrayImage> {
-    let picture = image::load_from_memory(&mask.bytes).context("cannot read a mask")?;
-    Ok(picture.to_luma8())
 }
 
 impl Tally {

@@ -3,6 +3,7 @@
 
 mod convert;
 mod datasets;
+mod export;
 mod fetch;
 mod fetch_failures;
 mod list;

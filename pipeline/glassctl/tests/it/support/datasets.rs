@@ -213,7 +213,7 @@ fn drawn_from(caption: &CaptionRow) -> GenerationRow {
 }
 
 /// A mask whose first `columns` columns are the class.
-fn mask_of(drawing: &GenerationRow, columns: u32) -> MaskRow {
+pub fn mask_of(drawing: &GenerationRow, columns: u32) -> MaskRow {
     let labels = image::GrayImage::from_fn(SIDE, SIDE, |x, _| image::Luma([if x < columns { 6 } else { 0 }]));
     MaskRow {
         sample_id: drawing.sample_id,
