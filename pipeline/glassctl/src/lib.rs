@@ -23,6 +23,7 @@ pub mod diff;
 pub mod export;
 pub mod failed;
 pub mod gc;
+pub mod inspect;
 mod joined;
 pub mod models;
 pub mod nets;

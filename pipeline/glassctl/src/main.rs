@@ -5,6 +5,7 @@ use glass_ctl::diff::{DiffArgs, diff};
 use glass_ctl::export::{ExportArgs, export};
 use glass_ctl::failed::{FailedArgs, failed};
 use glass_ctl::gc::{GcArgs, gc};
+use glass_ctl::inspect::{InspectArgs, inspect};
 use glass_ctl::models::{ModelsArgs, models};
 use glass_ctl::nets::{NetsArgs, nets};
 use glass_ctl::plan::{PlanArgs, plan};
@@ -36,6 +37,7 @@ enum Command {
     Diff(DiffArgs),
     Submit(SubmitArgs),
     Export(ExportArgs),
+    Inspect(InspectArgs),
     Nets(NetsArgs),
     Models(ModelsArgs),
 }
@@ -59,6 +61,7 @@ async fn run(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
         Command::Diff(args) => diff(args, context).await,
         Command::Submit(args) => submit(args).await,
         Command::Export(args) => export(args, context).await,
+        Command::Inspect(args) => inspect(args).await,
         Command::Nets(args) => nets(args),
         Command::Models(args) => models(args, context).await,
     }

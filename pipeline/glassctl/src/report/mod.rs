@@ -2,7 +2,7 @@
 
 mod curves;
 mod html;
-mod pictures;
+pub(crate) mod pictures;
 pub mod results;
 mod sections;
 

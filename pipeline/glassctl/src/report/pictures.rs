@@ -21,6 +21,11 @@ const UNDECIDED: [u8; 3] = [200, 200, 200];
 
 /// A label map over its picture. `order` lists the class ids in the order of the colours.
 pub(super) fn mask(picture: &RgbImage, mask: &GrayImage, order: &[u32]) -> anyhow::Result<Vec<u8>> {
+    png(&overlay(picture, mask, order))
+}
+
+/// The same before it is encoded.
+pub(crate) fn overlay(picture: &RgbImage, mask: &GrayImage, order: &[u32]) -> RgbImage {
     let blend = |pixel: &Rgb<u8>, label: u8| {
         let colour = match label {
             UNCERTAIN => Some(UNDECIDED),
@@ -34,14 +39,13 @@ pub(super) fn mask(picture: &RgbImage, mask: &GrayImage, order: &[u32]) -> anyho
             None => Rgb(pixel.0.map(|value| mix(value, 0, 0.6))),
         }
     };
-    let drawn = RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
+    RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
         let (sx, sy) = (
             x * mask.width() / picture.width(),
             y * mask.height() / picture.height(),
         );
         blend(picture.get_pixel(x, y), mask.get_pixel(sx, sy)[0])
-    });
-    png(&drawn)
+    })
 }
 
 fn mix(from: u8, to: u8, share: f32) -> u8 {
@@ -62,7 +66,7 @@ pub(super) fn heat(values: &[f32], side: u32) -> anyhow::Result<Vec<u8>> {
 }
 
 /// PNG file contents.
-pub(super) fn png(picture: &RgbImage) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn png(picture: &RgbImage) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, ImageFormat::Png).context("cannot encode a picture")?;
     Ok(bytes.into_inner())

@@ -6,7 +6,7 @@
 mod planned;
 mod record;
 mod shard;
-mod table;
+pub(crate) mod table;
 
 use std::collections::BTreeMap;
 

@@ -57,7 +57,7 @@ pub(super) async fn columns(
 }
 
 /// The texts of a column; `None` for null.
-pub(super) fn texts(batches: &[RecordBatch], column: &str) -> Result<Vec<Option<String>>> {
+pub(crate) fn texts(batches: &[RecordBatch], column: &str) -> Result<Vec<Option<String>>> {
     let mut texts = Vec::new();
     for batch in batches {
         let array = array::<StringArray>(batch, column)?;

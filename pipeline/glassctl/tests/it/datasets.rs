@@ -74,7 +74,7 @@ async fn what_cannot_be_compared_is_refused() {
 
 #[test]
 fn every_command_has_an_example() {
-    for verb in ["plan", "run", "status", "verify", "failed", "gc", "diff", "submit", "export"] {
+    for verb in ["plan", "run", "status", "verify", "failed", "gc", "diff", "submit", "export", "inspect"] {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_glassctl")).args([verb, "--help"]).output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
         for part in ["Example:", &format!("glassctl {verb} "), "--json", "--store"] {

@@ -6,6 +6,7 @@ mod datasets;
 mod export;
 mod fetch;
 mod fetch_failures;
+mod inspect;
 mod list;
 mod nets;
 mod plan;
