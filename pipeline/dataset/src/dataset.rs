@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use glass_schemas::SCHEMA_VERSION;
-use glass_schemas::dataset::{QuarantineRow, Row};
+use glass_schemas::dataset::QuarantineRow;
 use glass_schemas::ids::{DatasetId, DatasetKind, ShardIndex};
 use glass_schemas::manifest::{Commit, Identity, Manifest};
 
@@ -228,7 +228,7 @@ impl Dataset {
         writer.finish(quarantine).await?.commit().await
     }
 
-    /// The rows of a shard, row group by row group, in order.
+    /// The rows of a shard, row group by row group, in order; those of later rounds at the end.
     ///
     /// With [`Columns::All`] the whole object passes by and its digest is verified: the stream ends
     /// with [`DatasetError::Damaged`] if it does not match. With [`Columns::Only`] just the ranges
@@ -242,9 +242,8 @@ impl Dataset {
         shard: ShardIndex,
         columns: Columns<'_>,
     ) -> Result<BatchStream> {
-        let commit = self.commit(shard).await?;
-        let key = self.layout.absolute(&commit.data_key);
-        read::stream(self.store.clone(), key, &commit, columns).await
+        let parts = self.parts(shard).await?;
+        self.stream_parts(parts, columns).await
     }
 
     /// The rows of a shard at once; see [`Dataset::stream_shard`].
@@ -259,34 +258,27 @@ impl Dataset {
         self.stream_shard(shard, columns).await?.try_collect().await
     }
 
-    /// The failed samples of a committed shard.
+    /// The samples of a committed shard that failed and were not made since.
     ///
     /// # Errors
     /// As [`Dataset::commit`]; [`DatasetError::Parquet`].
     pub async fn quarantine(&self, shard: ShardIndex) -> Result<Vec<QuarantineRow>> {
-        let commit = self.commit(shard).await?;
-        let Some(relative) = &commit.quarantine_key else {
-            return Ok(Vec::new());
-        };
-        let key = self.layout.absolute(relative);
-        let batches = read::whole_table(&key, self.store.get(&key).await?)?;
-        let mut rows = Vec::new();
-        for batch in &batches {
-            rows.extend(QuarantineRow::decode(batch)?);
-        }
-        Ok(rows)
+        let parts = self.parts(shard).await?;
+        self.quarantine_of(parts.last()).await
     }
 
-    /// Reads a shard's object from end to end and compares it with its commit, holding no more
-    /// than a chunk of it.
+    /// Reads a shard's objects from end to end and compares them with their commit and rounds,
+    /// holding no more than a chunk. Returns the commit.
     ///
     /// # Errors
     /// [`DatasetError::Damaged`], [`DatasetError::Missing`] if the object is gone, and as
     /// [`Dataset::commit`].
     pub async fn verify_shard(&self, shard: ShardIndex) -> Result<Commit> {
         let commit = self.commit(shard).await?;
-        let key = self.layout.absolute(&commit.data_key);
-        read::verify(&self.store, &key, &commit).await?;
+        for part in self.with_retries(commit.clone()).await? {
+            let key = self.layout.absolute(&part.data_key);
+            read::verify(&self.store, &key, &part).await?;
+        }
         Ok(commit)
     }
 

@@ -97,7 +97,12 @@ pub async fn find(dataset: &Dataset, grace: Duration) -> Result<Vec<Rubbish>> {
     let shards = dataset.committed().await?;
     let mut commits = std::pin::pin!(dataset.commits(shards));
     while let Some(commit) = commits.try_next().await? {
-        named.insert(commit.shard, commit);
+        named.insert(commit.shard, vec![commit]);
+    }
+    for shard in dataset.retries().await?.into_keys() {
+        if named.contains_key(&shard) {
+            named.insert(shard, dataset.parts(shard).await?);
+        }
     }
     let mut rubbish: Vec<Rubbish> = listed
         .into_iter()
@@ -120,10 +125,10 @@ pub async fn find(dataset: &Dataset, grace: Duration) -> Result<Vec<Rubbish>> {
 }
 
 /// Rubbish, unless a commit names it or it is none of ours.
-fn judge(dataset: &Dataset, named: &HashMap<ShardIndex, Commit>, entry: Entry) -> Option<Rubbish> {
+fn judge(dataset: &Dataset, named: &HashMap<ShardIndex, Vec<Commit>>, entry: Entry) -> Option<Rubbish> {
     let shard = shard_of_object(&entry.key)?;
     let kind = match named.get(&shard) {
-        Some(commit) if names(dataset, commit, &entry.key) => return None,
+        Some(parts) if names(dataset, parts, &entry.key) => return None,
         Some(_) => Kind::LostAttempt,
         None => Kind::UncommittedAttempt,
     };
@@ -137,10 +142,10 @@ fn judge(dataset: &Dataset, named: &HashMap<ShardIndex, Commit>, entry: Entry) -
     })
 }
 
-fn names(dataset: &Dataset, commit: &Commit, key: &str) -> bool {
-    let objects = [Some(&commit.data_key), commit.quarantine_key.as_ref()];
-    objects
-        .into_iter()
+fn names(dataset: &Dataset, parts: &[Commit], key: &str) -> bool {
+    parts
+        .iter()
+        .flat_map(|part| [Some(&part.data_key), part.quarantine_key.as_ref()])
         .flatten()
         .any(|object| dataset.layout().absolute(object) == key)
 }
@@ -164,8 +169,8 @@ pub async fn remove(store: &Store, rubbish: &Rubbish) -> Result<Removed> {
     }
     if let Some(shard) = rubbish.shard {
         let dataset = Dataset::open(store, &rubbish.dataset).await?;
-        match dataset.commit(shard).await {
-            Ok(commit) if names(&dataset, &commit, &rubbish.key) => return Ok(Removed::Kept),
+        match dataset.parts(shard).await {
+            Ok(parts) if names(&dataset, &parts, &rubbish.key) => return Ok(Removed::Kept),
             Ok(_) | Err(DatasetError::NotCommitted { .. }) => {}
             Err(error) => return Err(error),
         }

@@ -35,6 +35,15 @@ impl Layout {
     pub(crate) fn commit(&self, shard: ShardIndex) -> String {
         format!("{}/commits/{shard}.json", self.root)
     }
+
+    pub(crate) fn retries(&self) -> String {
+        self.absolute("retries")
+    }
+
+    /// `round` counts from 1.
+    pub(crate) fn retry(&self, shard: ShardIndex, round: u32) -> String {
+        format!("{}/retries/{shard}-{round}.json", self.root)
+    }
 }
 
 /// Key of a shard's rows, relative to the dataset.
@@ -53,6 +62,17 @@ pub(crate) fn shard_of_commit(key: &str) -> Option<ShardIndex> {
     let digits = name.strip_suffix(".json")?;
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| digits.parse().ok().map(ShardIndex))?
+}
+
+/// The shard and the round that a retry's record is for; `None` for any other object.
+pub(crate) fn retry_of_record(key: &str) -> Option<(ShardIndex, u32)> {
+    let name = key.rsplit('/').next()?.strip_suffix(".json")?;
+    let (shard, round) = name.split_once('-')?;
+    let number = |digits: &str| -> Option<u32> {
+        let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        plain.then(|| digits.parse().ok())?
+    };
+    Some((ShardIndex(number(shard)?), number(round)?))
 }
 
 /// The shard an object of an attempt belongs to; `None` for any other object.

@@ -163,6 +163,16 @@ impl WrittenShard {
         commit_shard(self.dataset.store(), &key, &self.commit, &self.objects).await
     }
 
+    /// Makes the rows visible as round `round` of a committed shard, unless another attempt's are;
+    /// the rounds before it must exist.
+    ///
+    /// # Errors
+    /// As [`WrittenShard::commit`].
+    pub async fn commit_retry(&self, round: u32) -> Result<Outcome> {
+        let key = self.dataset.layout().retry(self.commit.shard, round);
+        commit_shard(self.dataset.store(), &key, &self.commit, &self.objects).await
+    }
+
     /// Gives the attempt up and deletes its objects. Only for a shard whose [`WrittenShard::commit`]
     /// was never called: after an unsettled commit the record may still arrive.
     pub async fn discard(self) {

@@ -10,6 +10,7 @@ mod conformance;
 mod faulty;
 mod gc;
 mod reading;
+mod rounds;
 mod secrets;
 mod servers;
 mod store;
