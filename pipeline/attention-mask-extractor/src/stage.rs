@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use glass_dataset::{Columns, Dataset};
 use glass_schemas::dataset::{AttentionRow, MaskRow, Row};
-use glass_schemas::ids::{DatasetKind, ShardIndex};
+use glass_schemas::ids::{DatasetKind, SampleId, ShardIndex};
 use glass_schemas::manifest::{Identity, IdentityParts};
 use glass_schemas::plan::Plan;
 use glass_schemas::spec::{GeneratorSpec, RunSpec};
@@ -52,7 +53,7 @@ pub async fn extract_masks(args: Args, context: Context) -> anyhow::Result<ExitS
         .hint("list the resolution in `[generator]` and draw again, or use one that is listed")?;
     let store = SpecArgs::open_store(&spec)?;
     let attention = args.stage.upstream(&store, &spec, DatasetKind::Attention).await?;
-    let dataset = Dataset::create(&store, &identity(&spec, &attention)).await?;
+    let dataset = Dataset::create(&args.stage.output(&store, &spec)?, &identity(&spec, &attention)).await?;
     let rows = spec.source.rows_per_shard.saturating_mul(spec.generator.replicates.max(1));
     let shards = attention.identity().shards;
     let job = Job {
@@ -112,6 +113,17 @@ impl Source for Means {
             .map_ok(|rows| stream::iter(rows.into_iter().map(|row| Ok(Ok(row)))))
             .try_flatten()
             .boxed()
+    }
+
+    fn name(&self, row: &AttentionRow) -> (String, SampleId) {
+        (row.sample_id.to_string(), row.sample_id)
+    }
+
+    fn inputs(&self, shard: ShardIndex) -> BoxFuture<'_, Result<Option<u64>, StageError>> {
+        Box::pin(async move {
+            let parts = self.attention.parts(shard).await?;
+            Ok(Some(parts.iter().map(|part| part.rows).sum()))
+        })
     }
 }
 

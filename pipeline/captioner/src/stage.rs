@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use glass_dataset::{Dataset, StoreOptions};
+use glass_dataset::{Dataset, Store, StoreOptions};
 use glass_nets::device_in;
 use glass_nets::image::ImageProcessor;
 use glass_nets::weights::folder_digest;
@@ -54,8 +54,12 @@ pub async fn caption(args: Args, context: Context) -> anyhow::Result<ExitStatus>
         println!("{}", serde_json::json!({ "images": listing.items(), "shards": plan.shards() }));
         return Ok(ExitStatus::Done);
     }
-    let identity = identity(&spec, &labeller.vocabulary, &listing, images.plan().shards())?;
-    let dataset = Dataset::create(&store, &identity).await?;
+    let shards = images.plan().shards();
+    let identity = match args.stage.looks_back() {
+        false => identity(&spec, &labeller.vocabulary, &listing, shards)?,
+        true => as_before(&store, &spec, shards).await?,
+    };
+    let dataset = Dataset::create(&args.stage.output(&store, &spec)?, &identity).await?;
     let device = device(&spec).blame_user()?;
     let job = Job {
         datasets: vec![dataset],
@@ -82,6 +86,19 @@ fn labeller(spec: &RunSpec) -> anyhow::Result<Labeller> {
         }
     };
     Ok(Labeller { vocabulary, ground_truth, spec: spec.captioner.clone() })
+}
+
+/// The dataset that is there. A mended image changes the listing, and with it the identity that a
+/// first pass would get; a retry belongs to the dataset whose samples failed.
+async fn as_before(store: &Store, spec: &RunSpec, shards: u32) -> anyhow::Result<Identity> {
+    let dataset = Dataset::find(store, DatasetKind::Captions, spec).await?;
+    let made = dataset.identity();
+    if made.shards == shards {
+        return Ok(made.clone());
+    }
+    Err(anyhow::anyhow!("`{}` has {} shards, the source comes to {shards} now", made.id, made.shards))
+        .blame_user()
+        .hint("images were added or removed since: run the stage without --retry, which makes a new dataset")
 }
 
 fn identity(

@@ -26,6 +26,13 @@ pub struct Request {
     pub caption: CaptionRow,
 }
 
+impl Request {
+    /// What a user would call it.
+    pub fn name(&self) -> String {
+        format!("{}#{}", self.caption.source_uri, self.replicate)
+    }
+}
+
 /// A drawn image.
 #[derive(Debug)]
 pub struct Drawing {

@@ -1,5 +1,6 @@
 //! Caption rows, once per replicate.
 
+use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use glass_dataset::{Columns, Dataset};
 use glass_schemas::dataset::{CaptionRow, Row};
@@ -38,5 +39,17 @@ impl Source for Prompts {
             })
             .try_flatten()
             .boxed()
+    }
+
+    fn name(&self, request: &Request) -> (String, SampleId) {
+        (request.name(), request.sample_id)
+    }
+
+    fn inputs(&self, shard: ShardIndex) -> BoxFuture<'_, Result<Option<u64>, StageError>> {
+        Box::pin(async move {
+            let parts = self.captions.parts(shard).await?;
+            let captions: u64 = parts.iter().map(|part| part.rows).sum();
+            Ok(Some(captions * u64::from(self.replicates)))
+        })
     }
 }

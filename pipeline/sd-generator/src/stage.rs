@@ -40,12 +40,13 @@ pub async fn generate(args: Args, context: Context) -> anyhow::Result<ExitStatus
     let spec = args.stage.spec.load()?;
     let store = SpecArgs::open_store(&spec)?;
     let captions = args.stage.upstream(&store, &spec, DatasetKind::Captions).await?;
+    let output = args.stage.output(&store, &spec)?;
     let mut datasets = Vec::new();
     // The last one's commits count, so attention is committed first.
     let weights = folder_digest(&spec.generator.weights).blame_user()?.parse()?;
     for kind in [DatasetKind::Attention, DatasetKind::Generations] {
         let identity = identity(&spec, &captions, kind, weights);
-        datasets.push(Dataset::create(&store, &identity).await?);
+        datasets.push(Dataset::create(&output, &identity).await?);
     }
     let replicates = spec.generator.replicates.max(1);
     let rows = spec.source.rows_per_shard.saturating_mul(replicates);
@@ -107,7 +108,7 @@ fn finite((request, drawing): (Request, Drawing)) -> Result<(Request, Drawing), 
 }
 
 fn failure(request: &Request, class: ErrorClass, message: &str) -> Failure {
-    Failure::new(format!("{}#{}", request.caption.source_uri, request.replicate), class, message)
+    Failure::new(request.name(), class, message)
         .with_sample(request.sample_id)
         .with_inputs(request.caption.prompt.clone())
 }

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use glass_dataset::{Dataset, DatasetError, Store, StoreOptions};
-use glass_schemas::ids::{DatasetId, DatasetKind};
+use glass_schemas::ids::{DatasetId, DatasetKind, SampleId, ShardIndex};
 use glass_schemas::spec::{ExecutionSpec, RunSpec};
 
-use crate::job::{Options, SystematicFailure};
+use crate::condition::Condition;
+use crate::job::{Failed, Options, Pass, SystematicFailure};
 use crate::share::{Stragglers, WorkerSlot};
 use crate::error::{Result, StageError};
 
@@ -77,6 +78,33 @@ impl SpecArgs {
     }
 }
 
+/// Which samples `--retry` makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Retry {
+    /// Those whose inputs came after their shard was committed.
+    New,
+    /// Those, and the ones in quarantine.
+    Failed,
+}
+
+/// One sample of one shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Only {
+    shard: ShardIndex,
+    sample: SampleId,
+}
+
+impl std::str::FromStr for Only {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let (shard, sample) = text.split_once(':').ok_or("write SHARD:SAMPLE")?;
+        let shard = shard.parse().map_err(|_| format!("`{shard}` is no shard number"))?;
+        let sample = sample.parse().map_err(|error| format!("`{sample}`: {error}"))?;
+        Ok(Self { shard: ShardIndex(shard), sample })
+    }
+}
+
 /// Flags shared by the stage binaries; flatten them into the binary's own `clap` parser.
 ///
 /// `--index`/`--count` fall back to `SLURM_ARRAY_TASK_ID`/`SLURM_ARRAY_TASK_COUNT`, then to
@@ -98,6 +126,19 @@ pub struct StageArgs {
     /// What to do when the own shards are done: `take` makes those of slower workers too
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     pub stragglers: Stragglers,
+    /// Look at committed shards once more: `new` makes samples whose inputs came later, `failed` those
+    /// in quarantine as well
+    #[arg(long, value_enum, value_name = "WHICH")]
+    pub retry: Option<Retry>,
+    /// With `--retry failed`: only these, e.g. `class=unreadable` or `item=*.png`; may be repeated
+    #[arg(long = "where", value_name = "KEY=PATTERN", requires = "retry")]
+    pub conditions: Vec<Condition>,
+    /// Make one sample of one shard, e.g. `3:0123456789abcdef0123456789abcdef`
+    #[arg(long, value_name = "SHARD:SAMPLE", conflicts_with = "retry")]
+    pub only: Option<Only>,
+    /// Write to this store instead; upstream datasets are still read from the spec's
+    #[arg(long, value_name = "URI")]
+    pub into: Option<String>,
     /// Samples computed at once; never changes a sample [default: the spec's]
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,
@@ -126,6 +167,31 @@ impl StageArgs {
         }
     }
 
+    /// Where rows go: `--into`, or the store that is also read.
+    ///
+    /// # Errors
+    /// [`StageError::Dataset`] if the URI cannot be used.
+    pub fn output(&self, store: &Store, spec: &RunSpec) -> Result<Store> {
+        match &self.into {
+            None => Ok(store.clone()),
+            Some(uri) => Ok(Store::open(uri, &StoreOptions::from(&spec.store))?),
+        }
+    }
+
+    /// Whether the stage looks at samples of a dataset that is there, and does not begin one.
+    pub fn looks_back(&self) -> bool {
+        self.retry.is_some() || self.only.is_some()
+    }
+
+    fn pass(&self) -> Pass {
+        match (&self.only, self.retry) {
+            (Some(only), _) => Pass::Only(only.shard, only.sample),
+            (None, None) => Pass::First,
+            (None, Some(Retry::New)) => Pass::Again(Failed::Leave),
+            (None, Some(Retry::Failed)) => Pass::Again(Failed::Where(self.conditions.clone())),
+        }
+    }
+
     /// How to run a stage: the flags, and what the spec says for those not given.
     ///
     /// # Errors
@@ -136,8 +202,13 @@ impl StageArgs {
             slot: self.slot()?,
             batch_size: self.batch_size.unwrap_or(batch_size),
             stragglers: self.stragglers,
+            pass: self.pass(),
             systematic: SystematicFailure {
-                share: execution.max_failed_share,
+                // Samples that failed before may well fail again.
+                share: match self.retry {
+                    Some(_) => 1.0,
+                    None => execution.max_failed_share,
+                },
                 ..defaults.systematic
             },
             ..defaults

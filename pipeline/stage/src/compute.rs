@@ -81,7 +81,7 @@ fn work<W: Worker>(
             Feed::Batch { shard, items } => {
                 let started = Instant::now();
                 pace.samples += items.len() as u64;
-                let results = process(&mut worker, shard, items)?;
+                let results = process(&mut worker, &shard, items)?;
                 pace.computing += started.elapsed();
                 Made::Batch { shard, results }
             }
@@ -96,7 +96,7 @@ fn work<W: Worker>(
 /// Runs the sound items through the worker and puts the failures back in their places.
 fn process<W: Worker>(
     worker: &mut W,
-    turn: Turn,
+    turn: &Turn,
     items: Vec<Loaded<W::Item>>,
 ) -> Result<Vec<Result<W::Output, Failure>>> {
     let mut batch = Vec::with_capacity(items.len());

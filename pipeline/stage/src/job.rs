@@ -6,9 +6,11 @@ use arrow::record_batch::RecordBatch;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use glass_dataset::Dataset;
-use glass_schemas::ids::ShardIndex;
+use glass_schemas::ids::{SampleId, ShardIndex};
+use glass_schemas::dataset::QuarantineRow;
 use glass_schemas::plan::Plan;
 
+use crate::condition::Condition;
 use crate::error::StageError;
 use crate::failure::Failure;
 use crate::share::{Stragglers, WorkerSlot};
@@ -31,6 +33,15 @@ pub trait Source: Send + Sync + 'static {
     /// what was already delivered, any other stops the job. At most [`Options::prefetch`] batches
     /// are held, so a shard larger than memory may be streamed.
     fn load(&self, shard: ShardIndex) -> ItemStream<'_, Self::Item>;
+
+    /// What an input is called: the name a [`Failure`] of it would have, and its sample.
+    fn name(&self, item: &Self::Item) -> (String, SampleId);
+
+    /// How many inputs the shard has now, where that can grow: an upstream dataset gains rows when
+    /// its failed samples are made again. `None` for a source that is listed once.
+    fn inputs(&self, _shard: ShardIndex) -> BoxFuture<'_, Result<Option<u64>, StageError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
 /// The items of a shard that are read in one go, as the stream [`Source::load`] returns.
@@ -94,11 +105,44 @@ pub struct SystematicFailure {
     pub samples: usize,
 }
 
+/// Which samples of a shard a pass makes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Pass {
+    /// All samples of the shards that are not committed.
+    #[default]
+    First,
+    /// Of committed shards, the samples whose inputs came later, and these of the failed ones.
+    Again(Failed),
+    /// One sample of one shard, e.g. to compare it with what was made of it before.
+    Only(ShardIndex, SampleId),
+}
+
+/// Which failed samples are made again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Failed {
+    /// None.
+    Leave,
+    /// Those for which all conditions hold.
+    Where(Vec<Condition>),
+}
+
+impl Failed {
+    /// Whether this one is.
+    pub fn takes(&self, row: &QuarantineRow) -> bool {
+        match self {
+            Self::Leave => false,
+            Self::Where(conditions) => conditions.iter().all(|condition| condition.holds(row)),
+        }
+    }
+}
+
 /// Execution details of a job.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The part of the shards this process does.
     pub slot: WorkerSlot,
+    /// Which samples of them.
+    pub pass: Pass,
     /// Items handed to [`Worker::process`] at once; the last batch of a shard may be smaller.
     pub batch_size: usize,
     /// Batches read ahead of the worker.
@@ -117,6 +161,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             slot: WorkerSlot::ALONE,
+            pass: Pass::First,
             batch_size: 8,
             prefetch: 2,
             stragglers: Stragglers::Leave,

@@ -14,8 +14,10 @@
 //!
 //! The trainer is no stage but shares [`stage_main`], [`Stop`] and [`ExitStatus`].
 
+mod again;
 mod cli;
 mod compute;
+mod condition;
 mod entry;
 mod error;
 mod exit;
@@ -34,15 +36,16 @@ mod systematic;
 mod write;
 
 pub use compute::Pace;
-pub use cli::{LogFormat, ProcessArgs, SpecArgs, StageArgs};
+pub use condition::Condition;
+pub use cli::{LogFormat, Only, ProcessArgs, Retry, SpecArgs, StageArgs};
 pub use entry::{Context, stage_main, stage_main_from};
 pub use error::{Result, StageError};
 pub use exit::ExitStatus;
 pub use explain::{Blame, Explain, blame, hint, render, status};
 pub use failure::{ErrorClass, Failure};
 pub use job::{
-    Encode, ItemStream, Job, Loaded, MakeWorker, Options, Source, SystematicFailure,
-    Worker, all_at_once,
+    Encode, Failed, ItemStream, Job, Loaded, MakeWorker, Options, Pass, Source,
+    SystematicFailure, Worker, all_at_once,
 };
 pub use progress::{Progress, Task};
 pub use run::run;

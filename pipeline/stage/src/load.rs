@@ -9,8 +9,9 @@ use glass_dataset::Dataset;
 use glass_schemas::ids::ShardIndex;
 use tokio::sync::mpsc;
 
+use crate::again::Again;
 use crate::error::{Result, StageError};
-use crate::job::{Loaded, Source};
+use crate::job::{Loaded, Pass, Source};
 use crate::signals::Stop;
 
 /// What the loader hands to the worker.
@@ -27,11 +28,13 @@ pub(crate) enum Feed<T> {
 }
 
 /// A shard and how often it was begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Turn {
     pub(crate) shard: ShardIndex,
     /// From 1.
     pub(crate) attempt: u32,
+    /// What is made of it, where it was committed before.
+    pub(crate) again: Option<Arc<Again>>,
 }
 
 /// What the writer tells the loader of a shard.
@@ -45,7 +48,8 @@ pub(crate) enum Settled {
 
 pub(crate) struct Loader<S: Source> {
     pub(crate) source: Arc<S>,
-    pub(crate) head: Dataset,
+    pub(crate) datasets: Vec<Dataset>,
+    pub(crate) pass: Pass,
     pub(crate) queue: VecDeque<Turn>,
     pub(crate) batch_size: usize,
     pub(crate) attempts: u32,
@@ -87,10 +91,10 @@ impl<S: Source> Loader<S> {
                 self.settle(settled).await?;
                 continue;
             };
-            if self.is_committed(turn.shard).await? {
+            let Some(turn) = self.begin(turn).await? else {
                 found += 1;
                 continue;
-            }
+            };
             outstanding += 1;
             if let Next::Finish = self.feed_shard(turn).await? {
                 break;
@@ -99,12 +103,31 @@ impl<S: Source> Loader<S> {
         Ok(found)
     }
 
-    /// Another worker may have done the shard since the listing, which was long ago.
-    async fn is_committed(&self, shard: ShardIndex) -> Result<bool> {
-        match self.head.commit(shard).await {
-            Ok(_) => Ok(true),
-            Err(glass_dataset::DatasetError::NotCommitted { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
+    /// The turn, unless another worker has done it since the listing, which was long ago.
+    async fn begin(&self, turn: Turn) -> Result<Option<Turn>> {
+        if let Pass::Again(failed) = &self.pass {
+            let again = Again::of_shard(&self.datasets, &*self.source, turn.shard, failed).await?;
+            return Ok(again.map(|again| Turn { again: Some(Arc::new(again)), ..turn }));
+        }
+        match self.datasets.last() {
+            Some(head) => match head.commit(turn.shard).await {
+                Ok(_) => Ok(None),
+                Err(glass_dataset::DatasetError::NotCommitted { .. }) => Ok(Some(turn)),
+                Err(error) => Err(error.into()),
+            },
+            None => Ok(None),
+        }
+    }
+
+    /// Whether this input is part of the pass.
+    fn takes(&self, turn: &Turn, input: &Loaded<S::Item>) -> bool {
+        match (&turn.again, &self.pass) {
+            (Some(again), _) => again.takes(&*self.source, input),
+            (None, Pass::Only(_, only)) => match input {
+                Ok(item) => self.source.name(item).1 == *only,
+                Err(failure) => failure.sample_id == Some(*only),
+            },
+            (None, Pass::First | Pass::Again(_)) => true,
         }
     }
 
@@ -129,7 +152,7 @@ impl<S: Source> Loader<S> {
         let mut delivered = 0;
         let mut failed = 0;
         loop {
-            match self.feed_from(turn, &mut delivered).await {
+            match self.feed_from(&turn, &mut delivered).await {
                 Err(error) if error.is_transient() && failed + 1 < self.attempts => {
                     failed += 1;
                     tracing::warn!(shard = %turn.shard, %error, "reading failed, trying again");
@@ -143,15 +166,18 @@ impl<S: Source> Loader<S> {
         }
     }
 
-    async fn feed_from(&self, turn: Turn, delivered: &mut usize) -> Result<Next> {
-        let mut items = self.source.load(turn.shard).skip(*delivered);
+    async fn feed_from(&self, turn: &Turn, delivered: &mut usize) -> Result<Next> {
+        let taken = |input: &Result<Loaded<S::Item>>| {
+            std::future::ready(input.as_ref().map_or(true, |input| self.takes(turn, input)))
+        };
+        let mut items = self.source.load(turn.shard).filter(taken).skip(*delivered);
         let mut batch = Vec::with_capacity(self.batch_size);
         while let Some(item) = items.next().await {
             batch.push(item?);
             if batch.len() == self.batch_size {
                 *delivered += batch.len();
                 let items = std::mem::replace(&mut batch, Vec::with_capacity(self.batch_size));
-                if let Next::Finish = self.send(Feed::Batch { shard: turn, items }).await {
+                if let Next::Finish = self.send(Feed::Batch { shard: turn.clone(), items }).await {
                     return Ok(Next::Finish);
                 }
             }
@@ -160,7 +186,7 @@ impl<S: Source> Loader<S> {
             *delivered += batch.len();
             if let Next::Finish = self
                 .send(Feed::Batch {
-                    shard: turn,
+                    shard: turn.clone(),
                     items: batch,
                 })
                 .await
@@ -168,7 +194,7 @@ impl<S: Source> Loader<S> {
                 return Ok(Next::Finish);
             }
         }
-        Ok(self.send(Feed::End(turn)).await)
+        Ok(self.send(Feed::End(turn.clone())).await)
     }
 
     /// Sends, unless a stop is asked for or the worker is gone.

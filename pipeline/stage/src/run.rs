@@ -1,17 +1,18 @@
 //! The run loop: what is left to do, and the three parts of the pipeline that do it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use glass_dataset::Dataset;
 use glass_schemas::ids::ShardIndex;
 use glass_schemas::plan::assigned;
 use tokio::sync::mpsc;
 
+use crate::again::Again;
 use crate::compute::{self, Pace};
 use crate::entry::Context;
 use crate::error::{Result, StageError};
-use crate::job::{Job, Options, Source, Worker};
+use crate::job::{Failed, Job, Options, Pass, Source, Worker};
 use crate::share::Stragglers;
 use crate::load::{Loader, Turn};
 use crate::summary::{Ending, Summary};
@@ -21,6 +22,8 @@ use crate::write::{Writer, Written};
 
 /// Batches of results that may wait for the writer.
 const RESULTS_WAITING: usize = 2;
+/// Shards whose records are read at once to see whether something is left of them.
+const SHARDS_LOOKED_AT: usize = 16;
 
 /// Does this worker's part of the job: every shard that is not committed yet.
 ///
@@ -41,7 +44,14 @@ where
     })?;
     let committed = head.committed().await?;
     let shards = job.plan.shards();
-    let work = shards_to_do(shards, &committed, &job.options);
+    let work = match &job.options.pass {
+        Pass::First => shards_to_do(shards, &job.options, |shard| !committed.contains(&shard)),
+        Pass::Only(shard, _) => vec![*shard],
+        Pass::Again(failed) => {
+            let done = shards_to_do(shards, &job.options, |shard| committed.contains(&shard));
+            with_something_left(&job, done, failed).await?
+        }
+    };
     let mut summary = Summary {
         ending: Ending::NothingToDo,
         shards_planned: shards,
@@ -103,18 +113,38 @@ where
 /// The worker's own shards first, then, if asked for, the others' from the end.
 fn shards_to_do(
     shards: u32,
-    committed: &BTreeSet<ShardIndex>,
     options: &Options,
+    wanted: impl Fn(ShardIndex) -> bool,
 ) -> Vec<ShardIndex> {
     let slot = options.slot;
-    let own = assigned(shards, slot.index, slot.count);
-    let mut work: Vec<ShardIndex> = own.filter(|shard| !committed.contains(shard)).collect();
+    let mut work: Vec<ShardIndex> = assigned(shards, slot.index, slot.count).collect();
     if options.stragglers == Stragglers::Take {
         let others = (0..shards).rev().map(ShardIndex);
-        let others = others.filter(|shard| shard.0 % slot.count != slot.index);
-        work.extend(others.filter(|shard| !committed.contains(shard)));
+        work.extend(others.filter(|shard| shard.0 % slot.count != slot.index));
     }
+    work.retain(|shard| wanted(*shard));
     work
+}
+
+/// The shards with a sample to make again; looked at several at once, nothing of them kept.
+async fn with_something_left<S, W>(
+    job: &Job<S, W>,
+    shards: Vec<ShardIndex>,
+    failed: &Failed,
+) -> Result<Vec<ShardIndex>>
+where
+    S: Source,
+    W: Worker<Item = S::Item>,
+{
+    stream::iter(shards)
+        .map(|shard| async move {
+            let again = Again::of_shard(&job.datasets, &job.source, shard, failed).await?;
+            Ok(again.map(|_| shard))
+        })
+        .buffered(SHARDS_LOOKED_AT)
+        .try_filter_map(|left| std::future::ready(Ok(left)))
+        .try_collect()
+        .await
 }
 
 /// Loader, worker and writer, joined by bounded channels; the first error ends all three.
@@ -132,17 +162,23 @@ where
         .iter()
         .map(|shard| job.plan.range(*shard))
         .map(|range| range.end - range.start);
-    let progress = context.progress.task(context.name, "samples", total.sum());
+    let total = match options.pass {
+        Pass::First => total.sum(),
+        // Counted as they are found.
+        Pass::Again(_) | Pass::Only(..) => 0,
+    };
+    let progress = context.progress.task(context.name, "samples", total);
     let (feed, fed) = mpsc::channel(options.prefetch.max(1));
     let (made, results) = mpsc::channel(RESULTS_WAITING);
     let (settle, settled) = mpsc::unbounded_channel();
 
     let loader = Loader {
         source: Arc::new(job.source),
-        head: job.datasets[job.datasets.len() - 1].clone(),
+        datasets: job.datasets.clone(),
+        pass: options.pass,
         queue: work
             .into_iter()
-            .map(|shard| Turn { shard, attempt: 1 })
+            .map(|shard| Turn { shard, attempt: 1, again: None })
             .collect(),
         batch_size: options.batch_size.max(1),
         attempts: options.attempts.max(1),

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use glass_dataset::{Dataset, Outcome, ShardWriter, WrittenShard};
 use glass_schemas::dataset::QuarantineRow;
+use glass_schemas::ids::ShardIndex;
 use glass_schemas::plan::Plan;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::again::{Again, Round};
 use crate::compute::Made;
 use crate::error::{Result, StageError};
 use crate::failure::Failure;
@@ -122,9 +124,11 @@ impl<O: Send + 'static> Writer<O> {
                 Err(failure) => {
                     tracing::debug!(item = failure.item, class = %failure.class, message = failure.message, "sample failed");
                     self.watch.failure(&failure);
-                    let Turn { shard, attempt } = open.turn;
-                    open.quarantine
-                        .push(failure.into_row(self.stage, shard, attempt));
+                    let Turn { shard, attempt, again } = &open.turn;
+                    open.quarantine.push(match again {
+                        Some(again) => again.failed(failure, self.stage, *shard),
+                        None => failure.into_row(self.stage, *shard, *attempt),
+                    });
                 }
             }
         }
@@ -148,21 +152,36 @@ impl<O: Send + 'static> Writer<O> {
         commits: &mut JoinSet<(Turn, Result<Committed>)>,
     ) -> Result<()> {
         self.watch.end_shard();
+        if open.turn.again.is_some() && open.seen == 0 {
+            // What was to be made again is not among the inputs any more.
+            let _ = self.settled.send(Settled::Done);
+            return Ok(());
+        }
         let chunk = std::mem::take(&mut open.rows);
         if open.failed.is_none() && (!chunk.is_empty() || open.writers.is_empty()) {
             self.write_or_mark(&mut open, chunk).await?;
         }
-        let range = self.plan.range(open.turn.shard);
-        let planned = range.end - range.start;
+        let planned = self.counted(&open.turn);
         self.progress.advance(planned.saturating_sub(open.seen));
         self.progress.extend(open.seen.saturating_sub(planned));
         commits.spawn(async move {
-            (
-                open.turn,
-                commit(open.failed, open.writers, &open.quarantine).await,
-            )
+            let Open { turn, writers, quarantine, failed, .. } = open;
+            let committed = match failed {
+                Some(error) => Err(give_up(writers, error).await),
+                None => commit(writers, quarantine, turn.again.as_deref()).await,
+            };
+            (turn, committed)
         });
         Ok(())
+    }
+
+    /// Samples that the progress counts on for a turn before it is made.
+    fn counted(&self, turn: &Turn) -> u64 {
+        let range = self.plan.range(turn.shard);
+        match turn.again {
+            Some(_) => 0,
+            None => range.end - range.start,
+        }
     }
 
     /// Writes a chunk; a passing error of the store marks the shard, any other ends the job.
@@ -188,7 +207,7 @@ impl<O: Send + 'static> Writer<O> {
             });
         }
         if open.writers.is_empty() {
-            open.writers = self.open_writers(open.turn, &batches)?;
+            open.writers = self.open_writers(open.turn.shard, &batches)?;
         }
         for (writer, batch) in open.writers.iter_mut().zip(batches) {
             writer.write(batch).await?;
@@ -196,10 +215,10 @@ impl<O: Send + 'static> Writer<O> {
         Ok(())
     }
 
-    fn open_writers(&self, turn: Turn, batches: &[RecordBatch]) -> Result<Vec<ShardWriter>> {
+    fn open_writers(&self, shard: ShardIndex, batches: &[RecordBatch]) -> Result<Vec<ShardWriter>> {
         let pairs = self.datasets.iter().zip(batches);
         pairs
-            .map(|(dataset, batch)| Ok(dataset.shard_writer(turn.shard, batch.schema())?))
+            .map(|(dataset, batch)| Ok(dataset.shard_writer(shard, batch.schema())?))
             .collect()
     }
 
@@ -227,8 +246,7 @@ impl<O: Send + 'static> Writer<O> {
                 Settled::Done
             }
             Err(error) if error.is_transient() => {
-                let range = self.plan.range(turn.shard);
-                self.progress.extend(range.end - range.start);
+                self.progress.extend(self.counted(&turn));
                 Settled::Again(turn, error)
             }
             Err(error) => return Err(error),
@@ -262,30 +280,41 @@ impl Committed {
     }
 }
 
+/// Drops what was uploaded of a shard that the store failed.
+async fn give_up(writers: Vec<ShardWriter>, error: StageError) -> StageError {
+    for writer in writers {
+        writer.abort().await;
+    }
+    error
+}
+
 /// Uploads the ends of all objects, then commits in order: the last dataset's commit is the one
 /// that says that the shard is done, so it comes when all others are there.
 async fn commit(
-    failed: Option<StageError>,
     writers: Vec<ShardWriter>,
-    quarantine: &[QuarantineRow],
+    failed: Vec<QuarantineRow>,
+    again: Option<&Again>,
 ) -> Result<Committed> {
-    if let Some(error) = failed {
-        for writer in writers {
-            writer.abort().await;
-        }
-        return Err(error);
-    }
+    let left = match again {
+        Some(again) => again.quarantine(failed.clone()),
+        None => failed.clone(),
+    };
     let mut shards: Vec<WrittenShard> = Vec::with_capacity(writers.len());
     for writer in writers {
-        shards.push(writer.finish(quarantine).await?);
+        shards.push(writer.finish(&left).await?);
     }
     let mut committed = Committed {
         outcome: Outcome::Committed,
         rows: 0,
-        quarantined: 0,
+        quarantined: failed.len() as u64,
     };
-    for shard in shards {
-        let outcome = shard.commit().await?;
+    let mut shards = shards.into_iter();
+    while let Some(shard) = shards.next() {
+        let round = again.map(Again::round);
+        let outcome = match round {
+            None => shard.commit().await?,
+            Some(Round::New(round) | Round::Begun(round)) => shard.commit_retry(round).await?,
+        };
         let record = shard.record();
         tracing::info!(
             shard = %record.shard,
@@ -295,11 +324,14 @@ async fn commit(
             ?outcome,
             "shard committed"
         );
-        committed = Committed {
-            outcome,
-            rows: record.rows,
-            quarantined: record.quarantined,
-        };
+        committed.outcome = outcome;
+        committed.rows = record.rows;
+        // Another pass's choice of samples may be in that round: what follows must be theirs too.
+        if outcome == Outcome::Lost && matches!(round, Some(Round::New(_))) {
+            for rest in shards.by_ref() {
+                rest.discard().await;
+            }
+        }
     }
     Ok(committed)
 }

@@ -114,6 +114,10 @@ impl Source for Images {
             .flat_map(move |chunk| all_at_once(Box::pin(self.pictures(shard, chunk))))
             .boxed()
     }
+
+    fn name(&self, picture: &Picture) -> (String, SampleId) {
+        (picture.uri.clone(), picture.sample_id)
+    }
 }
 
 fn prepare(raw: Raw, processor: &ImageProcessor) -> Loaded<Picture> {

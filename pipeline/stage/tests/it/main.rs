@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod again;
 mod crash;
 mod errors;
 mod process;

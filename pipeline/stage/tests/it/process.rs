@@ -64,6 +64,7 @@ fn toy_stage() {
         let worker = Squares {
             delay: Duration::from_millis(args.delay_ms),
             panics_at: args.panics_at,
+            mended: false,
         };
         let options = Options {
             slot: WorkerSlot {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream;
+use futures::future::{BoxFuture, ready};
+use futures::stream::{self, StreamExt};
 use glass_dataset::{Dataset, Store};
 use glass_schemas::dataset::{EncodedImage, MaskRow, Row};
 use glass_schemas::ids::{DatasetKind, Digest, SampleId, ShardIndex};
@@ -28,15 +28,26 @@ pub struct Numbers {
     pub breaks: AtomicU32,
     /// Whether every number is unreadable.
     pub all_unreadable: bool,
+    /// Whether what was unreadable can be read now.
+    pub mended: bool,
+    /// Numbers not there yet: those with this remainder.
+    pub withheld: Option<u64>,
+}
+
+impl Numbers {
+    fn there(&self, shard: ShardIndex) -> impl Iterator<Item = u64> + use<> {
+        let withheld = self.withheld;
+        self.plan.range(shard).filter(move |number| Some(number % FAILS_EVERY) != withheld)
+    }
 }
 
 impl Source for Numbers {
     type Item = u64;
 
     fn load(&self, shard: ShardIndex) -> ItemStream<'_, u64> {
-        let numbers = stream::iter(self.plan.range(shard)).map(|number| {
+        let numbers = stream::iter(self.there(shard)).map(|number| {
             let name = format!("number {number}");
-            let unreadable = self.all_unreadable || number % FAILS_EVERY == 3;
+            let unreadable = self.all_unreadable || (!self.mended && number % FAILS_EVERY == 3);
             Ok(match unreadable {
                 true => Err(Failure::new(name, ErrorClass::Unreadable, "not a number")),
                 false => Ok(number),
@@ -62,12 +73,21 @@ impl Source for Numbers {
             .chain(stream::once(async { Err(StageError::from(error)) }))
             .boxed()
     }
+
+    fn name(&self, number: &u64) -> (String, SampleId) {
+        (format!("number {number}"), sample(*number))
+    }
+
+    fn inputs(&self, shard: ShardIndex) -> BoxFuture<'_, Result<Option<u64>, StageError>> {
+        Box::pin(ready(Ok(Some(self.there(shard).count() as u64))))
+    }
 }
 
 /// Squares numbers, slowly; fails for some and panics for one if asked.
 pub struct Squares {
     pub delay: Duration,
     pub panics_at: Option<u64>,
+    pub mended: bool,
 }
 
 impl Worker for Squares {
@@ -78,7 +98,7 @@ impl Worker for Squares {
         std::thread::sleep(self.delay);
         let square = |number: u64| {
             assert!(self.panics_at != Some(number), "cannot square {number}");
-            if number % FAILS_EVERY == 5 {
+            if !self.mended && number % FAILS_EVERY == 5 {
                 let failure =
                     Failure::new(format!("number {number}"), ErrorClass::NonFinite, "too odd");
                 return Err(failure.with_sample(sample(number)));
@@ -156,6 +176,8 @@ pub fn numbers(plan: Plan) -> Numbers {
         plan,
         breaks: AtomicU32::new(0),
         all_unreadable: false,
+        mended: false,
+        withheld: None,
     }
 }
 
@@ -163,6 +185,7 @@ pub fn quick() -> Squares {
     Squares {
         delay: Duration::ZERO,
         panics_at: None,
+        mended: false,
     }
 }
 
