@@ -2,9 +2,8 @@
 
 use glass_dataset::Dataset;
 use glass_schemas::dataset::QuarantineRow;
-use glass_stage::ExitStatus;
+use glass_stage::{Condition, ExitStatus};
 
-use crate::condition::Condition;
 use crate::output;
 use crate::target::StoreArgs;
 

@@ -1,10 +1,11 @@
 //! Pseudo-masks with the pictures they are of, read side by side.
 
 use anyhow::Context as _;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use glass_dataset::{BatchStream, Columns, Dataset};
 use glass_schemas::dataset::{EncodedImage, GenerationRow, MaskRow, Row};
 use glass_schemas::ids::{DatasetKind, ShardIndex};
+use glass_schemas::manifest::Commit;
 use glass_stage::Explain;
 use image::GrayImage;
 
@@ -14,11 +15,15 @@ pub(crate) struct Pair {
     pub(crate) mask: MaskRow,
 }
 
-/// The pairs of one shard, in order. Both datasets are cut alike and keep one order, so a row group of
-/// each is all that is held.
+/// The pairs of one shard, part by part. Both datasets are cut alike, and the masks of a part follow
+/// the order of the pictures, so a row group of each is all that is held.
 pub(crate) struct Pairs {
+    generations: Dataset,
     drawings: Rows<GenerationRow>,
+    dataset: Dataset,
     masks: Rows<MaskRow>,
+    /// Parts of the masks that are still to come.
+    parts: std::vec::IntoIter<Commit>,
     shard: ShardIndex,
 }
 
@@ -30,8 +35,11 @@ pub(crate) struct Rows<R> {
 
 impl<R: Row> Rows<R> {
     pub(crate) async fn open(dataset: &Dataset, shard: ShardIndex) -> anyhow::Result<Self> {
-        let batches = dataset.stream_shard(shard, Columns::All).await?;
-        Ok(Self { batches, ready: Vec::new().into_iter() })
+        Ok(Self::of(dataset.stream_shard(shard, Columns::All).await?))
+    }
+
+    fn of(batches: BatchStream) -> Self {
+        Self { batches, ready: Vec::new().into_iter() }
     }
 
     pub(crate) async fn next(&mut self) -> anyhow::Result<Option<R>> {
@@ -54,8 +62,20 @@ impl Pairs {
         drawings: &Dataset,
         shard: ShardIndex,
     ) -> anyhow::Result<Self> {
-        let (drawings, masks) = (Rows::open(drawings, shard).await?, Rows::open(masks, shard).await?);
-        Ok(Self { drawings, masks, shard })
+        let mut parts = masks.parts(shard).await?.into_iter();
+        let none = || Rows::of(futures::stream::empty().boxed());
+        let first = match parts.next() {
+            Some(part) => Rows::of(masks.stream_part(&part, Columns::All).await?),
+            None => none(),
+        };
+        Ok(Self {
+            generations: drawings.clone(),
+            drawings: Rows::open(drawings, shard).await?,
+            dataset: masks.clone(),
+            masks: first,
+            parts,
+            shard,
+        })
     }
 
     /// The next pair. A picture without a mask is passed over: the extractor quarantined it.
@@ -63,10 +83,17 @@ impl Pairs {
     /// # Errors
     /// The store's; a damaged shard, which shows at its end at the latest; a mask without a picture.
     pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Pair>> {
-        let Some(mask) = self.masks.next().await? else {
+        let mask = loop {
+            if let Some(mask) = self.masks.next().await? {
+                break mask;
+            }
             // The digest is compared when everything has passed by.
             while self.drawings.next().await?.is_some() {}
-            return Ok(None);
+            let Some(part) = self.parts.next() else {
+                return Ok(None);
+            };
+            self.masks = Rows::of(self.dataset.stream_part(&part, Columns::All).await?);
+            self.drawings = Rows::open(&self.generations, self.shard).await?;
         };
         while let Some(drawing) = self.drawings.next().await? {
             if drawing.sample_id == mask.sample_id {

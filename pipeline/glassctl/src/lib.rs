@@ -17,7 +17,6 @@
 //! object store and the PNG encoder are built with.
 
 mod ablation_table;
-mod condition;
 pub mod demo;
 pub mod diff;
 pub mod export;
@@ -29,8 +28,11 @@ pub mod models;
 pub mod nets;
 mod output;
 pub mod plan;
+pub mod regenerate;
 pub mod report;
+pub mod retry;
 pub mod run;
+mod scratch;
 mod runner;
 pub mod status;
 pub mod submit;

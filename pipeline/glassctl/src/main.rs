@@ -9,6 +9,8 @@ use glass_ctl::inspect::{InspectArgs, inspect};
 use glass_ctl::models::{ModelsArgs, models};
 use glass_ctl::nets::{NetsArgs, nets};
 use glass_ctl::plan::{PlanArgs, plan};
+use glass_ctl::regenerate::{RegenerateArgs, regenerate};
+use glass_ctl::retry::{RetryArgs, retry};
 use glass_ctl::run::{RunArgs, run as run_here};
 use glass_ctl::status::{StatusArgs, status};
 use glass_ctl::submit::{SubmitArgs, submit};
@@ -33,6 +35,8 @@ enum Command {
     Status(StatusArgs),
     Verify(VerifyArgs),
     Failed(FailedArgs),
+    Retry(RetryArgs),
+    Regenerate(RegenerateArgs),
     Gc(GcArgs),
     Diff(DiffArgs),
     Submit(SubmitArgs),
@@ -57,6 +61,8 @@ async fn run(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
         Command::Status(args) => status(args).await,
         Command::Verify(args) => verify(args, context).await,
         Command::Failed(args) => failed(args).await,
+        Command::Retry(args) => retry(args, threads, context).await,
+        Command::Regenerate(args) => regenerate(args, threads, context).await,
         Command::Gc(args) => gc(args, context).await,
         Command::Diff(args) => diff(args, context).await,
         Command::Submit(args) => submit(args).await,

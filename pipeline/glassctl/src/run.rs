@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::Context as _;
 use glass_stage::{Context, ExitStatus, SpecArgs};
 
-use crate::runner::{Programs, Runner, Stopped};
+use crate::runner::{Runner, stopped_or};
 use crate::{output, text};
 
 /// How far to go.
@@ -59,28 +58,8 @@ struct Made {
 /// # Errors
 /// What a stage could not do; the end of its log was printed before.
 pub async fn run(args: RunArgs, threads: Option<usize>, context: Context) -> anyhow::Result<ExitStatus> {
-    let root = std::env::current_dir().context("cannot find the current folder")?;
-    std::fs::create_dir_all(&args.logs)
-        .with_context(|| format!("cannot write logs to `{}`", args.logs.display()))?;
-    let runner = Runner {
-        programs: Programs::find(&root, &context).await?,
-        root,
-        spec: args.spec.path.clone(),
-        store: args.spec.store.clone(),
-        logs: args.logs.clone(),
-        scratch: None,
-        set: args.spec.set.clone(),
-        workers: usize::from(args.workers),
-        threads,
-    };
-    runner.check()?;
-    match steps(&args, &runner, &context).await {
-        Err(error) => match error.downcast_ref::<Stopped>() {
-            Some(stopped) => Ok(stopped.status()),
-            None => Err(error),
-        },
-        status => status,
-    }
+    let runner = Runner::here(&args.spec, &args.logs, args.workers, threads, &context).await?;
+    stopped_or(steps(&args, &runner, &context).await)
 }
 
 async fn steps(args: &RunArgs, runner: &Runner, context: &Context) -> anyhow::Result<ExitStatus> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::TryStreamExt;
-use glass_dataset::Dataset;
+use glass_dataset::{Dataset, Standing};
 use glass_schemas::manifest::Commit;
 use glass_stage::ExitStatus;
 
@@ -77,6 +77,7 @@ async fn survey(dataset: &Dataset) -> anyhow::Result<Status> {
         None => dataset.commits(times.keys().copied().collect::<Vec<_>>()).try_collect().await?,
     };
     let samples = |commit: &Commit| commit.rows + commit.quarantined;
+    let (standing, failures) = all_passes(dataset, &commits).await?;
     let mut paced: Vec<(i64, u64)> = commits
         .iter()
         .filter_map(|commit| Some((*times.get(&commit.shard)?, samples(commit))))
@@ -93,10 +94,10 @@ async fn survey(dataset: &Dataset) -> anyhow::Result<Status> {
         complete,
         shards_planned: identity.shards,
         shards_committed: u32::try_from(commits.len()).unwrap_or(u32::MAX),
-        rows: commits.iter().map(|commit| commit.rows).sum(),
-        bytes: commits.iter().map(|commit| commit.bytes).sum(),
-        quarantined: commits.iter().map(|commit| commit.quarantined).sum(),
-        failures: failures(dataset, &commits).await?,
+        rows: standing.rows,
+        bytes: standing.bytes,
+        quarantined: standing.quarantined,
+        failures,
         first_commit: paced.first().map(|(time, _)| text::utc(*time)),
         last_commit: paced.last().map(|(time, _)| text::utc(*time)),
         samples_per_second: rate,
@@ -114,14 +115,24 @@ fn rate(commits: &[(i64, u64)]) -> Option<f64> {
     (seconds > 0 && samples > 0).then(|| samples as f64 / seconds as f64)
 }
 
-async fn failures(dataset: &Dataset, commits: &[Commit]) -> anyhow::Result<BTreeMap<String, u64>> {
-    let mut classes = BTreeMap::new();
-    for commit in commits.iter().filter(|commit| commit.quarantined > 0) {
-        for row in dataset.quarantine(commit.shard).await? {
+/// What the commits and the retries after them come to, and the failures left by error class.
+async fn all_passes(
+    dataset: &Dataset,
+    commits: &[Commit],
+) -> anyhow::Result<(Standing, BTreeMap<String, u64>)> {
+    let retried = dataset.retries().await?;
+    let (mut standing, mut classes) = (Standing::default(), BTreeMap::new());
+    for commit in commits {
+        let parts = match retried.contains_key(&commit.shard) {
+            true => dataset.with_retries(commit.clone()).await?,
+            false => vec![commit.clone()],
+        };
+        standing.add(&parts);
+        for row in dataset.quarantine_of(parts.last()).await? {
             *classes.entry(row.error_class).or_default() += 1;
         }
     }
-    Ok(classes)
+    Ok((standing, classes))
 }
 
 fn paragraph(status: &Status) -> String {

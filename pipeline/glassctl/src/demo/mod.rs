@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use glass_stage::{Context, ExitStatus, Explain};
 
 use crate::report;
-use crate::runner::{self, Programs, Runner, Stopped};
+use crate::runner::{self, Programs, Runner, stopped_or};
 
 const SPEC: &str = include_str!("../../../../manifests/runs/mini/demo.toml");
 
@@ -88,16 +88,10 @@ pub async fn demo(args: DemoArgs, context: Context) -> anyhow::Result<ExitStatus
     } else {
         job(&runner, &out, &context).await
     };
-    match outcome {
-        Ok(quarantined) => {
-            println!("\ndone in {}", crate::text::duration(started.elapsed()));
-            Ok(quarantined)
-        }
-        Err(error) => match error.downcast_ref::<Stopped>() {
-            Some(stopped) => Ok(stopped.status()),
-            None => Err(error),
-        },
+    if outcome.is_ok() {
+        println!("\ndone in {}", crate::text::duration(started.elapsed()));
     }
+    stopped_or(outcome)
 }
 
 async fn job(runner: &Runner, out: &Path, context: &Context) -> anyhow::Result<ExitStatus> {

@@ -135,8 +135,14 @@ pub async fn export(args: ExportArgs, context: Context) -> anyhow::Result<ExitSt
         Layout::Webdataset => Box::new(WebDataset::new(pictures)),
     };
     let mut written = 0;
+    let (retried, exported) = (masks.retries().await?, folder.counts()?);
     for shard in masks.committed().await? {
-        if folder.has(shard) {
+        let rows: u64 = match retried.contains_key(&shard) {
+            true => masks.parts(shard).await?.iter().map(|part| part.rows).sum(),
+            false => 0,
+        };
+        // A shard that gained rows since is written again.
+        if folder.has(shard) && exported.get(&shard).is_some_and(|count| *count as u64 >= rows) {
             continue;
         }
         if !write_shard(&masks, &drawings, shard, format.as_mut(), &folder, &context).await? {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use glass_dataset::{Columns, Dataset};
 use glass_schemas::dataset::{QuarantineRow, Row};
@@ -11,11 +12,11 @@ use crate::verify::table::texts;
 
 /// One row of a dataset.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) dataset: Dataset,
-    pub(super) shard: ShardIndex,
+pub(crate) struct Place {
+    pub(crate) dataset: Dataset,
+    pub(crate) shard: ShardIndex,
     /// Rows before it in its shard.
-    pub(super) row: usize,
+    pub(crate) row: usize,
 }
 
 /// The sample itself, the real image it was drawn from, and what was drawn from it.
@@ -35,7 +36,7 @@ pub(super) async fn family(datasets: &[Dataset], id: SampleId) -> anyhow::Result
 }
 
 /// The rows of these samples in a dataset.
-pub(super) async fn places(dataset: &Dataset, family: &BTreeSet<SampleId>) -> anyhow::Result<Vec<Place>> {
+pub(crate) async fn places(dataset: &Dataset, family: &BTreeSet<SampleId>) -> anyhow::Result<Vec<Place>> {
     let mut places = Vec::new();
     for shard in dataset.committed().await? {
         let [samples] = ids(dataset, shard, ["sample_id"]).await?;
@@ -61,13 +62,18 @@ pub(super) async fn failures(
 impl Place {
     /// The row.
     pub(super) async fn read<R: Row>(&self) -> anyhow::Result<R> {
+        let row = R::decode(&self.batch().await?)?.pop();
+        row.ok_or_else(|| anyhow::anyhow!("row {} cannot be read", self.row))
+    }
+
+    /// The row as a table of one.
+    pub(crate) async fn batch(&self) -> anyhow::Result<RecordBatch> {
         let mut batches = self.dataset.stream_shard(self.shard, Columns::All).await?;
         let mut before = 0;
         while let Some(batch) = batches.try_next().await? {
             let rows = batch.num_rows();
             if self.row < before + rows {
-                let row = R::decode(&batch.slice(self.row - before, 1))?.pop();
-                return row.ok_or_else(|| anyhow::anyhow!("row {} cannot be read", self.row));
+                return Ok(batch.slice(self.row - before, 1));
             }
             before += rows;
         }

@@ -1,6 +1,6 @@
 //! `glassctl inspect`: one sample with everything known of it, or a sheet of samples.
 
-mod find;
+pub(crate) mod find;
 mod known;
 mod panels;
 mod sample;

@@ -8,8 +8,8 @@ use glass_schemas::ids::DatasetKind;
 use glass_schemas::spec::RunSpec;
 use glass_stage::{Context, Explain, SpecArgs};
 
-use super::Scratch;
-use crate::runner::{Programs, Stopped};
+use crate::runner::{Programs, STAGES, Stopped};
+use crate::scratch::Scratch;
 
 /// What the source holds.
 #[derive(Debug, serde::Deserialize)]
@@ -48,13 +48,6 @@ pub(super) struct Capture {
     pub(super) memory: Option<i64>,
 }
 
-/// The stages, what each is called, and the datasets that it makes.
-const STAGES: [(&str, &[DatasetKind]); 3] = [
-    ("captioner", &[DatasetKind::Captions]),
-    ("sd-generator", &[DatasetKind::Generations, DatasetKind::Attention]),
-    ("attention-mask-extractor", &[DatasetKind::Masks]),
-];
-
 /// Without these the generator watches nothing.
 const NO_CAPTURE: [&str; 2] = ["generator.cross_resolutions=[]", "generator.self_resolutions=[]"];
 
@@ -78,7 +71,7 @@ impl Bench<'_> {
         let scratch = Scratch::new()?;
         let few = [format!("source.limit={samples}"), format!("source.rows_per_shard={samples}")];
         let mut stages = Vec::new();
-        for (name, kinds) in STAGES {
+        for (name, _, kinds) in STAGES {
             let folder = scratch.0.to_string_lossy();
             let mut stage = self.stage(name, &few, &folder).await?;
             stage.bytes_a_sample = self.bytes_a_sample(kinds, &few, &folder).await?;

@@ -9,8 +9,6 @@ mod estimate;
 mod measure;
 mod picture;
 
-use std::path::PathBuf;
-
 use anyhow::Context as _;
 use glass_stage::{Context, ExitStatus, SpecArgs};
 
@@ -98,22 +96,4 @@ pub async fn plan(args: PlanArgs, threads: Option<usize>, context: Context) -> a
         true => ExitStatus::Done,
         false => ExitStatus::UserError,
     })
-}
-
-/// A folder that goes with this process.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("glass-plan-{}", std::process::id()));
-        std::fs::create_dir_all(&path).with_context(|| format!("cannot make the folder `{}`", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed is left to the system's own cleaning of temporary files.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -9,16 +9,28 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use glass_dataset::{Store, StoreOptions};
+use glass_schemas::ids::DatasetKind;
 use glass_schemas::spec::RunSpec;
-use glass_stage::{Context, ExitStatus};
+use glass_stage::{Context, ExitStatus, SpecArgs};
 use tokio::process::{Child, Command};
 
 pub(crate) use programs::{Programs, root};
-pub(crate) use stopped::Stopped;
+pub(crate) use stopped::{Stopped, stopped_or};
 
 use crate::ablation_table::{Column, columns};
 use crate::report::results::Results;
 use crate::text;
+
+/// The stages in their order: program, what it does, the datasets it makes.
+pub(crate) const STAGES: [(&str, &str, &[DatasetKind]); 3] = [
+    ("captioner", "real images → captions, classes, prompts", &[DatasetKind::Captions]),
+    (
+        "sd-generator",
+        "prompts → images, latents, attention means",
+        &[DatasetKind::Generations, DatasetKind::Attention],
+    ),
+    ("attention-mask-extractor", "attention means → pseudo-masks", &[DatasetKind::Masks]),
+];
 
 /// A trained run.
 pub(crate) struct TrainedRun {
@@ -42,6 +54,35 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
+    /// The programs beside this one, run in the current folder.
+    ///
+    /// # Errors
+    /// The user's: programs that are not built, a wrong override, a folder that cannot be made.
+    pub(crate) async fn here(
+        spec: &SpecArgs,
+        logs: &Path,
+        workers: u16,
+        threads: Option<usize>,
+        context: &Context,
+    ) -> anyhow::Result<Self> {
+        let root = std::env::current_dir().context("cannot find the current folder")?;
+        std::fs::create_dir_all(logs)
+            .with_context(|| format!("cannot write logs to `{}`", logs.display()))?;
+        let runner = Self {
+            programs: Programs::find(&root, context).await?,
+            root,
+            spec: spec.path.clone(),
+            store: spec.store.clone(),
+            logs: logs.to_owned(),
+            scratch: None,
+            set: spec.set.clone(),
+            workers: usize::from(workers),
+            threads,
+        };
+        runner.check()?;
+        Ok(runner)
+    }
+
     /// The spec with every override.
     pub(crate) fn run_spec(&self) -> anyhow::Result<RunSpec> {
         Ok(RunSpec::load_with(&self.spec, &self.set)?)
@@ -55,13 +96,8 @@ impl Runner {
     /// The three stages, each with a worker a core; tells whether samples were quarantined.
     pub(crate) async fn data(&self, context: &Context) -> anyhow::Result<ExitStatus> {
         let mut worst = ExitStatus::Done;
-        let steps = [
-            ("captioner", "real images → captions, classes, prompts"),
-            ("sd-generator", "prompts → images, latents, attention means"),
-            ("attention-mask-extractor", "attention means → pseudo-masks"),
-        ];
-        for (program, what) in steps {
-            if self.pool(program, what, context).await? == ExitStatus::DoneWithQuarantine {
+        for (program, what, _) in STAGES {
+            if self.pool(program, what, &[], context).await? == ExitStatus::DoneWithQuarantine {
                 worst = ExitStatus::DoneWithQuarantine;
             }
         }
@@ -141,11 +177,12 @@ impl Runner {
         Ok(step.finish(vec![(child, self.log(name))], context).await?.stdout)
     }
 
-    /// One stage with all its workers, as a cluster runs them.
-    async fn pool(
+    /// One stage with all its workers, as a cluster runs them; `flags` are the stage's own.
+    pub(crate) async fn pool(
         &self,
         program: &str,
         what: &str,
+        flags: &[String],
         context: &Context,
     ) -> anyhow::Result<ExitStatus> {
         let step = Step::start(program, what);
@@ -157,6 +194,7 @@ impl Runner {
                 .map(str::to_owned)
                 .to_vec();
             slot.extend(self.threads.iter().flat_map(|n| ["--threads".to_owned(), n.to_string()]));
+            slot.extend_from_slice(flags);
             children.push((self.start(program, &name, &slot, &[])?, self.log(&name)));
         }
         Ok(step.finish(children, context).await?.status)

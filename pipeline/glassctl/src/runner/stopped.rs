@@ -22,3 +22,11 @@ impl Stopped {
         }
     }
 }
+
+/// The status of a job whose steps may have stopped it.
+pub(crate) fn stopped_or(status: anyhow::Result<ExitStatus>) -> anyhow::Result<ExitStatus> {
+    status.or_else(|error| match error.downcast_ref::<Stopped>() {
+        Some(stopped) => Ok(stopped.status()),
+        None => Err(error),
+    })
+}

@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::output;
 use crate::target::StoreArgs;
 use planned::Planned;
-use record::Record;
+use record::{Committed, Record};
 
 /// Shards read at once.
 const AT_ONCE: usize = 2;
@@ -106,7 +106,7 @@ pub async fn verify(args: VerifyArgs, context: Context) -> anyhow::Result<ExitSt
         (false, 0) => Ok(ExitStatus::Done),
         (false, _) => Err(anyhow::anyhow!("{wrong} things are wrong in the store `{}`", store.uri()))
             .blame_user()
-            .hint("shards that are not committed: run the stage again; damaged objects: put a copy back, or make the dataset again in another store"),
+            .hint("shards that are not committed: run the stage again; samples that are neither committed nor quarantined although their shard is: what they are made of was retried, run `glassctl retry` to its end; damaged objects: put a copy back, or make the dataset again in another store"),
     }
 }
 
@@ -137,12 +137,18 @@ async fn check(
         return Ok(Some(findings));
     };
     findings.shards_planned = identity.shards;
-    let records = records(store, &identity, &mut findings).await?;
+    let mut records = records(store, &identity, &mut findings).await?;
+    rounds(store, &identity, &mut records, &mut findings).await?;
+    for shard in records.values() {
+        findings.rows += shard.parts().map(|part| part.rows).sum::<u64>();
+        findings.bytes += shard.parts().map(|part| part.bytes).sum::<u64>();
+        findings.quarantined += shard.quarantined();
+    }
     let planned = Planned::open(store, &identity, &mut findings.notes).await?;
     let checked = stream::iter(&records)
-        .map(|(shard, (record, _))| {
+        .map(|(shard, committed)| {
             let last = shard.0 + 1 == identity.shards;
-            shard::check(store, id, record, &planned, last)
+            shard::check(store, id, committed, &planned, last)
         })
         .buffered(AT_ONCE);
     let mut checked = std::pin::pin!(checked);
@@ -190,12 +196,12 @@ async fn identity(
     Ok(Some(identity))
 }
 
-/// Every commit record of the plan, read, with its plain JSON for the manifest to be compared with.
+/// Every commit record of the plan.
 async fn records(
     store: &Store,
     identity: &Identity,
     findings: &mut Findings,
-) -> anyhow::Result<BTreeMap<ShardIndex, (Record, Value)>> {
+) -> anyhow::Result<BTreeMap<ShardIndex, Committed>> {
     let folder = format!("{}/commits", identity.id.path());
     let mut records = BTreeMap::new();
     for shard in (0..identity.shards).map(ShardIndex) {
@@ -209,14 +215,11 @@ async fn records(
         match record {
             Ok((record, json)) => {
                 findings.shards_committed += 1;
-                findings.rows += record.rows;
-                findings.quarantined += record.quarantined;
-                findings.bytes += record.bytes;
                 if record.shard != shard.0 {
                     let what = format!("says that it commits shard {:05}", record.shard);
                     findings.problems.push(Problem::new(&key, what));
                 }
-                records.insert(shard, (record, json));
+                records.insert(shard, Committed { record, json, rounds: Vec::new() });
             }
             Err(error) => {
                 findings.problems.push(Problem::new(key, format!("cannot be read: {error}")));
@@ -233,11 +236,50 @@ async fn records(
     Ok(records)
 }
 
+/// Adds the rounds of retries to their shards; each must follow the one before it.
+async fn rounds(
+    store: &Store,
+    identity: &Identity,
+    records: &mut BTreeMap<ShardIndex, Committed>,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
+    let folder = format!("{}/retries", identity.id.path());
+    let mut keys = BTreeMap::new();
+    for key in store.list_keys(&folder).await? {
+        let name = key.rsplit('/').next().unwrap_or_default();
+        let numbers = name.strip_suffix(".json").and_then(|name| name.split_once('-'));
+        let numbers = numbers.and_then(|(shard, round)| {
+            Some((ShardIndex(shard.parse().ok()?), round.parse::<usize>().ok()?))
+        });
+        match numbers {
+            Some(numbers) => drop(keys.insert(numbers, key)),
+            None => findings.problems.push(Problem::new(key, "is no round of retries")),
+        }
+    }
+    for ((shard, round), key) in keys {
+        let Some(committed) = records.get_mut(&shard).filter(|it| it.rounds.len() + 1 == round) else {
+            let what = "is a round of no committed shard, or the round before it is missing";
+            findings.problems.push(Problem::new(key, what));
+            continue;
+        };
+        let bytes = store.get_if_there(&key).await?.unwrap_or_default();
+        match serde_json::from_slice::<Record>(&bytes) {
+            Ok(record) if record.shard == shard.0 => committed.rounds.push(record),
+            Ok(record) => {
+                let what = format!("says that it is of shard {:05}", record.shard);
+                findings.problems.push(Problem::new(key, what));
+            }
+            Err(error) => findings.problems.push(Problem::new(key, format!("cannot be read: {error}"))),
+        }
+    }
+    Ok(())
+}
+
 /// Compares `MANIFEST.json` with the commits, or says that it should be there.
 async fn manifest(
     store: &Store,
     identity: &Identity,
-    records: &BTreeMap<ShardIndex, (Record, Value)>,
+    records: &BTreeMap<ShardIndex, Committed>,
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
     let key = format!("{}/MANIFEST.json", identity.id.path());
@@ -260,16 +302,16 @@ async fn manifest(
         wrong("its identity is not that of SPEC.json".to_owned());
     }
     let listed = manifest["shards"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let differs = listed.iter().zip(records.values()).position(|(listed, (_, json))| listed != json);
+    let differs = listed.iter().zip(records.values()).position(|(listed, shard)| *listed != shard.json);
     if listed.len() != identity.shards as usize || !complete {
         wrong(format!("lists {} shards, {} are committed", listed.len(), records.len()));
     } else if let Some(shard) = differs {
         wrong(format!("says something else of shard {shard:05} than its commit"));
     }
     let sums = [
-        ("rows", records.values().map(|(record, _)| record.rows).sum::<u64>()),
-        ("bytes", records.values().map(|(record, _)| record.bytes).sum()),
-        ("quarantined", records.values().map(|(record, _)| record.quarantined).sum()),
+        ("rows", records.values().map(|shard| shard.record.rows).sum::<u64>()),
+        ("bytes", records.values().map(|shard| shard.record.bytes).sum()),
+        ("quarantined", records.values().map(|shard| shard.record.quarantined).sum()),
     ];
     for (name, sum) in sums {
         if complete && manifest[name] != sum {

@@ -85,12 +85,13 @@ async fn read<const N: usize>(
     shard: ShardIndex,
     columns: [&str; N],
 ) -> anyhow::Result<[Vec<String>; N]> {
-    let commit = dataset.commit(shard).await?;
-    let key = format!("{}/{}", dataset.id().path(), commit.data_key);
-    let batches = table::columns(dataset.store(), &key, commit.bytes, &columns).await?;
     let mut found = [const { Vec::new() }; N];
-    for (texts, column) in found.iter_mut().zip(columns) {
-        *texts = table::texts(&batches, column)?.into_iter().flatten().collect();
+    for part in dataset.parts(shard).await? {
+        let key = format!("{}/{}", dataset.id().path(), part.data_key);
+        let batches = table::columns(dataset.store(), &key, part.bytes, &columns).await?;
+        for (texts, column) in found.iter_mut().zip(columns) {
+            texts.extend(table::texts(&batches, column)?.into_iter().flatten());
+        }
     }
     Ok(found)
 }

@@ -24,3 +24,24 @@ impl Record {
         <Self as Deserialize>::deserialize(json)
     }
 }
+
+/// A committed shard: its commit, with its plain JSON for the manifest to be compared with, and the
+/// rounds of retries after it.
+#[derive(Clone, Debug)]
+pub(super) struct Committed {
+    pub(super) record: Record,
+    pub(super) json: Value,
+    pub(super) rounds: Vec<Record>,
+}
+
+impl Committed {
+    /// The commit, then the rounds.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Record> {
+        std::iter::once(&self.record).chain(&self.rounds)
+    }
+
+    /// Samples in quarantine after the last round.
+    pub(super) fn quarantined(&self) -> u64 {
+        self.rounds.last().unwrap_or(&self.record).quarantined
+    }
+}

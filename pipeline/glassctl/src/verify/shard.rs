@@ -7,7 +7,7 @@ use glass_schemas::ids::{DatasetId, DatasetKind, ShardIndex};
 use sha2::{Digest, Sha256};
 
 use super::planned::{Counts, Planned};
-use super::record::Record;
+use super::record::{Committed, Record};
 use super::{Problem, table};
 
 /// Bytes hashed at once.
@@ -20,37 +20,50 @@ const CHUNK: u64 = 16 << 20;
 pub(super) async fn check(
     store: &Store,
     id: &DatasetId,
-    record: &Record,
+    shard: &Committed,
     planned: &Planned,
     last: bool,
 ) -> anyhow::Result<Vec<Problem>> {
     let mut problems = Vec::new();
-    let key = format!("{}/{}", id.path(), record.data_key);
-    if let Err(what) = placed(&record.data_key, "data", record) {
-        return Ok(vec![Problem::new(key, what)]);
-    }
-    if let Err(what) = same_bytes(store, &key, record).await? {
-        // What is in a damaged table says nothing.
-        return Ok(vec![Problem::new(key, what)]);
-    }
-    let samples = match rows(store, id, &key, record).await? {
-        Ok(samples) => samples,
-        Err(what) => return Ok(vec![Problem::new(key, what)]),
-    };
-    let failed = match quarantine(store, id, record).await? {
-        Ok(failed) => failed,
-        Err(problem) => {
-            problems.push(problem);
-            return Ok(problems);
+    let (mut samples, mut names, mut failed) = (Vec::new(), HashSet::new(), Vec::new());
+    for record in shard.parts() {
+        let key = format!("{}/{}", id.path(), record.data_key);
+        if let Err(what) = placed(&record.data_key, "data", record) {
+            return Ok(vec![Problem::new(key, what)]);
         }
-    };
+        if let Err(what) = same_bytes(store, &key, record).await? {
+            // What is in a damaged table says nothing.
+            return Ok(vec![Problem::new(key, what)]);
+        }
+        let named = match rows(store, id, &key, record).await? {
+            Ok((part, named)) => {
+                samples.extend(part);
+                named
+            }
+            Err(what) => return Ok(vec![Problem::new(key, what)]),
+        };
+        for name in named {
+            if !names.insert(name.clone()) {
+                return Ok(vec![Problem::new(key, format!("`{name}` is there twice"))]);
+            }
+        }
+        // Each round lists all that is left, so that the last one's stands.
+        failed = match quarantine(store, id, record).await? {
+            Ok(failed) => failed,
+            Err(problem) => {
+                problems.push(problem);
+                return Ok(problems);
+            }
+        };
+    }
+    let key = format!("{}/{}", id.path(), shard.record.data_key);
     if let Planned::Source { rows_per_shard } = planned {
-        let count = record.rows + record.quarantined;
+        let count = samples.len() as u64 + shard.quarantined();
         let full = if last { count <= *rows_per_shard && count > 0 } else { count == *rows_per_shard };
         if !full {
             problems.push(Problem::new(key, format!("{count} samples, planned {rows_per_shard}")));
         }
-    } else if let Some(plan) = planned.samples(ShardIndex(record.shard)).await? {
+    } else if let Some(plan) = planned.samples(ShardIndex(shard.record.shard)).await? {
         problems.extend(compare(&key, plan, &samples, &failed));
     }
     Ok(problems)
@@ -101,13 +114,14 @@ async fn other_size(store: &Store, key: &str, committed: u64) -> anyhow::Result<
     }))
 }
 
-/// The samples of the rows, after comparing them with what the commit says.
+/// The samples of the rows, and what captions call theirs, after comparing them with what the
+/// commit says.
 async fn rows(
     store: &Store,
     id: &DatasetId,
     key: &str,
     record: &Record,
-) -> anyhow::Result<Result<Vec<String>, String>> {
+) -> anyhow::Result<Result<(Vec<String>, Vec<String>), String>> {
     let named = id.kind() == DatasetKind::Captions;
     let columns: &[&str] = if named { &["sample_id", "source_uri"] } else { &["sample_id"] };
     let read = async {
@@ -127,11 +141,7 @@ async fn rows(
     if samples.first() != record.first_sample.as_ref() || samples.last() != record.last_sample.as_ref() {
         return Ok(Err("its first or last sample is not the committed one".to_owned()));
     }
-    let mut seen = HashSet::new();
-    Ok(match names.iter().flatten().find(|name| !seen.insert(*name)) {
-        Some(name) => Err(format!("`{name}` is there twice")),
-        None => Ok(samples),
-    })
+    Ok(Ok((samples, names.into_iter().flatten().collect())))
 }
 
 /// The samples in quarantine, as far as they have a name.

@@ -1,6 +1,6 @@
 //! The commands that look at a store, on one that is as it should be.
 
-use crate::support::datasets::{Shelf, other_captions, other_masks};
+use crate::support::datasets::{Shelf, add_round, mended, other_captions, other_masks};
 use crate::support::snapshot::check;
 
 #[tokio::test]
@@ -72,9 +72,36 @@ async fn what_cannot_be_compared_is_refused() {
     shelf.run(&["diff", "generations", "generations"]).says(1, &["cannot be compared", "hint: "]);
 }
 
+#[tokio::test]
+async fn a_round_of_retries_counts_with_its_shard() {
+    let shelf = Shelf::new().await;
+    let (caption, drawing) = mended(0);
+    add_round(&shelf.captions, 0, &[caption], &[]).await;
+    shelf.run(&["verify", "captions"]).says(0, &["10 rows, 2 quarantined"]);
+    shelf.run(&["status", "captions", "--json"]).says(0, &["\"rows\": 10", "\"quarantined\": 2"]);
+    shelf.run(&["failed", "captions", "--where", "shard=0"]).says(0, &[]);
+    // What is drawn of it is still to come.
+    shelf.run(&["verify", "generations"]).says(1, &["neither committed nor quarantined", "glassctl retry"]);
+    add_round(&shelf.generations, 0, &[drawing], &[]).await;
+    shelf.run(&["verify", "generations"]).says(0, &["10 rows"]);
+    shelf.run(&["inspect", &mended(0).1.sample_id.to_string()]).says(0, &["00000 row 3"]);
+}
+
+#[tokio::test]
+async fn a_round_that_is_wrong_is_found() {
+    let shelf = Shelf::new().await;
+    let (caption, _) = mended(0);
+    add_round(&shelf.captions, 0, &[caption.clone()], &[]).await;
+    add_round(&shelf.captions, 0, &[caption], &[]).await;
+    shelf.run(&["verify", "captions"]).says(1, &["`003.jpg` is there twice"]);
+    let first = shelf.path(&shelf.captions, "retries/00000-1.json");
+    std::fs::rename(&first, first.with_file_name("00001-1.json")).unwrap();
+    shelf.run(&["verify", "captions"]).says(1, &["says that it is of shard 00000", "the round before it is missing"]);
+}
+
 #[test]
 fn every_command_has_an_example() {
-    for verb in ["plan", "run", "status", "verify", "failed", "gc", "diff", "submit", "export", "inspect"] {
+    for verb in ["plan", "run", "status", "verify", "failed", "retry", "regenerate", "gc", "diff", "submit", "export", "inspect"] {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_glassctl")).args([verb, "--help"]).output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
         for part in ["Example:", &format!("glassctl {verb} "), "--json", "--store"] {

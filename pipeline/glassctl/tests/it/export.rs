@@ -11,7 +11,7 @@ use glass_schemas::ids::ShardIndex;
 use image::GrayImage;
 use serde_json::Value;
 
-use crate::support::datasets::{Shelf, files, mask_of, write};
+use crate::support::datasets::{Shelf, add_round, files, mask_of, write};
 use crate::support::snapshot::check;
 use crate::support::Outcome;
 
@@ -79,6 +79,20 @@ fn grey(bytes: &[u8]) -> GrayImage {
 
 fn names(tree: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<&str> {
     tree.keys().map(|path| path.to_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_shard_that_gained_a_mask_is_exported_again_with_it() {
+    let export = Export::new().await;
+    let drawings = rows::<GenerationRow>(&export.shelf.generations, ShardIndex(2)).await;
+    let masks: Vec<MaskRow> = drawings.iter().map(|row| mask_of(row, 5)).collect();
+    write(&export.shelf.masks, ShardIndex(2), &masks[1..], &[]).await;
+    export.run("png", &[]).says(0, &["8 samples of 3 shards (3 planned, 3 written now)"]);
+    // Its picture lies before the others: a round is read from the shard's start.
+    add_round(&export.shelf.masks, 2, &masks[..1], &[]).await;
+    export.run("png", &[]).says(0, &["9 samples of 3 shards (3 planned, 1 written now)"]);
+    assert_eq!(export.pairs().await.len(), 9);
+    export.run("png", &[]).says(0, &["9 samples of 3 shards (3 planned, 0 written now)"]);
 }
 
 #[tokio::test]

@@ -158,26 +158,28 @@ pub async fn write<R: Row>(dataset: &Dataset, shard: ShardIndex, rows: &[R], fai
     dataset.write_shard(shard, R::schema(), batches, failed).await.unwrap();
 }
 
+/// Adds a round of retries to a committed shard: these rows, and what is left in quarantine.
+pub async fn add_round<R: Row>(dataset: &Dataset, shard: u32, rows: &[R], left: &[QuarantineRow]) {
+    let shard = ShardIndex(shard);
+    let round = dataset.parts(shard).await.unwrap().len();
+    let mut writer = dataset.shard_writer(shard, R::schema()).unwrap();
+    writer.write(R::encode(rows).unwrap()).await.unwrap();
+    let written = writer.finish(left).await.unwrap();
+    written.commit_retry(u32::try_from(round).unwrap()).await.unwrap();
+}
+
+/// The caption and the drawing of a shard's last image, which the captioner had put aside.
+pub fn mended(shard: u32) -> (CaptionRow, GenerationRow) {
+    let caption = caption_row(ShardIndex(shard), ROWS - 1, "a red bus");
+    let drawing = drawn_from(&caption);
+    (caption, drawing)
+}
+
 fn class() -> ClassLabel {
     ClassLabel { id: 6, name: "bus".to_owned() }
 }
 
 fn captioned(shard: ShardIndex, caption: &str) -> (Vec<CaptionRow>, Vec<QuarantineRow>) {
-    let row = |number: u32| {
-        let digest = Digest::of(&(shard.0 * ROWS + number).to_le_bytes());
-        CaptionRow {
-            sample_id: SampleId::of_source(&digest),
-            source_uri: format!("{:03}.jpg", shard.0 * ROWS + number),
-            source_digest: digest,
-            width: SIDE,
-            height: SIDE,
-            caption: caption.to_owned(),
-            classes: vec![class()],
-            class_source: "caption".to_owned(),
-            flags: Vec::new(),
-            prompt: format!("{caption}; bus"),
-        }
-    };
     let failed = QuarantineRow {
         stage: "captioner".to_owned(),
         shard: shard.0,
@@ -188,7 +190,24 @@ fn captioned(shard: ShardIndex, caption: &str) -> (Vec<CaptionRow>, Vec<Quaranti
         message: "the file ends too early".to_owned(),
         inputs: String::new(),
     };
+    let row = |number| caption_row(shard, number, caption);
     ((0..ROWS - 1).map(row).collect(), vec![failed])
+}
+
+fn caption_row(shard: ShardIndex, number: u32, caption: &str) -> CaptionRow {
+    let digest = Digest::of(&(shard.0 * ROWS + number).to_le_bytes());
+    CaptionRow {
+        sample_id: SampleId::of_source(&digest),
+        source_uri: format!("{:03}.jpg", shard.0 * ROWS + number),
+        source_digest: digest,
+        width: SIDE,
+        height: SIDE,
+        caption: caption.to_owned(),
+        classes: vec![class()],
+        class_source: "caption".to_owned(),
+        flags: Vec::new(),
+        prompt: format!("{caption}; bus"),
+    }
 }
 
 fn drawn_from(caption: &CaptionRow) -> GenerationRow {
