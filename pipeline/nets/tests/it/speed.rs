@@ -1,5 +1,5 @@
 //! How fast the networks run, for comparison with `ci/reference/speed_vision_language.py`:
-//! `RAYON_NUM_THREADS=1 cargo test --release -p glass-nets --test it -- --ignored --nocapture speed`.
+//! `RAYON_NUM_THREADS=1 cargo test --release --workspace --test glass-nets-it -- --ignored --nocapture speed`.
 
 use glass_nets::blip2::Blip2;
 use glass_nets::dinov2::Dinov2Model;
