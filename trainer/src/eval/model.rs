@@ -21,6 +21,8 @@ pub trait Encoder {
 pub struct Slots {
     /// `[batch, slots, dim]`, as the decoders take them.
     pub slots: Tensor<3>,
+    /// The same before their output layer, `[batch, slots, size]`.
+    pub raw: Tensor<3>,
     /// Attention of the last iteration, `[batch, slots, tokens]`, summing to one over the slots.
     pub attention: Tensor<3>,
 }

@@ -60,7 +60,7 @@ impl SlotModel for TrainedSlots {
 
     fn attend(&self, features: Tensor<3>, noise: Tensor<3>) -> Slots {
         let found = self.slots.forward(features, noise);
-        Slots { slots: found.slots, attention: found.attention }
+        Slots { slots: found.slots, raw: found.raw, attention: found.attention }
     }
 
     fn decoder_masks(&self, slots: Tensor<3>) -> Option<Tensor<3>> {

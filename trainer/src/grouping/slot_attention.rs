@@ -92,6 +92,9 @@ pub struct SlotAttention {
 pub struct Slots {
     /// `[batch, slots, out_size]`: what the decoders get.
     pub slots: Tensor<3>,
+    /// `[batch, slots, size]`: the slots of the last iteration before the output layer, which
+    /// properties are read from.
+    pub raw: Tensor<3>,
     /// `[batch, slots, tokens]`: softmax over the slots of the last iteration, which is GLASS's
     /// **A**; it sums to one over the slots.
     pub attention: Tensor<3>,
@@ -124,7 +127,8 @@ impl SlotAttention {
             None => Tensor::zeros([batch, slot_count, inputs.dims()[1]], &inputs.device()),
         };
         Slots {
-            slots: self.out_linear.forward3(self.out_layer_norm.forward(slots)),
+            slots: self.out_linear.forward3(self.out_layer_norm.forward(slots.clone())),
+            raw: slots,
             attention,
         }
     }

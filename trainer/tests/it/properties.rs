@@ -51,7 +51,7 @@ fn slots_that_start_in_another_order_end_in_that_order() {
     let model = attention(&small_spec().slots);
     let start = noise(3, 8);
     let order = Tensor::from_data([2, 0, 1], &device());
-    let Slots { slots, attention } = model.forward(features(), start.clone());
+    let Slots { slots, attention, .. } = model.forward(features(), start.clone());
     let moved = model.forward(features(), start.select(1, order.clone()));
     assert_close(
         &numbers(slots.select(1, order.clone())),

@@ -117,7 +117,7 @@ impl SlotModel for RandomColours {
 
     fn attend(&self, features: Tensor<3>, noise: Tensor<3>) -> Slots {
         let logits = noise.clone().matmul(features.swap_dims(1, 2));
-        Slots { slots: noise, attention: activation::softmax(logits, 1) }
+        Slots { slots: noise.clone(), raw: noise, attention: activation::softmax(logits, 1) }
     }
 
     fn decoder_masks(&self, _slots: Tensor<3>) -> Option<Tensor<3>> {
