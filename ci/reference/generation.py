@@ -1,4 +1,5 @@
-"""Goldens of the generation metrics: scikit-image for pixels, pytorch-fid's and torchmetrics' formulas for features.
+"""Goldens of the generation metrics: scikit-image for pixels, pytorch-fid's and torchmetrics' formulas for features,
+lpips for layers of features.
 
 The Frechet distance is written with scipy's square root of a matrix (pytorch-fid) and with the eigenvalues of the
 product (torchmetrics); where covariances are singular only the second is used. The kernel distance is torchmetrics'
@@ -10,7 +11,9 @@ polynomial MMD.
 import json
 import pathlib
 
+import lpips
 import numpy as np
+import torch
 from scipy import linalg
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
@@ -54,6 +57,36 @@ def features(rng):
                "frechet": frechet(*wide) if dim > 1 else None, "kernel": kernel(*wide)}
 
 
+def perceptual(rng):
+    """Layers through lpips' own functions; a position without any activation is among them."""
+    draw = lambda *shape: rng.random(shape).astype(np.float32).round(3)  # noqa: E731
+    for shapes in ([(3, 4, 5)], [(4, 3, 3), (6, 2, 1)]):
+        layers, distance = [], 0
+        for shape in shapes:
+            first, second, weights = draw(*shape), draw(*shape), draw(shape[0])
+            first[:, 0, 0] = 0
+            head = lpips.NetLinLayer(shape[0]).eval()
+            head.model[-1].weight.data = torch.from_numpy(weights)[None, :, None, None]
+            a, b = (lpips.normalize_tensor(torch.from_numpy(x)[None]) for x in (first, second))
+            distance += lpips.spatial_average(head((a - b) ** 2)).item()
+            layers.append({"first": first.ravel().tolist(), "second": second.ravel().tolist(), "weights": weights.tolist()})
+        yield {"layers": layers, "distance": distance}
+
+
+def cosine(rng):
+    for dim in (1, 5, 32):
+        a, b = (rng.normal(size=dim).astype(np.float32).round(3) for _ in range(2))
+        score = 100 * torch.nn.functional.cosine_similarity(
+            torch.from_numpy(a).double(), torch.from_numpy(b).double(), dim=0)
+        yield {"a": a.tolist(), "b": b.tolist(), "score": score.item()}
+
+
+def rounded(entry):
+    for name, value in entry.items():
+        if isinstance(value, list) and value and isinstance(value[0], float):
+            entry[name] = [float(f"{number:.4f}") for number in value]
+
+
 def main():
     rng = np.random.default_rng(11)
     round_trip = lambda value: json.loads(json.dumps(value), parse_float=lambda text: float(np.float32(text)))  # noqa: E731
@@ -62,6 +95,10 @@ def main():
         for name in "ab":
             assert round_trip(entry[name]) == entry[name]
             entry[name] = [float(f"{value:.4f}") for value in entry[name]]
+    # Drawn last, so that the older goldens stay as they are.
+    golden |= {"perceptual": list(perceptual(rng)), "cosine": list(cosine(rng))}
+    for entry in golden["cosine"] + [layer for golden_ in golden["perceptual"] for layer in golden_["layers"]]:
+        rounded(entry)
     GOLDEN.write_text(json.dumps(golden, separators=(",", ":")).replace("},{", "},\n{") + "\n")
 
 

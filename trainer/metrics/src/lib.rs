@@ -30,8 +30,9 @@ pub use assignment::{Objective, assign};
 pub use contingency::{Contingency, IouMatrix, Objects};
 pub use error::MetricsError;
 pub use generation::{
-    FeatureStatistics, KernelDistance, Planes, kernel_distance, kernel_inception_distance, psnr,
-    squared_error, ssim,
+    FeatureSample, FeatureStatistics, KernelDistance, PerceptualLayer, Planes, Products,
+    cosine_score, kernel_distance, kernel_inception_distance, kernel_of_products,
+    perceptual_distance, psnr, squared_error, ssim, subset,
 };
 pub use geometry::{Nearest, Placement, PlacementRule, Sampling};
 pub use label_map::{BACKGROUND, IGNORE, LabelMap, OVERLAP};

@@ -45,6 +45,45 @@ impl FeatureStatistics {
         self.count
     }
 
+    /// Width of the features.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Their mean, `[dim]`.
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// Their covariance over n − 1, `[dim, dim]`; needs two rows.
+    pub fn covariance(&self) -> Result<Vec<f64>, MetricsError> {
+        match self.count {
+            0 | 1 => Err(MetricsError::Features { problem: "are fewer than two rows".into() }),
+            _ => Ok(self.full()),
+        }
+    }
+
+    /// What was taken in before, from [`count`](Self::count), [`mean`](Self::mean) and
+    /// [`covariance`](Self::covariance).
+    pub fn from_parts(count: u64, mean: Vec<f64>, covariance: &[f64]) -> Result<Self, MetricsError> {
+        let dim = mean.len();
+        let refuse = |problem: String| Err(MetricsError::Features { problem });
+        if count < 2 || dim == 0 || covariance.len() != dim * dim {
+            let numbers = covariance.len();
+            return refuse(format!("of {count} rows have a mean of {dim} and a covariance of {numbers} numbers"));
+        }
+        if mean.iter().chain(covariance).any(|value| !value.is_finite()) {
+            return refuse("have a mean or covariance that is not finite".into());
+        }
+        let mut scatter = vec![0.0; dim * dim];
+        for (row, line) in scatter.chunks_exact_mut(dim).enumerate() {
+            for (column, value) in line[..=row].iter_mut().enumerate() {
+                *value = covariance[row * dim + column] * (count - 1) as f64;
+            }
+        }
+        Ok(Self { dim, count, mean, scatter })
+    }
+
     /// Fréchet distance to other features, `‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½)` with covariances
     /// over n − 1 (FID where features are InceptionV3's pool, pytorch-fid and torchmetrics).
     ///
@@ -62,14 +101,14 @@ impl FeatureStatistics {
             });
         }
         let apart: f64 = self.mean.iter().zip(&other.mean).map(|(a, b)| (a - b) * (a - b)).sum();
-        let (first, second) = (self.covariance(), other.covariance());
+        let (first, second) = (self.full(), other.full());
         let trace = |matrix: &[f64]| matrix.iter().step_by(self.dim + 1).sum::<f64>();
         let spread = trace(&first) + trace(&second);
         let root = root_trace(&first, &second, self.dim);
         Ok(apart + spread - 2.0 * root)
     }
 
-    fn covariance(&self) -> Vec<f64> {
+    fn full(&self) -> Vec<f64> {
         let mut full = self.scatter.clone();
         for row in 0..self.dim {
             for column in 0..=row {

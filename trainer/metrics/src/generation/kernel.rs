@@ -35,30 +35,66 @@ pub fn kernel_inception_distance(
     let size = size.min(sets[0].len()).min(sets[1].len());
     let mut distances = Vec::with_capacity(subsets);
     for _ in 0..subsets {
-        let [first, second] = [&sets[0], &sets[1]].map(|set| subset(set, size, &mut draw));
+        let [first, second] = [&sets[0], &sets[1]].map(|set| {
+            subset(set.len(), size, &mut draw).into_iter().map(|at| &set[at]).collect::<Vec<_>>()
+        });
         distances.push(distance(&first, &second)?);
     }
-    let Some(MeanSd { mean, sd, count }) = mean_sd(&distances) else {
-        return Err(MetricsError::Features { problem: "are to be split into no subset".into() });
+    KernelDistance::of(&distances)
+}
+
+impl KernelDistance {
+    /// Over the distances of subsets.
+    pub fn of(distances: &[f64]) -> Result<Self, MetricsError> {
+        let Some(MeanSd { mean, sd, count }) = mean_sd(distances) else {
+            return Err(MetricsError::Features { problem: "are to be split into no subset".into() });
+        };
+        Ok(Self { mean, sd: sd * ((count - 1) as f64 / count as f64).sqrt() })
+    }
+}
+
+/// Scalar products of the rows of two sets of features of one size, `[rows, rows]` each, for a caller that multiplies
+/// matrices faster than this crate.
+#[derive(Debug, Clone, Copy)]
+pub struct Products<'a> {
+    /// Of the first set with itself.
+    pub first: &'a [f32],
+    /// Of the second set with itself.
+    pub second: &'a [f32],
+    /// Of the first with the second.
+    pub across: &'a [f32],
+}
+
+/// [`kernel_distance`] of two sets of `rows` rows from their scalar products.
+pub fn kernel_of_products(products: Products<'_>, rows: usize, dim: usize) -> Result<f64, MetricsError> {
+    let lengths = [products.first.len(), products.second.len(), products.across.len()];
+    if rows < 2 || dim == 0 || lengths.iter().any(|&length| length != rows * rows) {
+        return Err(MetricsError::Features {
+            problem: format!("have {lengths:?} scalar products for two sets of {rows} rows"),
+        });
+    }
+    let value = |product: f32| cubic(f64::from(product), dim);
+    let within = |values: &[f32]| {
+        let lower = (1..rows).map(|row| values[row * rows..][..row].iter().map(|&v| value(v)).sum::<f64>());
+        2.0 * lower.sum::<f64>() / (rows * (rows - 1)) as f64
     };
-    Ok(KernelDistance { mean, sd: sd * ((count - 1) as f64 / count as f64).sqrt() })
+    let across: f64 = products.across.iter().map(|&v| value(v)).sum();
+    Ok(within(products.first) + within(products.second) - 2.0 * across / (rows * rows) as f64)
 }
 
 fn wide(row: &[f32]) -> Vec<f64> {
     row.iter().map(|&value| f64::from(value)).collect()
 }
 
-/// The first `size` of a shuffle.
-fn subset<'a>(
-    set: &'a [Vec<f64>],
-    size: usize,
-    draw: &mut impl FnMut(usize) -> usize,
-) -> Vec<&'a Vec<f64>> {
-    let mut order: Vec<usize> = (0..set.len()).collect();
+/// Places of `size` of `count` rows, drawn without repetition; `draw(n)` gives a uniform index below `n`.
+pub fn subset(count: usize, size: usize, draw: &mut impl FnMut(usize) -> usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    let size = size.min(count);
     for at in 0..size {
-        order.swap(at, at + draw(set.len() - at) % (set.len() - at));
+        order.swap(at, at + draw(count - at) % (count - at));
     }
-    order[..size].iter().map(|&at| &set[at]).collect()
+    order.truncate(size);
+    order
 }
 
 fn distance(a: &[&Vec<f64>], b: &[&Vec<f64>]) -> Result<f64, MetricsError> {
@@ -79,5 +115,10 @@ fn within(rows: &[&Vec<f64>]) -> f64 {
 }
 
 fn kernel(x: &[f64], y: &[f64]) -> f64 {
-    (x.iter().zip(y).map(|(a, b)| a * b).sum::<f64>() / x.len() as f64 + 1.0).powi(3)
+    cubic(x.iter().zip(y).map(|(a, b)| a * b).sum(), x.len())
+}
+
+/// The kernel of two rows from their scalar product.
+fn cubic(product: f64, dim: usize) -> f64 {
+    (product / dim as f64 + 1.0).powi(3)
 }

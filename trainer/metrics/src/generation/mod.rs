@@ -3,8 +3,14 @@
 mod eigen;
 mod frechet;
 mod kernel;
+mod perceptual;
 mod pixels;
+mod sample;
 
 pub use frechet::FeatureStatistics;
-pub use kernel::{KernelDistance, kernel_distance, kernel_inception_distance};
+pub use kernel::{
+    KernelDistance, Products, kernel_distance, kernel_inception_distance, kernel_of_products, subset,
+};
+pub use perceptual::{PerceptualLayer, cosine_score, perceptual_distance};
 pub use pixels::{Planes, psnr, squared_error, ssim};
+pub use sample::FeatureSample;

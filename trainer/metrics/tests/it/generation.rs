@@ -1,8 +1,9 @@
 //! Scores of generated pictures against scikit-image, pytorch-fid's and torchmetrics' formulas.
 
 use glass_metrics::{
-    FeatureStatistics, Planes, kernel_distance, kernel_inception_distance, psnr, squared_error,
-    ssim,
+    FeatureSample, FeatureStatistics, PerceptualLayer, Planes, Products, cosine_score,
+    kernel_distance, kernel_inception_distance, kernel_of_products, perceptual_distance, psnr,
+    squared_error, ssim, subset,
 };
 use serde_json::Value;
 
@@ -102,6 +103,93 @@ fn subsets_are_drawn_without_repetition_and_the_whole_set_is_one_of_them() {
 }
 
 #[test]
+fn layers_are_as_far_apart_as_lpips_says() {
+    for golden in goldens("perceptual") {
+        let layers: Vec<[Vec<f32>; 3]> = golden["layers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|layer| ["first", "second", "weights"].map(|name| floats(&layer[name])))
+            .collect();
+        let layers: Vec<PerceptualLayer<'_>> = layers
+            .iter()
+            .map(|[first, second, weights]| PerceptualLayer { first, second, weights })
+            .collect();
+        // The package computes in f32.
+        near(perceptual_distance(&layers).unwrap(), &golden["distance"], 1e-6);
+        let same = PerceptualLayer { second: layers[0].first, ..layers[0] };
+        assert_eq!(perceptual_distance(&[same]).unwrap(), 0.0);
+    }
+}
+
+#[test]
+fn embeddings_score_their_cosine() {
+    for golden in goldens("cosine") {
+        let (a, b) = (floats(&golden["a"]), floats(&golden["b"]));
+        near(cosine_score(&a, &b).unwrap(), &golden["score"], SUM_TOLERANCE);
+    }
+    assert_eq!(cosine_score(&[1.0, 0.0], &[-2.0, 0.0]).unwrap(), -100.0);
+    assert!(cosine_score(&[0.0, 0.0], &[1.0, 0.0]).is_err());
+    assert!(cosine_score(&[1.0], &[1.0, 0.0]).is_err());
+}
+
+#[test]
+fn scalar_products_give_the_same_kernel_distance() {
+    let golden = &goldens("features")[1];
+    let dim = golden["dim"].as_u64().unwrap() as usize;
+    let (a, b) = (floats(&golden["a"]), floats(&golden["b"]));
+    let rows = a.len() / dim;
+    let product = |x: &[f32], y: &[f32]| -> Vec<f32> {
+        let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(a, b)| a * b).sum();
+        let right = |x: &[f32]| y.chunks_exact(dim).map(|y| dot(x, y)).collect::<Vec<f32>>();
+        x.chunks_exact(dim).flat_map(right).collect()
+    };
+    let [first, second, across] = [product(&a, &a), product(&b, &b), product(&a, &b)];
+    let products = Products { first: &first, second: &second, across: &across };
+    let distance = kernel_of_products(products, rows, dim).unwrap();
+    // Products are summed in f32 here.
+    near(distance, &golden["kernel"], 1e-5);
+    assert!(kernel_of_products(products, rows - 1, dim).is_err());
+}
+
+#[test]
+fn statistics_can_be_kept_and_taken_up_again() {
+    let golden = &goldens("features")[0];
+    let dim = golden["dim"].as_u64().unwrap() as usize;
+    let (a, b) = (floats(&golden["a"]), floats(&golden["b"]));
+    let whole = statistics(&a, dim);
+    let half = statistics(&a[..a.len() / 2 / dim * dim], dim);
+    let covariance = half.covariance().unwrap();
+    let mut kept =
+        FeatureStatistics::from_parts(half.count(), half.mean().to_vec(), &covariance).unwrap();
+    kept.add(&a[a.len() / 2 / dim * dim..]).unwrap();
+    let (one, other) = (whole.frechet_distance(&statistics(&b, dim)), kept.frechet_distance(&statistics(&b, dim)));
+    assert!((one.unwrap() - other.unwrap()).abs() < 1e-9);
+    assert!(FeatureStatistics::from_parts(1, vec![0.0], &[1.0]).is_err());
+    assert!(FeatureStatistics::from_parts(3, vec![0.0; 2], &[1.0]).is_err());
+    assert!(FeatureStatistics::from_parts(3, vec![0.0], &[f64::NAN]).is_err());
+    assert!(FeatureStatistics::new(2).covariance().is_err());
+}
+
+#[test]
+fn a_sample_of_a_stream_does_not_depend_on_its_order() {
+    let key = |row: u64| row.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let rows: Vec<[f32; 2]> = (0..100).map(|row| [row as f32, 1.0]).collect();
+    let kept = |order: &mut dyn Iterator<Item = usize>| {
+        let mut sample = FeatureSample::new(2, 10);
+        order.for_each(|row| sample.offer(key(row as u64), &rows[row]).unwrap());
+        assert_eq!((sample.len(), sample.is_empty(), sample.dim()), (10, false, 2));
+        sample.rows().map(|row| row[0]).collect::<Vec<_>>()
+    };
+    let forward = kept(&mut (0..100));
+    assert_eq!(forward, kept(&mut (0..100).rev()));
+    assert_eq!(forward, kept(&mut (0..100).map(|row| row * 37 % 100)));
+    assert!(forward.iter().any(|&row| row > 50.0) && forward.iter().any(|&row| row < 50.0));
+    assert!(FeatureSample::new(2, 1).offer(0, &[1.0; 4]).is_err());
+    assert_eq!(subset(5, 9, &mut |_| 0), [0, 1, 2, 3, 4]);
+}
+
+#[test]
 fn what_cannot_be_compared_is_refused() {
     let values = [0.0_f32; 12 * 12];
     assert!(Planes::new(&values, 12, 11).is_err() && Planes::new(&[], 0, 0).is_err());
@@ -115,4 +203,8 @@ fn what_cannot_be_compared_is_refused() {
     assert!(statistics(&[0.0; 6], 3).frechet_distance(&statistics(&[0.0; 4], 2)).is_err());
     assert!(kernel_distance(&[1.0; 3], &[1.0; 6], 3).is_err());
     assert!(kernel_inception_distance(&[1.0; 6], &[1.0; 6], 3, 0, 2, |_| 0).is_err());
+    let layer = |first, second, weights| [PerceptualLayer { first, second, weights }];
+    assert!(perceptual_distance(&layer(&[1.0; 6], &[1.0; 4], &[1.0; 2])).is_err());
+    assert!(perceptual_distance(&layer(&[1.0; 6], &[1.0; 6], &[1.0; 4])).is_err());
+    assert!(perceptual_distance(&layer(&[], &[], &[])).is_err());
 }
