@@ -30,7 +30,9 @@ pub mod t5;
 pub mod tokenizer;
 
 pub mod clip;
+pub mod inception;
 pub mod ops;
+pub mod perceptual;
 mod resnet;
 pub mod schedulers;
 pub mod unet;

@@ -18,6 +18,15 @@ pub struct PatchEmbedding {
     patch: usize,
 }
 
+/// Whether the projection of the patches adds a bias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PatchBias {
+    /// It does.
+    Present,
+    /// It does not, as in CLIP.
+    Absent,
+}
+
 impl PatchEmbedding {
     /// Takes `{name}.weight` `[dim, channels, patch, patch]` and `{name}.bias` `[dim]`.
     ///
@@ -30,13 +39,29 @@ impl PatchEmbedding {
         patch: usize,
         dim: usize,
     ) -> Result<Self> {
+        Self::load_with(scope, name, [channels, patch, dim], PatchBias::Present)
+    }
+
+    /// The same for `[channels, patch, dim]`, with or without the bias.
+    ///
+    /// # Errors
+    /// As [`PatchEmbedding::load`].
+    pub fn load_with(
+        scope: &Scope,
+        name: &str,
+        [channels, patch, dim]: [usize; 3],
+        bias: PatchBias,
+    ) -> Result<Self> {
         let scope = scope.enter(name);
         let kernel = scope.tensor("weight", [dim, channels, patch, patch])?;
         // [dim, channels * patch * patch] -> [channels * patch * patch, dim]
         let weight = kernel.reshape([dim, channels * patch * patch]).transpose();
         let projection = Linear {
             weight: Param::from_tensor(weight),
-            bias: Some(scope.param("bias", [dim])?),
+            bias: match bias {
+                PatchBias::Present => Some(scope.param("bias", [dim])?),
+                PatchBias::Absent => None,
+            },
         };
         Ok(Self {
             projection,

@@ -49,6 +49,14 @@ pub enum Net {
     T5Encode,
     /// `Dinov2Model`, with registers too, and DINO's `ViTModel`: pixel_values → last_hidden_state
     Dinov2,
+    /// `CLIPVisionModelWithProjection`, alone or in a whole CLIP: pixel_values → last_hidden_state, image_embeds
+    ClipVision,
+    /// FID's InceptionV3, --weights is its file: inp (pytorch-fid, 0 to 1) or bytes (torch-fidelity, 0 to 255) →
+    /// features
+    Inception,
+    /// `lpips.LPIPS`, --weights is its file or torchvision's with --heads beside: in0, in1 (from −1 to 1) →
+    /// relu1 … relu5 of in0, distance
+    Lpips,
     /// `Blip2VisionModel`, alone or in BLIP-2: pixel_values → last_hidden_state
     Blip2Vision,
     /// `Blip2QFormerModel`, alone (with query_embeds) or in BLIP-2: encoder_hidden_states →
@@ -78,7 +86,7 @@ pub struct RunArgs {
     /// What to run
     #[arg(value_enum)]
     pub net: Net,
-    /// The folder that holds its config.json and weights, as `save_pretrained` writes it
+    /// The folder that holds its config.json and weights, as `save_pretrained` writes it; or a file (see NET)
     #[arg(long, value_name = "DIR")]
     pub weights: PathBuf,
     /// Tensors to run on (safetensors)
@@ -99,6 +107,9 @@ pub struct RunArgs {
     /// unet: also write the mean attention of these resolutions, e.g. 16,8
     #[arg(long, value_delimiter = ',', value_name = "SIDES")]
     pub capture: Vec<usize>,
+    /// lpips: the file of its linear heads, where the trunk's has none
+    #[arg(long, value_name = "FILE")]
+    pub heads: Option<PathBuf>,
     /// vae-decode: in overlapping tiles, as diffusers' enable_tiling
     #[arg(long)]
     pub tiled: bool,
@@ -169,6 +180,9 @@ fn run(args: &RunArgs) -> anyhow::Result<()> {
         Net::ClipText => text::clip_text(&job),
         Net::T5Encode => language::t5_encode(&job),
         Net::Dinov2 => vision::dinov2(&job),
+        Net::ClipVision => vision::clip(&job),
+        Net::Inception => vision::inception(&job),
+        Net::Lpips => vision::lpips(&job),
         Net::Blip2Vision => language::blip2_vision(&job),
         Net::Blip2Qformer => language::blip2_qformer(&job),
         Net::Blip2Logits => language::blip2_logits(&job),

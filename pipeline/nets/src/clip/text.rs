@@ -3,16 +3,15 @@
 use std::path::Path;
 
 use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::{
-    Device, Int, Tensor, TensorData, module::attention, ops::AttentionModuleOptions,
-};
+use burn::nn::{Embedding, EmbeddingConfig, LayerNorm};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::config::ClipTextConfig;
+use super::layer::{Layer, LayerSizes};
 use super::tokenizer::TokenizedPrompt;
+use crate::attention::Visibility;
 use crate::error::{NetsError, Result};
 use crate::weights::Scope;
-use crate::activation::Activation;
 use crate::{Weights, config, layers};
 
 /// The text encoder.
@@ -24,22 +23,6 @@ pub struct ClipTextModel {
     final_layer_norm: LayerNorm,
     #[module(skip)]
     end: i64,
-}
-
-#[derive(Module, Debug)]
-struct Layer {
-    layer_norm1: LayerNorm,
-    q_proj: Linear,
-    k_proj: Linear,
-    v_proj: Linear,
-    out_proj: Linear,
-    layer_norm2: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
-    #[module(skip)]
-    heads: usize,
-    #[module(skip)]
-    activation: Activation,
 }
 
 impl ClipTextModel {
@@ -75,6 +58,13 @@ impl ClipTextModel {
 
     fn from_scope(scope: &Scope<'_>, config: &ClipTextConfig) -> Result<Self> {
         let width = config.hidden_size;
+        let sizes = LayerSizes {
+            width,
+            inner: config.intermediate_size,
+            heads: config.num_attention_heads,
+            activation: config.hidden_act,
+            eps: config.layer_norm_eps,
+        };
         let embeddings = scope.enter("embeddings");
         let embedding =
             |name, rows| layers::embedding(&embeddings, name, &EmbeddingConfig::new(rows, width));
@@ -83,9 +73,9 @@ impl ClipTextModel {
             token_embedding: embedding("token_embedding", config.vocab_size)?,
             position_embedding: embedding("position_embedding", config.max_position_embeddings)?,
             layers: (0..config.num_hidden_layers)
-                .map(|i| Layer::from_scope(&encoder.enter(i), config))
+                .map(|i| Layer::from_scope(&encoder.enter(i), &sizes))
                 .collect::<Result<_>>()?,
-            final_layer_norm: layers::layer_norm(scope, "final_layer_norm", &norm(config))?,
+            final_layer_norm: layers::layer_norm(scope, "final_layer_norm", &sizes.norm())?,
             end: config.eos_token_id,
         })
     }
@@ -99,7 +89,7 @@ impl ClipTextModel {
         let positions = self.position_embedding.weight.val().slice([0..tokens]);
         let mut hidden = self.token_embedding.forward(ids) + positions.unsqueeze::<3>();
         for layer in &self.layers {
-            hidden = layer.forward(hidden);
+            hidden = layer.forward(hidden, Visibility::Causal);
         }
         self.final_layer_norm.forward(hidden)
     }
@@ -176,50 +166,4 @@ impl ClipTextModel {
         let device = self.token_embedding.weight.device();
         Ok(self.forward(Tensor::from_data(data, &device)))
     }
-}
-
-impl Layer {
-    fn from_scope(scope: &Scope<'_>, config: &ClipTextConfig) -> Result<Self> {
-        let (width, inner) = (config.hidden_size, config.intermediate_size);
-        let (attention, mlp) = (scope.enter("self_attn"), scope.enter("mlp"));
-        let square = |name| layers::linear(&attention, name, &LinearConfig::new(width, width));
-        Ok(Self {
-            layer_norm1: layers::layer_norm(scope, "layer_norm1", &norm(config))?,
-            q_proj: square("q_proj")?,
-            k_proj: square("k_proj")?,
-            v_proj: square("v_proj")?,
-            out_proj: square("out_proj")?,
-            layer_norm2: layers::layer_norm(scope, "layer_norm2", &norm(config))?,
-            fc1: layers::linear(&mlp, "fc1", &LinearConfig::new(width, inner))?,
-            fc2: layers::linear(&mlp, "fc2", &LinearConfig::new(inner, width))?,
-            heads: config.num_attention_heads,
-            activation: config.hidden_act,
-        })
-    }
-
-    fn forward(&self, hidden: Tensor<3>) -> Tensor<3> {
-        let hidden = hidden.clone() + self.attend(self.layer_norm1.forward(hidden));
-        let inner = self.fc1.forward(self.layer_norm2.forward(hidden.clone()));
-        hidden + self.fc2.forward(self.activation.forward(inner))
-    }
-
-    fn attend(&self, hidden: Tensor<3>) -> Tensor<3> {
-        let [batch, tokens, width] = hidden.dims();
-        let shape = [batch, tokens, self.heads, width / self.heads];
-        let heads = |x: Tensor<3>| x.reshape(shape).swap_dims(1, 2); // [batch, heads, tokens, head_dim]
-        let query = heads(self.q_proj.forward(hidden.clone()));
-        let key = heads(self.k_proj.forward(hidden.clone()));
-        let value = heads(self.v_proj.forward(hidden));
-        let options = AttentionModuleOptions {
-            is_causal: true,
-            ..Default::default()
-        };
-        let mixed = attention(query, key, value, None, None, options);
-        self.out_proj
-            .forward(mixed.swap_dims(1, 2).reshape([batch, tokens, width]))
-    }
-}
-
-fn norm(config: &ClipTextConfig) -> LayerNormConfig {
-    LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps)
 }

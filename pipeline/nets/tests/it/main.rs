@@ -6,6 +6,7 @@ mod support;
 
 mod diffusion;
 mod dinov2;
+mod generation;
 mod image;
 mod language;
 mod ops;
