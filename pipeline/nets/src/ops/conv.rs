@@ -329,9 +329,36 @@ pub(super) fn backward_weight(x: &[f32], grad: &[f32], g: &Geometry) -> Vec<f32>
 
 /// The gradient of the bias: sums over samples and positions.
 pub(super) fn backward_bias(grad: &[f32], g: &Geometry) -> Vec<f32> {
-    let mut out = vec![0.0_f32; g.output];
-    for (i, plane) in grad.chunks(g.positions()).enumerate() {
-        out[i % g.output] += super::simd::sum(plane);
+    plane_sums(grad, g.output, g.positions())
+}
+
+/// The transposed convolution: the gradient of the picture, plus a bias a channel `[input]`.
+/// `x` `[batch, output, out]`, `weight` `[output, depth]`; gives `[batch, input, size]`.
+pub(super) fn transposed_forward(x: &[f32], weight: &[f32], bias: &[f32], g: &Geometry) -> Vec<f32> {
+    let mut out = backward_input(x, weight, g);
+    let plane = g.size[0] * g.size[1];
+    out.par_chunks_mut(plane).enumerate().for_each(|(i, to)| {
+        let bias = bias[i % g.input];
+        to.iter_mut().for_each(|to| *to += bias);
+    });
+    out
+}
+
+/// The gradient of the transposed convolution's input: the convolution itself.
+pub(super) fn transposed_backward_input(grad: &[f32], weight: &[f32], g: &Geometry) -> Vec<f32> {
+    forward(grad, weight, &vec![0.0; g.output], g)
+}
+
+/// The gradient of the transposed convolution's bias.
+pub(super) fn transposed_backward_bias(grad: &[f32], g: &Geometry) -> Vec<f32> {
+    plane_sums(grad, g.input, g.size[0] * g.size[1])
+}
+
+/// Sums of planes by channel.
+fn plane_sums(values: &[f32], channels: usize, plane: usize) -> Vec<f32> {
+    let mut out = vec![0.0_f32; channels];
+    for (i, plane) in values.chunks(plane).enumerate() {
+        out[i % channels] += super::simd::sum(plane);
     }
     out
 }

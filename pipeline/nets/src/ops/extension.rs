@@ -23,6 +23,12 @@ pub(super) trait GlassOps: Backend {
         bias: FloatTensor<Self>,
         geometry: Geometry,
     ) -> FloatTensor<Self>;
+    fn glass_conv_transposed(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        geometry: Geometry,
+    ) -> FloatTensor<Self>;
     fn glass_norm(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -48,6 +54,15 @@ impl GlassOps for Flex {
         geometry: Geometry,
     ) -> FlexTensor {
         Self::conv(&x, &weight, &bias, geometry)
+    }
+
+    fn glass_conv_transposed(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        geometry: Geometry,
+    ) -> FlexTensor {
+        Self::transposed(&x, &weight, &bias, geometry)
     }
 
     fn glass_norm(
@@ -80,6 +95,8 @@ impl GlassOps for Flex {
 
 #[derive(Debug)]
 struct Conv;
+#[derive(Debug)]
+struct ConvTransposed;
 #[derive(Debug)]
 struct Norm;
 #[derive(Debug)]
@@ -120,6 +137,28 @@ impl<B: Kernels> Backward<B, 3> for Conv {
         }
         if let Some(node) = of_bias {
             grads.register::<B>(node.id, B::conv_bias_gradient(&grad, g));
+        }
+    }
+}
+
+impl<B: Kernels> Backward<B, 3> for ConvTransposed {
+    type State = (Kept<2>, Geometry);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (nodes, g) = ops.state;
+        let [x, weight] = kept::<B, 2>(checkpointer, nodes);
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let gradients = B::transposed_gradients(&x, &weight, &grad, g, wanted);
+        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                grads.register::<B>(node.id, gradient);
+            }
         }
     }
 }
@@ -227,6 +266,31 @@ impl<B: Kernels, C: CheckpointStrategy> GlassOps for Autodiff<B, C> {
         }
     }
 
+    fn glass_conv_transposed(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        geometry: Geometry,
+    ) -> FloatTensor<Self> {
+        let out = B::transposed(
+            x.primitive(),
+            weight.primitive(),
+            bias.primitive(),
+            geometry,
+        );
+        match ConvTransposed
+            .prepare::<C>([x.node(), weight.node(), bias.node()])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(mut prep) => {
+                let nodes = [prep.checkpoint(&x), prep.checkpoint(&weight)];
+                prep.finish((nodes, geometry), out)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(out),
+        }
+    }
+
     fn glass_norm(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -316,6 +380,20 @@ pub(super) fn run_conv(
     geometry: Geometry,
 ) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as GlassOps>::glass_conv(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+        geometry,
+    ))
+}
+
+pub(super) fn run_conv_transposed(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    geometry: Geometry,
+) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as GlassOps>::glass_conv_transposed(
         x.into_dispatch(),
         weight.into_dispatch(),
         bias.into_dispatch(),

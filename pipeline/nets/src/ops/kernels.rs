@@ -30,6 +30,20 @@ pub(super) trait Kernels: Backend {
         g: Geometry,
     ) -> FloatTensor<Self>;
     fn conv_bias_gradient(grad: &FloatTensor<Self>, g: Geometry) -> FloatTensor<Self>;
+    fn transposed(
+        x: &FloatTensor<Self>,
+        weight: &FloatTensor<Self>,
+        bias: &FloatTensor<Self>,
+        g: Geometry,
+    ) -> FloatTensor<Self>;
+    /// Of input, weight and bias.
+    fn transposed_gradients(
+        x: &FloatTensor<Self>,
+        weight: &FloatTensor<Self>,
+        grad: &FloatTensor<Self>,
+        g: Geometry,
+        wanted: [bool; 3],
+    ) -> [Option<FloatTensor<Self>>; 3];
     fn norm(
         x: &FloatTensor<Self>,
         gamma: &FloatTensor<Self>,
@@ -125,6 +139,48 @@ impl Kernels for Flex {
             with_slice(grad, |grad| conv::backward_bias(grad, &g)),
             [g.output],
         )
+    }
+
+    fn transposed(
+        x: &FlexTensor,
+        weight: &FlexTensor,
+        bias: &FlexTensor,
+        g: Geometry,
+    ) -> FlexTensor {
+        let values = with_slice(x, |x| {
+            with_slice(weight, |weight| {
+                with_slice(bias, |bias| conv::transposed_forward(x, weight, bias, &g))
+            })
+        });
+        made(values, [g.batch, g.input, g.size[0], g.size[1]])
+    }
+
+    fn transposed_gradients(
+        x: &FlexTensor,
+        weight: &FlexTensor,
+        grad: &FlexTensor,
+        g: Geometry,
+        wanted: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
+        let of_x = |grad: &[f32]| {
+            let values = with_slice(weight, |weight| {
+                conv::transposed_backward_input(grad, weight, &g)
+            });
+            made(values, [g.batch, g.output, g.out[0], g.out[1]])
+        };
+        // The convolution's weight gradient with input and gradient exchanged.
+        let of_weight = |grad: &[f32]| {
+            let values = with_slice(x, |x| conv::backward_weight(grad, x, &g));
+            made(values, [g.output, g.input, g.kernel[0], g.kernel[1]])
+        };
+        let of_bias = |grad: &[f32]| made(conv::transposed_backward_bias(grad, &g), [g.input]);
+        with_slice(grad, |grad| {
+            [
+                wanted[0].then(|| of_x(grad)),
+                wanted[1].then(|| of_weight(grad)),
+                wanted[2].then(|| of_bias(grad)),
+            ]
+        })
     }
 
     fn norm(

@@ -23,7 +23,9 @@ mod simd;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::nn::conv::Conv2d;
+#[cfg(feature = "flex")]
+use burn::module::Param;
+use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::nn::{GroupNorm, PaddingConfig2d};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{AttentionModuleOptions, InterpolateMode, InterpolateOptions};
@@ -51,11 +53,55 @@ fn has_kernels<const D: usize>(x: &Tensor<D>) -> bool {
 /// A convolution `[batch, channels, height, width]`.
 pub fn conv2d(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     #[cfg(feature = "flex")]
-    if let (true, Some(bias), Some(geometry)) = (has_kernels(&x), &layer.bias, geometry(layer, &x))
-    {
-        return extension::run_conv(x, layer.weight.val(), bias.val(), geometry);
+    if let (true, Some(geometry)) = (has_kernels(&x), geometry(layer, &x)) {
+        let bias = bias(layer.bias.as_ref(), geometry.output, &x);
+        return extension::run_conv(x, layer.weight.val(), bias, geometry);
     }
     layer.forward(x)
+}
+
+/// A transposed convolution `[batch, channels, height, width]`: what a convolution's gradient does to a
+/// picture, the usual way to enlarge one.
+pub fn conv_transpose2d(layer: &ConvTranspose2d, x: Tensor<4>) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    if let (true, Some(geometry)) = (has_kernels(&x), transposed_geometry(layer, &x)) {
+        let bias = bias(layer.bias.as_ref(), geometry.input, &x);
+        return extension::run_conv_transposed(x, layer.weight.val(), bias, geometry);
+    }
+    layer.forward(x)
+}
+
+/// The layer's bias, or zeros that want no gradient.
+#[cfg(feature = "flex")]
+fn bias(bias: Option<&Param<Tensor<1>>>, channels: usize, like: &Tensor<4>) -> Tensor<1> {
+    bias.map_or_else(
+        || Tensor::zeros([channels], &like.device()),
+        |bias| bias.val(),
+    )
+}
+
+/// The sizes of the convolution that a transposed one is the gradient of: its output is our input.
+#[cfg(feature = "flex")]
+fn transposed_geometry(layer: &ConvTranspose2d, x: &Tensor<4>) -> Option<conv::Geometry> {
+    let [batch, output, height, width] = x.dims();
+    let [_, input, rows, columns] = layer.weight.dims();
+    if layer.groups != 1 || layer.dilation != [1, 1] {
+        return None;
+    }
+    let size = |size: usize, axis: usize, kernel: usize| {
+        let whole = size.checked_sub(1)? * layer.stride[axis] + kernel + layer.padding_out[axis];
+        whole.checked_sub(2 * layer.padding[axis])
+    };
+    Some(conv::Geometry {
+        batch,
+        input,
+        size: [size(height, 0, rows)?, size(width, 1, columns)?],
+        output,
+        kernel: [rows, columns],
+        stride: layer.stride,
+        pad: layer.padding,
+        out: [height, width],
+    })
 }
 
 /// The sizes of a convolution that the kernels can do.

@@ -1,6 +1,6 @@
 //! The processor's kernels against burn's own operations, values and gradients.
 
-use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig2d};
 use burn::tensor::{Device, Distribution, Tensor, activation};
 use glass_nets::attention::Visibility;
@@ -229,4 +229,52 @@ fn attention_agrees_with_burn() {
             activation::softmax(scores, 3).matmul(cut(&x[2]))
         },
     );
+}
+
+#[test]
+fn convolutions_without_bias_agree_with_burn() {
+    let config = Conv2dConfig::new([4, 6], [3, 3]).with_bias(false);
+    let layer = config
+        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+        .init(&device());
+    agree(
+        "without bias",
+        &[random([2, 4, 6, 5])],
+        |x| ops::conv2d(&layer, x[0].clone()),
+        |x| layer.forward(x[0].clone()),
+    );
+}
+
+#[test]
+fn transposed_convolutions_agree_with_burn() {
+    for (what, kernel, stride, padding, more, shape, output) in [
+        ("doubling", 5, 2, 2, 1, [3, 4, 5, 3], 6),
+        ("same size", 3, 1, 1, 0, [2, 5, 4, 6], 2),
+        ("pointwise", 1, 1, 0, 0, [2, 6, 3, 3], 4),
+        ("tripling", 4, 3, 1, 1, [1, 2, 4, 4], 3),
+    ] {
+        let layer = ConvTranspose2dConfig::new([shape[1], output], [kernel, kernel])
+            .with_stride([stride, stride])
+            .with_padding([padding, padding])
+            .with_padding_out([more, more])
+            .init(&device());
+        let x = random(shape);
+        agree(
+            what,
+            &[x.clone()],
+            |x| ops::conv_transpose2d(&layer, x[0].clone()),
+            |x| layer.forward(x[0].clone()),
+        );
+        let ours = ops::conv_transpose2d(&layer, x.clone());
+        let ours = ours.powi_scalar(2).sum().backward();
+        let burns = layer.forward(x.clone()).powi_scalar(2).sum().backward();
+        let weight = layer.weight.val();
+        let (a, b) = (weight.grad(&ours).unwrap(), weight.grad(&burns).unwrap());
+        let error = relative_error(&vector(a), &vector(b));
+        assert!(error < TOLERANCE, "{what}, weight: {error:.1e}");
+        let bias = layer.bias.as_ref().unwrap().val();
+        let (a, b) = (bias.grad(&ours).unwrap(), bias.grad(&burns).unwrap());
+        let error = relative_error(&vector(a), &vector(b));
+        assert!(error < TOLERANCE, "{what}, bias: {error:.1e}");
+    }
 }
