@@ -8,8 +8,10 @@
 mod convert;
 mod files;
 mod folder;
+mod initial;
 
 pub use folder::folder_digest;
+pub use initial::{Draw, Start};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 
 use crate::error::{NetsError, Result};
 use files::{Entry, WeightFile};
+use initial::Initial;
 
 /// The weights of one network, and a record of which of them have been taken.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub struct Weights {
     files: Vec<WeightFile>,
     entries: BTreeMap<String, Entry>,
     taken: Mutex<BTreeSet<String>>,
+    /// Where the weights are drawn instead of read.
+    initial: Option<Initial>,
 }
 
 impl Weights {
@@ -68,6 +73,28 @@ impl Weights {
             entries: files::entries(&files),
             files,
             taken: Mutex::default(),
+            initial: None,
+        }
+    }
+
+    /// Weights that are drawn as they are taken: a network as it is before it has been trained. Every
+    /// tensor is there, in the shape that is asked for.
+    pub fn drawn(draw: Draw) -> Self {
+        Self {
+            initial: Some(Initial::new(draw)),
+            ..Self::new(PathBuf::new(), Vec::new())
+        }
+    }
+
+    /// The same weights under other names; those that `rename` gives none are left out.
+    #[must_use]
+    pub fn renamed(self, rename: impl Fn(&str) -> Option<String>) -> Self {
+        let entries = self.entries.into_iter();
+        Self {
+            entries: entries
+                .filter_map(|(name, entry)| Some((rename(&name)?, entry)))
+                .collect(),
+            ..self
         }
     }
 
@@ -78,7 +105,7 @@ impl Weights {
 
     /// Whether there is a tensor of this name.
     pub fn contains(&self, name: &str) -> bool {
-        self.entries.contains_key(name)
+        self.initial.is_some() || self.entries.contains_key(name)
     }
 
     /// The names of all tensors, sorted.
@@ -182,6 +209,9 @@ impl Weights {
     }
 
     fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        if let Some(initial) = &self.initial {
+            return Ok(initial.values(name, shape));
+        }
         let Some(entry) = self.entries.get(name) else {
             return Err(NetsError::MissingTensor {
                 name: name.to_owned(),
