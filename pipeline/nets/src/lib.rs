@@ -34,9 +34,12 @@ pub mod inception;
 pub mod ops;
 pub mod perceptual;
 mod resnet;
+pub mod resnet34;
 pub mod schedulers;
+mod spatial_attention;
 pub mod unet;
 pub mod vae;
+pub mod vqvae;
 
 pub use captioner::Captioner;
 pub use device::{Backend, Precision, device_in};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::position::PositionType;
 use crate::config;
 use crate::error::{NetsError, Result};
 
@@ -51,6 +52,8 @@ pub struct Level {
     pub context: usize,
     /// Compute attention in f32 whatever the weights are in.
     pub upcast_attention: bool,
+    /// What is added to the queries of attention.
+    pub position: PositionType,
 }
 
 /// Upstream `UNet2DConditionModel`'s configuration, with its defaults.
@@ -123,6 +126,7 @@ struct File {
     attention_head_dim: PerLevel,
     num_attention_heads: Option<PerLevel>,
     upcast_attention: bool,
+    pos_type: PositionType,
     time_embedding_dim: Option<usize>,
     conv_in_kernel: usize,
     conv_out_kernel: usize,
@@ -161,6 +165,7 @@ impl Default for File {
             attention_head_dim: PerLevel::Same(8),
             num_attention_heads: None,
             upcast_attention: false,
+            pos_type: PositionType::None,
             time_embedding_dim: None,
             conv_in_kernel: 3,
             conv_out_kernel: 3,
@@ -295,6 +300,7 @@ impl Reader {
                     transformer_layers: depth[i],
                     context: context[i],
                     upcast_attention: file.upcast_attention,
+                    position: file.pos_type,
                 })
             })
             .collect()

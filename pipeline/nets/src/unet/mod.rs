@@ -3,6 +3,8 @@
 mod blocks;
 pub mod capture;
 mod config;
+mod encoder;
+mod position;
 mod time;
 mod transformer;
 
@@ -14,6 +16,8 @@ use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{Device, Tensor, activation};
 
 pub use config::{DownBlockType, Level, MidBlockType, UNetConfig, UpBlockType};
+pub use encoder::{UNetEncoder, UNetEncoderConfig};
+pub use position::PositionType;
 
 use crate::error::{NetsError, Result};
 use crate::resnet::same_conv;
@@ -49,7 +53,8 @@ impl UNet2DConditionModel {
         let config = UNetConfig::read(folder)?;
         let weights = Weights::open(folder, "diffusion_pytorch_model")?;
         let model = Self::from_scope(&weights.root(device), &config)?;
-        weights.finish(&[])?;
+        // The buffers of position embeddings are computed.
+        weights.finish(&["*.pos_emb.1.pe"])?;
         Ok(model)
     }
 

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 
 use super::capture::{Attend, Attention, MapKind};
 use super::config::Level;
+use super::position::{Position, PositionType};
 use crate::error::Result;
 use crate::resnet::pointwise;
 use crate::weights::Scope;
@@ -48,6 +49,7 @@ struct AttentionLayer {
     to_k: Linear,
     to_v: Linear,
     to_out: Linear,
+    position: Option<Position>,
     #[module(skip)]
     heads: usize,
     #[module(skip)]
@@ -114,13 +116,12 @@ impl Block {
 
     fn forward(&self, x: Tensor<3>, size: [usize; 2], around: &mut Surroundings<'_>) -> Tensor<3> {
         let normed = self.norm1.forward(x.clone());
-        let x = x + self
-            .attn1
-            .forward(normed.clone(), normed, size, around.attention);
+        let x = x + self.attn1.forward(normed, None, size, around.attention);
         let normed = self.norm2.forward(x.clone());
+        let context = Some(around.context.clone());
         let x = x + self
             .attn2
-            .forward(normed, around.context.clone(), size, around.attention);
+            .forward(normed, context, size, around.attention);
         let inner = ops::geglu(self.ff_in.forward(self.norm3.forward(x.clone())));
         x + self.ff_out.forward(inner)
     }
@@ -145,20 +146,30 @@ impl AttentionLayer {
                 "0",
                 &LinearConfig::new(channels, channels),
             )?,
+            position: match level.position {
+                PositionType::None => None,
+                PositionType::Cartesian => Some(Position::from_scope(scope, channels)?),
+            },
             heads: level.heads,
             kind,
             upcast: level.upcast_attention,
         })
     }
 
+    /// Attends to the context, or to the hidden states themselves.
     fn forward(
         &self,
         hidden: Tensor<3>,
-        context: Tensor<3>,
+        context: Option<Tensor<3>>,
         size: [usize; 2],
         attention: &mut dyn Attention,
     ) -> Tensor<3> {
         let [batch, positions, channels] = hidden.dims();
+        let hidden = match &self.position {
+            Some(position) => position.forward(hidden, size),
+            None => hidden,
+        };
+        let context = context.unwrap_or_else(|| hidden.clone());
         let mixed = attention.attend(Attend {
             kind: self.kind,
             upcast: self.upcast,

@@ -1,14 +1,14 @@
-//! Upstream `Encoder`, `Decoder`, `UNetMidBlock2D` and its one-headed `Attention`.
+//! Upstream `Encoder`, `Decoder` and `UNetMidBlock2D`.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{GroupNorm, GroupNormConfig, Linear, PaddingConfig2d};
+use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig2d};
 use burn::tensor::Tensor;
 
 use super::config::VaeConfig;
-use crate::attention::Visibility;
 use crate::error::Result;
-use crate::resnet::{ResnetBlock, ResnetConfig, pointwise, same_conv};
+use crate::resnet::{ResnetBlock, ResnetConfig, same_conv};
+use crate::spatial_attention::{SpatialAttention, SpatialAttentionConfig};
 use crate::weights::Scope;
 use crate::{layers, ops};
 
@@ -25,21 +25,12 @@ struct Stage {
 #[derive(Module, Debug)]
 struct Middle {
     first: ResnetBlock,
-    attention: Option<MiddleAttention>,
+    attention: Option<SpatialAttention>,
     second: ResnetBlock,
 }
 
 #[derive(Module, Debug)]
-struct MiddleAttention {
-    group_norm: GroupNorm,
-    to_q: Linear,
-    to_k: Linear,
-    to_v: Linear,
-    to_out: Linear,
-}
-
-#[derive(Module, Debug)]
-pub(super) struct Encoder {
+pub(crate) struct Encoder {
     conv_in: Conv2d,
     down_blocks: Vec<Stage>,
     mid_block: Middle,
@@ -48,7 +39,7 @@ pub(super) struct Encoder {
 }
 
 #[derive(Module, Debug)]
-pub(super) struct Decoder {
+pub(crate) struct Decoder {
     conv_in: Conv2d,
     mid_block: Middle,
     up_blocks: Vec<Stage>,
@@ -108,7 +99,8 @@ fn halving(channels: usize) -> Conv2dConfig {
 }
 
 impl Encoder {
-    pub(super) fn from_scope(scope: &Scope<'_>, config: &VaeConfig) -> Result<Self> {
+    /// With so many output channels: twice the latent's where mean and variance are told.
+    pub(crate) fn from_scope(scope: &Scope<'_>, config: &VaeConfig, output: usize) -> Result<Self> {
         let channels = &config.block_out_channels;
         let (first, last) = (channels[0], channels[channels.len() - 1]);
         let mut input = first;
@@ -138,13 +130,13 @@ impl Encoder {
             conv_out: layers::conv2d(
                 scope,
                 "conv_out",
-                &same_conv(last, 2 * config.latent_channels, 3),
+                &same_conv(last, output, 3),
             )?,
         })
     }
 
-    /// `[batch, in_channels, height, width]` to `[batch, 2 · latent_channels, …]`.
-    pub(super) fn forward(&self, image: Tensor<4>) -> Tensor<4> {
+    /// `[batch, in_channels, height, width]` to `[batch, output, …]`.
+    pub(crate) fn forward(&self, image: Tensor<4>) -> Tensor<4> {
         let mut x = ops::conv2d(&self.conv_in, image);
         for stage in &self.down_blocks {
             x = stage
@@ -161,7 +153,7 @@ impl Encoder {
 }
 
 impl Decoder {
-    pub(super) fn from_scope(scope: &Scope<'_>, config: &VaeConfig) -> Result<Self> {
+    pub(crate) fn from_scope(scope: &Scope<'_>, config: &VaeConfig) -> Result<Self> {
         let channels = &config.block_out_channels;
         let (first, last) = (channels[0], channels[channels.len() - 1]);
         let mut input = last;
@@ -190,7 +182,7 @@ impl Decoder {
     }
 
     /// `[batch, latent_channels, height, width]` to a picture.
-    pub(super) fn forward(&self, latents: Tensor<4>) -> Tensor<4> {
+    pub(crate) fn forward(&self, latents: Tensor<4>) -> Tensor<4> {
         let mut x = self.mid_block.forward(ops::conv2d(&self.conv_in, latents));
         for stage in &self.up_blocks {
             x = stage
@@ -210,11 +202,17 @@ impl Middle {
     fn from_scope(scope: &Scope<'_>, config: &VaeConfig, channels: usize) -> Result<Self> {
         let resnets = scope.enter("resnets");
         let attention = scope.enter("attentions").enter(0);
+        let one_head = SpatialAttentionConfig {
+            channels,
+            heads: 1,
+            groups: config.norm_num_groups,
+            eps: NORM_EPS,
+        };
         Ok(Self {
             first: resnet(&resnets.enter(0), config, channels, channels)?,
             attention: config
                 .mid_block_add_attention
-                .then(|| MiddleAttention::from_scope(&attention, config, channels))
+                .then(|| SpatialAttention::from_scope(&attention, &one_head))
                 .transpose()?,
             second: resnet(&resnets.enter(1), config, channels, channels)?,
         })
@@ -226,42 +224,5 @@ impl Middle {
             x = attention.forward(x);
         }
         self.second.forward(x, None)
-    }
-}
-
-impl MiddleAttention {
-    fn from_scope(scope: &Scope<'_>, config: &VaeConfig, channels: usize) -> Result<Self> {
-        // Checkpoints from before diffusers 0.18 have the older names.
-        let projection = |new: &str, old: &str| {
-            let name = if scope.enter(new).contains("weight") {
-                new
-            } else {
-                old
-            };
-            pointwise(scope, name, channels, channels)
-        };
-        Ok(Self {
-            group_norm: norm(scope, "group_norm", config, channels)?,
-            to_q: projection("to_q", "query")?,
-            to_k: projection("to_k", "key")?,
-            to_v: projection("to_v", "value")?,
-            to_out: projection("to_out.0", "proj_attn")?,
-        })
-    }
-
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, channels, height, width] = x.dims();
-        let normed = ops::group_norm(&self.group_norm, x.clone());
-        // [batch, positions, channels]
-        let tokens = normed
-            .reshape([batch, channels, height * width])
-            .swap_dims(1, 2);
-        // One head: [batch, 1, positions, channels]
-        let head = |layer: &Linear| layer.forward(tokens.clone()).unsqueeze_dim::<4>(1);
-        let mixed = ops::attention(head(&self.to_q), head(&self.to_k), head(&self.to_v), Visibility::All);
-        let out = self.to_out.forward(mixed.squeeze_dim::<3>(1));
-        out.swap_dims(1, 2)
-            .reshape([batch, channels, height, width])
-            + x
     }
 }

@@ -15,7 +15,7 @@ pub use config::VaeConfig;
 use crate::Weights;
 use crate::error::Result;
 use crate::resnet::pointwise;
-use half::{Decoder, Encoder};
+pub(crate) use half::{Decoder, Encoder};
 
 /// Latent positions that are decoded at once. A 512² picture keeps about a gigabyte of activations while it
 /// is decoded, so that larger batches go picture by picture, which changes no number.
@@ -86,7 +86,7 @@ impl AutoencoderKl {
                 .transpose()
         };
         let model = Self {
-            encoder: Encoder::from_scope(&scope.enter("encoder"), &config)?,
+            encoder: Encoder::from_scope(&scope.enter("encoder"), &config, 2 * latent)?,
             quant_conv: square("quant_conv", 2 * latent, config.use_quant_conv)?,
             post_quant_conv: square("post_quant_conv", latent, config.use_post_quant_conv)?,
             decoder: Decoder::from_scope(&scope.enter("decoder"), &config)?,
@@ -159,7 +159,7 @@ impl AutoencoderKl {
 }
 
 /// A 1×1 convolution as a product over channels.
-fn mix_channels(layer: Option<&Linear>, x: Tensor<4>) -> Tensor<4> {
+pub(crate) fn mix_channels(layer: Option<&Linear>, x: Tensor<4>) -> Tensor<4> {
     match layer {
         Some(layer) => layer.forward(x.permute([0, 2, 3, 1])).permute([0, 3, 1, 2]),
         None => x,

@@ -10,5 +10,6 @@ mod generation;
 mod image;
 mod language;
 mod ops;
+mod pixels;
 mod speed;
 mod weights;
