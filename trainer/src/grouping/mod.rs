@@ -3,7 +3,9 @@
 mod gru;
 mod position;
 mod slot_attention;
+mod soft;
 
 pub use gru::GruCell;
 pub use position::{GridPosition, grid};
 pub use slot_attention::{SlotAttention, SlotAttentionConfig, Slots, slot_noise};
+pub use soft::{Coordinates, SoftPosition};
