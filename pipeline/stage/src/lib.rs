@@ -52,4 +52,4 @@ pub use run::run;
 pub use share::{Stragglers, WorkerSlot};
 pub use signals::Stop;
 pub use summary::{Ending, Summary};
-pub use system::peak_memory;
+pub use system::{peak_memory, processor_time};

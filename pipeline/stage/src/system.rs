@@ -1,4 +1,6 @@
-//! What has to be set before the first thread starts.
+//! What has to be set before the first thread starts, and what the process has used.
+
+use std::time::Duration;
 
 /// Keeps freed memory in the process.
 ///
@@ -26,4 +28,25 @@ pub fn peak_memory() -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
+}
+
+/// The processor time of this process so far, all its threads together, where the system tells.
+pub fn processor_time() -> Option<Duration> {
+    #[cfg(unix)]
+    {
+        let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+        // SAFETY: `getrusage` writes one `rusage` to the place it is given, which has room for it; a
+        // `rusage` of zeros is valid even if nothing were written.
+        let (code, usage) = unsafe {
+            let code = libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+            (code, usage.assume_init())
+        };
+        let time = |value: libc::timeval| {
+            let seconds = u64::try_from(value.tv_sec).unwrap_or(0);
+            Duration::from_secs(seconds) + Duration::from_micros(u64::try_from(value.tv_usec).unwrap_or(0))
+        };
+        (code == 0).then(|| time(usage.ru_utime) + time(usage.ru_stime))
+    }
+    #[cfg(not(unix))]
+    None
 }

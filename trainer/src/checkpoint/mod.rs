@@ -4,11 +4,13 @@
 //! makes them exist. Every random draw is a function of the seed and the step, so no generator's
 //! state is saved and no batch is replayed: weights, moments, averages and the step say it all.
 
+mod cost;
 mod layout;
 mod objects;
 mod run;
 mod tensors;
 
+pub use cost::{AttemptCost, Meter};
 pub use layout::{feature_names, slot_names, unet_names};
 pub use objects::{Objects, pack, unpack};
 pub use run::{CheckpointRecord, Run, RunDocument};

@@ -11,7 +11,7 @@ use glass_stage::Context;
 use image::{ImageFormat, RgbImage};
 use tokio::runtime::Handle;
 
-use crate::checkpoint::{Run, pack};
+use crate::checkpoint::{Meter, Run, pack};
 use crate::data::{LocalSet, Side, TrainingSet, Visit, visit_stream};
 use crate::error::{Result, TrainerError};
 use crate::grouping::slot_noise;
@@ -27,6 +27,7 @@ pub struct StoreSurroundings<'a> {
     samples: &'a LocalSet,
     context: &'a Context,
     runtime: &'a Handle,
+    meter: &'a Meter,
     since: (Instant, Option<u64>),
 }
 
@@ -39,6 +40,7 @@ impl<'a> StoreSurroundings<'a> {
         samples: &'a LocalSet,
         context: &'a Context,
         runtime: &'a Handle,
+        meter: &'a Meter,
     ) -> Self {
         Self {
             run,
@@ -47,6 +49,7 @@ impl<'a> StoreSurroundings<'a> {
             samples,
             context,
             runtime,
+            meter,
             since: (Instant::now(), None),
         }
     }
@@ -98,7 +101,7 @@ impl<'a> StoreSurroundings<'a> {
 
 impl Surroundings for StoreSurroundings<'_> {
     fn stop(&self) -> bool {
-        self.context.stop.is_set()
+        self.context.stop.is_set() || self.meter.used_up()
     }
 
     fn save(&mut self, state: &TrainState) -> Result<()> {
@@ -110,6 +113,7 @@ impl Surroundings for StoreSurroundings<'_> {
             "tensorboard/events.out.tfevents.0000000000.metrics",
             events(&state.history),
         )?;
+        self.runtime.block_on(self.meter.record(self.run, state.step))?;
         tracing::info!(step = state.step, "checkpoint committed");
         Ok(())
     }

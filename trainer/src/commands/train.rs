@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use burn::tensor::Device;
@@ -15,7 +16,7 @@ use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
 use super::options::explained;
 use super::{RunOptions, StoreSurroundings};
-use crate::checkpoint::{Run, RunDocument, unpack};
+use crate::checkpoint::{Meter, Run, RunDocument, unpack};
 use crate::data::{LatentEncoder, LocalSet, Preparation, TrainingSet, Upstream};
 use crate::decoders::DiffusionDecoder;
 use crate::encoders::Dinov2Encoder;
@@ -33,9 +34,22 @@ pub struct TrainArgs {
     /// Which phases to run
     #[arg(long, value_enum, default_value_t, value_name = "PHASE")]
     pub phase: PhaseFlag,
+    /// End when training has taken this many minutes of processor time, all attempts together, even if
+    /// steps are left
+    #[arg(long, value_name = "M", value_parser = minutes)]
+    pub minutes: Option<Duration>,
     /// Folder for unpacked data; may be emptied at any time [default: the system's temporary folder]
     #[arg(long, value_name = "DIR", env = "GLASS_SCRATCH")]
     pub scratch: Option<PathBuf>,
+}
+
+/// Reads `--minutes`.
+fn minutes(text: &str) -> Result<Duration, String> {
+    let minutes: f64 = text.parse().map_err(|_| "not a number of minutes".to_owned())?;
+    match Duration::try_from_secs_f64(minutes * 60.0) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        _ => Err("must be more than 0".to_owned()),
+    }
 }
 
 /// `--phase`
@@ -69,6 +83,7 @@ struct Prepared {
     run: Run,
     samples: LocalSet,
     device: Device,
+    meter: Meter,
     /// The newest checkpoint not past the end.
     start: Option<u64>,
     end: u64,
@@ -87,8 +102,9 @@ pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStat
     let choice = PhaseChoice::from(args.phase);
     let end = choice.end(&spec.trainer);
     let saved = run.checkpoints().await?;
+    let meter = Meter::start(&run, saved.last().copied().unwrap_or(0), args.minutes).await?;
     tracing::info!(run = run.id(), end, saved = saved.last(), "training");
-    if saved.contains(&end) {
+    if saved.contains(&end) || (meter.used_up() && !saved.is_empty()) {
         println!("{}", run.id());
         return Ok(ExitStatus::Done);
     }
@@ -131,6 +147,7 @@ pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStat
         run,
         samples,
         device: device.autodiff(),
+        meter,
         start,
         end,
     };
@@ -220,6 +237,7 @@ fn run_session(
         run,
         samples,
         device,
+        mut meter,
         start,
         end,
     } = prepared;
@@ -244,7 +262,8 @@ fn run_session(
         true => Some(load(spec.phase1.steps)?.networks),
         false => None,
     };
-    let mut around = StoreSurroundings::new(&run, &spec, seed, &samples, &context, runtime);
+    meter.prepared();
+    let mut around = StoreSurroundings::new(&run, &spec, seed, &samples, &context, runtime, &meter);
     let mut session = Session {
         spec: &spec,
         seed,
@@ -256,6 +275,8 @@ fn run_session(
     println!("{}", run.id());
     Ok(match outcome {
         Outcome::Finished => ExitStatus::Done,
+        // Ended by its time and not by a signal.
+        Outcome::Interrupted if !context.stop.is_set() => ExitStatus::Done,
         Outcome::Interrupted => ExitStatus::Interrupted,
     })
 }

@@ -9,6 +9,7 @@ use glass_schemas::dataset::{ClassLabel, EncodedImage, GenerationRow, MaskRow, R
 use glass_schemas::ids::{DatasetKind, Digest, SampleId, ShardIndex};
 use glass_schemas::manifest::{Identity, IdentityParts};
 use glass_schemas::spec::RunSpec;
+use glass_trainer::checkpoint::AttemptCost;
 use image::{GrayImage, ImageFormat, Luma};
 
 const PICTURES: usize = 6;
@@ -297,4 +298,34 @@ fn a_run_goes_from_datasets_to_checkpoints_and_is_not_done_twice() {
         .join(record["folder"].as_str().unwrap())
         .join("unet2dconditionmodel");
     glass_nets::unet::UNet2DConditionModel::load(unet, &burn::tensor::Device::flex()).unwrap();
+}
+
+#[test]
+fn training_ends_when_its_time_is_used_up_and_what_it_cost_is_kept() {
+    let (limited, whole) = (prepared(), prepared());
+    let id = run_id(&trainer(limited.path(), &["--minutes", "0.00001"]));
+    let run = limited.path().join("store/runs").join(&id);
+    let attempts = || {
+        let entries = std::fs::read_dir(run.join("attempts")).unwrap();
+        let texts = entries.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+        texts.map(|text| serde_json::from_str::<AttemptCost>(&text).unwrap()).collect::<Vec<_>>()
+    };
+    // One step is the least that a process does.
+    let [first] = attempts().try_into().unwrap();
+    assert_eq!((first.from, first.to), (0, 1));
+    assert!(first.processor_seconds > 0.0 && first.preparing_seconds > 0.0, "{first:?}");
+    assert!(first.peak_memory > Some(10_000_000), "{first:?}");
+
+    let before = files(&run);
+    assert_eq!(run_id(&trainer(limited.path(), &["--minutes", "0.00001"])), id);
+    assert_eq!(before, files(&run));
+
+    // With more time it goes on, and ends as if it had never been limited.
+    assert_eq!(run_id(&trainer(limited.path(), &["--minutes", "60"])), id);
+    assert_eq!(attempts().iter().map(|attempt| attempt.to).max(), Some(5));
+    assert_eq!(run_id(&trainer(whole.path(), &[])), id);
+    assert_eq!(metrics(limited.path(), &id), metrics(whole.path(), &id));
+
+    let refused = trainer(limited.path(), &["--minutes", "-1"]);
+    assert_eq!(refused.status.code(), Some(1));
 }
