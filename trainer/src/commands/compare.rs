@@ -11,12 +11,13 @@ use crate::eval::compare::{Difference, LEVEL, Scores, differences, read, scores}
 /// Compare evaluations of the same images, image by image.
 #[derive(clap::Args, Clone, Debug)]
 pub struct CompareArgs {
-    /// Per-image tables, or folders with a `per-image.parquet`; the first is what the others are compared with
+    /// Per-image tables, or folders with a `per-image.parquet`; the first is what the others are compared
+    /// with. Several joined by commas, e.g. of training seeds, are averaged image by image
     #[arg(value_name = "RUN", num_args = 2.., required = true)]
-    pub runs: Vec<PathBuf>,
-    /// Compare this method, where a table has several
+    pub runs: Vec<String>,
+    /// Compare this method, where a table has several; repeated, one for each RUN in their order
     #[arg(long, value_name = "NAME")]
-    pub method: Option<String>,
+    pub method: Vec<String>,
     /// Only these protocols
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub protocol: Vec<String>,
@@ -54,11 +55,19 @@ pub async fn compare(args: CompareArgs, _: Context) -> anyhow::Result<ExitStatus
 }
 
 fn run(args: &CompareArgs) -> Result<(), EvalError> {
-    let runs: Vec<(String, Scores)> = args
-        .runs
-        .iter()
-        .map(|path| Ok((path.display().to_string(), load(path, args)?)))
-        .collect::<Result<_, EvalError>>()?;
+    let method = |at: usize| -> Result<Option<&str>, EvalError> {
+        match args.method.as_slice() {
+            [] => Ok(None),
+            [all] => Ok(Some(all)),
+            each if each.len() == args.runs.len() => Ok(Some(&each[at])),
+            each => Err(refuse(
+                Path::new(&args.runs[0]),
+                format!("cannot be compared: {} --method for {} RUN; give one for all or one each", each.len(), args.runs.len()),
+            )),
+        }
+    };
+    let load = |(at, run): (usize, &String)| Ok((run.clone(), load(run, method(at)?, args)?));
+    let runs: Vec<(String, Scores)> = args.runs.iter().enumerate().map(load).collect::<Result<_, EvalError>>()?;
     let Some(((base, of_base), others)) = runs.split_first() else { return Ok(()) };
     let mut found = Vec::new();
     for (name, of_name) in others {
@@ -82,13 +91,24 @@ fn run(args: &CompareArgs) -> Result<(), EvalError> {
     Ok(())
 }
 
-fn load(path: &Path, args: &CompareArgs) -> Result<Scores, EvalError> {
-    let file = if path.is_dir() { path.join("per-image.parquet") } else { path.to_owned() };
-    let mut scores = scores(&read(&file)?, args.method.as_deref()).map_err(|problem| refuse(&file, problem))?;
+fn load(run: &str, method: Option<&str>, args: &CompareArgs) -> Result<Scores, EvalError> {
+    let mut rows = Vec::new();
+    for path in tables(run) {
+        rows.extend(read(&if path.is_dir() { path.join("per-image.parquet") } else { path })?);
+    }
+    let mut scores = scores(&rows, method).map_err(|problem| refuse(Path::new(run), problem))?;
     scores.retain(|(protocol, metric), _| {
         (args.protocol.is_empty() || args.protocol.contains(protocol)) && args.metric.contains(metric)
     });
     Ok(scores)
+}
+
+/// The tables of a RUN: itself, or its parts between commas.
+fn tables(run: &str) -> Vec<PathBuf> {
+    match Path::new(run).exists() {
+        true => vec![run.into()],
+        false => run.split(',').map(PathBuf::from).collect(),
+    }
 }
 
 fn refuse(path: &Path, problem: String) -> EvalError {

@@ -66,6 +66,9 @@ pub struct SlotArgs {
     /// Pictures computed at once; never changes a number
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub batch_size: usize,
+    /// Print the folder of the evaluation, below the store, instead of its table
+    #[arg(long, conflicts_with = "masks")]
+    pub folder: bool,
 }
 
 /// Scores slots or given masks.
@@ -128,7 +131,10 @@ async fn evaluate_slots(args: SlotArgs, context: Context) -> anyhow::Result<Exit
     match outcome {
         Ok((folder, text)) => {
             tracing::info!(folder, "evaluated");
-            print!("{}", text.unwrap_or_default());
+            match args.folder {
+                true => println!("{folder}"),
+                false => print!("{}", text.unwrap_or_default()),
+            }
             Ok(ExitStatus::Done)
         }
         Err(error) => match error.downcast() {

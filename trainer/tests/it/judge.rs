@@ -353,8 +353,21 @@ fn runs_are_compared_image_by_image() {
 
     let text = String::from_utf8(compare(&["--protocol", "oclf", "--metric", "mbo_i"]).stdout).unwrap();
     assert!(text.starts_with("protocol oclf: ") && text.lines().count() == 3, "{text}");
-    for (more, problem) in [(["--method", "nobody"], "`given masks`"), (["--protocol", "none"], "in common")] {
-        let refused = compare(&more);
+    // Tables joined by commas are one run: here the mean of both, halfway between them.
+    let [exact, without] = tables.each_ref().map(|table| table.to_str().unwrap());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
+    command.args(["compare", exact, &format!("{exact},{without}"), "--json", "-"]);
+    command.args(["--protocol", "spot", "--metric", "object_recovery", "--method", "given masks", "--method", "given masks"]);
+    let joined: Vec<Value> = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    assert_eq!(joined[0]["difference"], json!(-0.1875));
+
+    let three = ["--method", "given masks", "--method", "given masks", "--method", "given masks"];
+    for (more, problem) in [
+        (&["--method", "nobody"][..], "`given masks`"),
+        (&["--protocol", "none"], "in common"),
+        (&three, "3 --method for 2 RUN"),
+    ] {
+        let refused = compare(more);
         assert_eq!(refused.status.code(), Some(1));
         contains(&String::from_utf8_lossy(&refused.stderr), &[problem, "hint: "]);
     }
