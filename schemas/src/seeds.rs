@@ -25,6 +25,8 @@ pub enum Purpose {
     Noise,
     /// Whether a training sample is mirrored.
     Flip,
+    /// Where the square of a training sample is cut.
+    Crop,
     /// Which tokens a step decodes.
     Tokens,
     /// Sampling of a VAE posterior.
@@ -48,6 +50,7 @@ impl Purpose {
             Self::Timestep => "timestep",
             Self::Noise => "noise",
             Self::Flip => "flip",
+            Self::Crop => "crop",
             Self::Tokens => "tokens",
             Self::Posterior => "posterior",
             Self::Weights => "weights",

@@ -52,6 +52,9 @@ pub enum TrainerError {
     /// The store does not answer as it should.
     #[error(transparent)]
     Dataset(#[from] glass_dataset::DatasetError),
+    /// Real images, or what is said of them, cannot be read.
+    #[error(transparent)]
+    Images(#[from] crate::data::annotated::DataError),
     /// A document or an id cannot be read.
     #[error(transparent)]
     Schema(#[from] glass_schemas::SchemaError),
@@ -66,7 +69,15 @@ pub enum TrainerError {
 impl TrainerError {
     /// Whether the user's input has to change: the run spec, or the data it names.
     pub fn is_user_input(&self) -> bool {
-        matches!(self, Self::Spec { .. } | Self::Data { .. })
+        matches!(self, Self::Spec { .. } | Self::Data { .. } | Self::Images(_))
+    }
+
+    /// Advice for the user, where there is some.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Images(error) => error.hint(),
+            _ => None,
+        }
     }
 
     /// Wraps an error of a local file.

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use glass_stage::ProcessArgs;
 use glass_trainer::commands::{
-    CompareArgs, DrawArgs, Drawing, EvaluateArgs, TrainArgs, compare, draw, evaluate, train,
+    CompareArgs, DataArgs, DrawArgs, Drawing, EvaluateArgs, TrainArgs, compare, data, draw, evaluate,
+    train,
 };
 
 /// Trains slots on generated images and looks at what they learned.
@@ -25,6 +26,8 @@ enum Command {
     Evaluate(EvaluateArgs),
     /// Compare evaluations of the same images, image by image
     Compare(CompareArgs),
+    /// Look at annotated images: what is there, what is wrong
+    Data(DataArgs),
     /// Draw pictures again from their slots
     Generate(DrawArgs),
     /// Draw pictures after removing, adding and exchanging slots
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
             Command::Train(args) => train(args, context).await,
             Command::Evaluate(args) => evaluate(args, context).await,
             Command::Compare(args) => compare(args, context).await,
+            Command::Data(args) => data(args, context).await,
             Command::Generate(args) => draw(Drawing::Reconstructions, args, context).await,
             Command::Compose(args) => draw(Drawing::Compositions, args, context).await,
         }

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::SchedulerChoice;
+use super::{ImagesSpec, SchedulerChoice};
 
 /// What `trainer evaluate`, `trainer generate` and `trainer compose` read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationSpec {
-    /// Folder of the validation pictures.
+    /// Folder of the validation pictures, where they are in COCO's format.
     pub images: String,
     /// COCO-format annotations of those pictures.
     pub instances: String,
@@ -30,6 +30,8 @@ pub struct EvaluationSpec {
     pub limit: Option<u64>,
     /// Pictures for the report.
     pub samples: u32,
+    /// `[evaluation.data]`: validation pictures of any format; in place of `images` and `instances`.
+    pub data: Option<ImagesSpec>,
     /// `[evaluation.generation]`
     pub generation: GenerationSpec,
     /// `[evaluation.composition]`
@@ -55,9 +57,23 @@ impl Default for EvaluationSpec {
             ],
             limit: None,
             samples: 12,
+            data: None,
             generation: GenerationSpec::default(),
             composition: CompositionSpec::default(),
         }
+    }
+}
+
+impl EvaluationSpec {
+    /// The validation pictures: `[evaluation.data]`, or `images` and `instances` in COCO's format.
+    pub fn pictures(&self) -> ImagesSpec {
+        let mut images = self.data.clone().unwrap_or_else(|| ImagesSpec {
+            uri: self.images.clone(),
+            annotations: self.instances.clone(),
+            ..ImagesSpec::default()
+        });
+        images.limit = self.limit.or(images.limit);
+        images
     }
 }
 

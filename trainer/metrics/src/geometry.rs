@@ -108,8 +108,19 @@ impl Sampling {
     /// The square of `size` pixels that a `width` × `height` picture is evaluated on.
     pub fn square(protocol: &Protocol, width: usize, height: usize, size: usize) -> Self {
         let place = Placement::of(width, height, size, protocol.placement);
+        Self::placed(&place, protocol.nearest, (width, height), size)
+    }
+
+    /// The square of `size` pixels that `place` cuts out of a picture of `source` pixels. The
+    /// square must lie within the resized picture.
+    pub fn placed(
+        place: &Placement,
+        nearest: Nearest,
+        (width, height): (usize, usize),
+        size: usize,
+    ) -> Self {
         let sources = |start: usize, target: usize, source: usize| {
-            protocol.nearest.sources(target, source)[start..start + size].to_vec()
+            nearest.sources(target, source)[start..start + size].to_vec()
         };
         Self {
             width,

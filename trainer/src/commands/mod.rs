@@ -1,6 +1,7 @@
 //! The subcommands of `trainer`.
 
 mod compare;
+mod data;
 mod draw;
 mod evaluate;
 mod judge;
@@ -9,6 +10,7 @@ mod surroundings;
 mod train;
 
 pub use compare::{CompareArgs, compare};
+pub use data::{CheckArgs, DataArgs, DataCommand, data};
 pub use draw::{DrawArgs, Drawing, draw};
 pub use evaluate::{EvaluateArgs, SlotArgs, evaluate};
 pub use judge::{JudgeArgs, judge_masks};

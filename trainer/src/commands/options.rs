@@ -32,7 +32,10 @@ impl RunOptions {
 /// Marks errors that the user has to mend.
 pub(super) fn explained<T>(result: crate::Result<T>) -> anyhow::Result<T> {
     match result {
-        Err(error) if error.is_user_input() => Err(error).blame_user(),
+        Err(error) if error.is_user_input() => match error.hint() {
+            Some(hint) => Err(error).hint(hint).blame_user(),
+            None => Err(error).blame_user(),
+        },
         other => Ok(other?),
     }
 }

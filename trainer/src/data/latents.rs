@@ -37,6 +37,11 @@ impl LatentEncoder {
         })
     }
 
+    /// Side of the pictures that are encoded; others are resized to it.
+    pub fn side(&self) -> u32 {
+        self.side
+    }
+
     /// A scaled sample of each picture's posterior, `[pictures, channels, height, width]`, with
     /// noise from one stream a picture.
     ///

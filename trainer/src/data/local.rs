@@ -154,7 +154,7 @@ impl LocalSet {
 }
 
 /// What a frozen network computed, on the device of the trained ones.
-fn on<const D: usize>(tensor: Tensor<D>, device: &Device) -> Tensor<D> {
+pub(super) fn on<const D: usize>(tensor: Tensor<D>, device: &Device) -> Tensor<D> {
     if device.is_autodiff() {
         Tensor::from_inner(tensor)
     } else {

@@ -1,23 +1,32 @@
 //! What training sees: samples by index, drawn in an order that is a function of the seed.
 
+pub mod annotated;
+pub mod check;
+
+mod images;
 mod latents;
 mod local;
 mod memory;
 mod order;
 mod prepare;
+mod prepare_images;
 mod rows;
+mod view;
 
 use burn::tensor::{Device, Tensor};
 
 use glass_metrics::{GroundTruth, Mask};
 use image::RgbImage;
 
+pub use images::{ImageEntry, ImageIndex, ImageSet};
 pub use latents::LatentEncoder;
 pub use local::{FeatureSource, JoinCount, LocalSet, SetIndex};
 pub use memory::MemorySet;
 pub use order::{Order, Side, Visit, mirror, step_tokens, visit_stream};
 pub use prepare::{Preparation, Upstream};
+pub use prepare_images::ImagePreparation;
 pub use rows::{RowWriter, Rows};
+pub use view::TrainingView;
 
 use crate::error::{Result, TrainerError};
 

@@ -4,6 +4,8 @@ use glass_metrics::MetricsError;
 use glass_nets::NetsError;
 use thiserror::Error;
 
+use crate::data::annotated::DataError;
+
 /// What can go wrong when slots are evaluated, named by what the user can do about it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -16,44 +18,9 @@ pub enum EvalError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// An annotation file that is not COCO's format, or contradicts itself.
-    #[error("`{}`: `{field}` {problem}", path.display())]
-    Annotations {
-        /// The annotation file.
-        path: PathBuf,
-        /// The field at fault.
-        field: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// An annotation file that is not JSON of the expected shape.
-    #[error("`{}` is not a COCO annotation file", path.display())]
-    Json {
-        /// The annotation file.
-        path: PathBuf,
-        /// Line, column and field.
-        source: serde_json::Error,
-    },
-    /// A picture that cannot be decoded.
-    #[error("picture `{}` cannot be used", path.display())]
-    Picture {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: NetsError,
-    },
-    /// A picture that is not the one the annotations were made for.
-    #[error("picture `{}` is {found} pixels, its entry in `{}` says {expected}", path.display(), annotations.display())]
-    PictureSize {
-        /// The picture.
-        path: PathBuf,
-        /// The annotation file.
-        annotations: PathBuf,
-        /// Width × height of the picture.
-        found: String,
-        /// Width × height that its entry says.
-        expected: String,
-    },
+    /// Annotated images that cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// Masks made elsewhere that cannot be judged.
     #[error("`{}`: {field} {problem}", path.display())]
     Given {
@@ -118,17 +85,11 @@ impl EvalError {
                 "shipped protocols are {}; anything else must be the path of a `.toml` file as in `manifests/eval`",
                 glass_metrics::Protocol::SHIPPED.map(|id| format!("`{id}`")).join(", ")
             )),
-            Self::Json { .. } => Some(
-                "a file that ends too early was not written or copied to its end; \
-                 `images`, `annotations` and `categories` are needed, as in COCO's instances_val2017.json"
-                    .into(),
-            ),
-            Self::Annotations { field, .. } => Some(annotation_hint(field).into()),
+            Self::Data(error) => error.hint(),
             Self::Given { hint, .. } => Some(hint.clone()),
             Self::Write { .. } => Some("the folder must be there and writable".into()),
             Self::File { .. } => Some("check the path and the permissions".into()),
-            Self::PictureSize { .. } => Some("pictures and annotations must come from the same release of the data".into()),
-            Self::Nets(source) | Self::Picture { source, .. } => source.hint().map(str::to_owned),
+            Self::Nets(source) => source.hint().map(str::to_owned),
             _ => None,
         }
     }
@@ -146,19 +107,5 @@ impl EvalError {
     pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { path, source }
-    }
-}
-
-/// What to look at where an entry of an annotation file is refused.
-fn annotation_hint(field: &str) -> &'static str {
-    match field.rsplit('.').next().unwrap_or(field) {
-        "segmentation" => {
-            "an outline has at least three points; run lengths add up to height × width, and `size` is [height, width] \
-             of the picture"
-        }
-        "image_id" | "category_id" => "annotations and the lists they point to must come from the same file",
-        "file_name" => "the folder and the annotation file must come from the same release of the data",
-        "images" => "a validation set needs at least one picture: check the filter that wrote the file",
-        _ => "compare the entry with one of COCO's instances_val2017.json",
     }
 }

@@ -1,7 +1,6 @@
 //! One evaluation: what decides it, its name, its files.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use anyhow::Context as _;
 use burn::tensor::Device;
@@ -14,7 +13,7 @@ use glass_schemas::spec::RunSpec;
 use glass_schemas::spec::evaluation::{Baseline, EvaluationSpec};
 use serde::Serialize;
 
-use super::coco::ValidationSet;
+use super::coco::{ValidationSet, validation};
 use super::collect::{Collected, Collector};
 use super::dino::DinoEncoder;
 use super::model::SlotModel;
@@ -66,9 +65,9 @@ pub struct Results {
     pub checkpoint: Option<String>,
     /// sha256 of the encoder's weights.
     pub encoder: String,
-    /// Annotation file.
+    /// Where the annotations come from.
     pub instances: String,
-    /// sha256 of the annotation file.
+    /// Digest of the annotation file and of the pictures' names and sizes.
     pub instances_digest: String,
     /// Pictures.
     pub pictures: usize,
@@ -99,19 +98,18 @@ impl<'a> Prepared<'a> {
         if spec.slot_seeds.is_empty() {
             return Err(EvalError::Spec { key: "slot_seeds", problem: "is empty".into() }.into());
         }
-        let data = ValidationSet::open(Path::new(&spec.images), Path::new(&spec.instances), spec.limit)?;
+        let data = validation(request.spec)?;
         let trained = if request.candidate.is_some() { Trained::Yes } else { Trained::No };
         let trained_slots = request.candidate.map_or(request.slots, |candidate| candidate.slots.trained_slots());
         let slots = spec.slots.map_or(trained_slots, |slots| slots as usize).max(1);
         let encoder = Weights::open(&request.spec.trainer.encoder.weights, "model")?.digest();
-        let annotations = std::fs::read(&spec.instances).map_err(EvalError::read(&spec.instances))?;
         let mut results = Results {
             eval_id: String::new(),
             run: request.candidate.map(|candidate| candidate.run.clone()),
             checkpoint: request.candidate.map(|candidate| candidate.checkpoint.clone()),
             encoder,
-            instances: spec.instances.clone(),
-            instances_digest: Digest::of(&annotations).to_string(),
+            instances: data.annotations().path().display().to_string(),
+            instances_digest: data.digest().to_string(),
             pictures: data.pictures().len(),
             slots,
             slot_seeds: spec.slot_seeds.clone(),

@@ -11,6 +11,7 @@ use super::coco::ValidationSet;
 use super::predict::{BatchPrediction, Features, Networks, predict};
 use super::picture::View;
 use super::{EvalError, Method};
+use crate::data::annotated::DataError;
 
 /// What is computed.
 #[derive(Debug, Clone)]
@@ -175,9 +176,9 @@ fn score_input(
 ) -> Result<(), EvalError> {
     let Input { view, protocols } = input;
     let square = |loaded: &Loaded<'_>| {
-        view.square(&loaded.pixels).map_err(|source| EvalError::Picture { path: loaded.path.clone(), source })
+        view.square(&loaded.pixels).map_err(|source| DataError::Picture { path: loaded.path.clone(), source })
     };
-    let squares: Vec<RgbImage> = batch.par_iter().map(square).collect::<Result<_, _>>()?;
+    let squares: Vec<RgbImage> = batch.par_iter().map(square).collect::<Result<_, DataError>>()?;
     let features = Features::of(networks, &squares, view.size as usize)?;
     let names: Vec<&str> = batch.iter().map(|loaded| loaded.picture.name.as_str()).collect();
     let predictions = predict(networks, &features, &names, &plan.methods, &plan.seeds, plan.slots)?;

@@ -1,8 +1,5 @@
 //! Drawing from a checkpoint: what decides the pictures, their name, their files.
 
-use std::path::Path;
-
-use anyhow::Context as _;
 use burn::tensor::Device;
 use glass_metrics::Protocol;
 use glass_nets::Weights;
@@ -19,7 +16,7 @@ use super::painter::{Denoiser, Painter, Sampling};
 use super::reconstruct::Reconstructions;
 use super::scene::SceneReader;
 use crate::eval::annotations::Picture;
-use crate::eval::coco::ValidationSet;
+use crate::eval::coco::{ValidationSet, validation};
 use crate::eval::job::Candidate;
 use crate::eval::dino::DinoEncoder;
 use crate::eval::protocols;
@@ -114,9 +111,7 @@ pub fn composition_name(spec: &RunSpec, candidate: &Candidate) -> anyhow::Result
 fn folder_name(verb: &str, spec: &RunSpec, candidate: &Candidate, settings: &impl Serialize) -> anyhow::Result<String> {
     let unet = Weights::open(spec.trainer.diffusion.weights.join("unet"), "diffusion_pytorch_model")?.digest();
     let encoder = Weights::open(&spec.trainer.encoder.weights, "model")?.digest();
-    let instances = std::fs::read(&spec.evaluation.instances)
-        .with_context(|| format!("cannot read `{}`", spec.evaluation.instances))?;
-    let data = Digest::of(&instances).to_string();
+    let data = validation(spec)?.digest().to_string();
     let evaluation = &spec.evaluation;
     let input = (&evaluation.protocols, evaluation.input_size, evaluation.slots, &evaluation.slot_seeds);
     let deciding = (settings, &candidate.checkpoint, unet, encoder, data, input, spec.trainer.diffusion.image_size);
@@ -152,7 +147,7 @@ impl<'a> Studio<'a> {
         let trained = candidate.slots.trained_slots();
         Ok(Self {
             candidate,
-            data: ValidationSet::open(Path::new(&evaluation.images), Path::new(&evaluation.instances), evaluation.limit)?,
+            data: validation(spec)?,
             protocol: protocols::resolve(evaluation)?.swap_remove(0),
             encoder: DinoEncoder::load(&spec.trainer.encoder.weights, &device)?,
             painter: Painter::load(weights, unet, &sampling, &device)?,

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use glass_metrics::{LabelMap, Protocol};
 use image::RgbImage;
 
+use crate::data::annotated::DataError;
 use crate::eval::annotations::Picture;
 use crate::eval::coco::ValidationSet;
 use crate::eval::masks::soft_to_labels;
@@ -50,9 +51,9 @@ impl SceneReader<'_> {
             let pixels = self.data.decode(entry)?;
             View::of(self.protocol)
                 .square(&pixels)
-                .map_err(|source| EvalError::Picture { path: self.data.path(entry), source })
+                .map_err(|source| DataError::Picture { path: self.data.path(entry), source })
         };
-        let squares: Vec<RgbImage> = pictures.iter().map(square).collect::<Result<_, _>>()?;
+        let squares: Vec<RgbImage> = pictures.iter().map(square).collect::<Result<_, DataError>>()?;
         let features = self.encoder.features(&squares)?;
         let names: Vec<&str> = pictures.iter().map(|picture| picture.name.as_str()).collect();
         let device = features.device();

@@ -1,12 +1,12 @@
 //! What the user sees when validation data are not what they should be.
 
-use glass_trainer::eval::EvalError;
+use glass_trainer::data::annotated::DataError;
 use glass_trainer::eval::coco::ValidationSet;
 use serde_json::json;
 
 use crate::toy::Data;
 
-fn open(data: &Data) -> Result<ValidationSet, EvalError> {
+fn open(data: &Data) -> Result<ValidationSet, DataError> {
     ValidationSet::open(data.folder(), &data.instances(), None)
 }
 

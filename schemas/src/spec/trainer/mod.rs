@@ -4,12 +4,14 @@
 //! builds upon (Latent Slot Diffusion for the slots and their optimiser, DINOSAUR for the feature
 //! decoder). A run spec writes down what it changes; the resolved table is stored with the run.
 
+mod data;
 mod model;
 mod objective;
 mod schedule;
 
 use serde::{Deserialize, Serialize};
 
+pub use data::{Crop, DataSource, DataSpec, TrainingResampling};
 pub use model::{
     DiffusionDecoderSpec, EncoderSpec, FeatureDecoderSpec, InitialSlots, Latents, Position,
     SlotsSpec, UNetPart,
@@ -83,25 +85,6 @@ pub enum Switch {
     On,
     /// Without it.
     Off,
-}
-
-/// What happens to samples on their way in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DataSpec {
-    /// Probability that a sample is mirrored, its mask with it.
-    pub flip: f64,
-    /// Whether the frozen features are computed once and kept in a file.
-    pub cache: Switch,
-}
-
-impl Default for DataSpec {
-    fn default() -> Self {
-        Self {
-            flip: 0.5,
-            cache: Switch::On,
-        }
-    }
 }
 
 /// Phase 2 must not undo phase 1: slots of a fixed probe batch are compared with those phase 1
