@@ -7,7 +7,7 @@
 //! period: an attempt uploads its data minutes before its commit, so a grace period of an hour or
 //! more is far beyond it. [`remove`] reads the shard's commit once more all the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ use glass_schemas::manifest::Commit;
 
 use crate::dataset::Dataset;
 use crate::error::{DatasetError, Result};
-use crate::layout::shard_of_object;
+use crate::layout::{shard_of_commit, shard_of_object, shard_of_spill};
 use crate::store::{Entry, Store};
 
 /// The shortest grace period that is accepted: attempts that live may be this far behind.
@@ -30,6 +30,10 @@ pub enum Kind {
     LostAttempt,
     /// Rows or quarantine of an attempt that ended before its commit.
     UncommittedAttempt,
+    /// A part of a shard that was put aside, and the shard is committed or the part was not finished.
+    Spill,
+    /// A claim to a shard that nobody renews.
+    Lease,
     /// A file that a process was writing when it died (local disk).
     UnfinishedFile,
 }
@@ -40,6 +44,8 @@ impl Kind {
         match self {
             Self::LostAttempt => "lost attempt",
             Self::UncommittedAttempt => "uncommitted attempt",
+            Self::Spill => "spill",
+            Self::Lease => "lease",
             Self::UnfinishedFile => "unfinished file",
         }
     }
@@ -93,6 +99,8 @@ pub async fn find(dataset: &Dataset, grace: Duration) -> Result<Vec<Rubbish>> {
                 .await?,
         );
     }
+    let spills = spills(dataset).await?;
+    let leases = leases(dataset, old).await?;
     let mut named = HashMap::new();
     let shards = dataset.committed().await?;
     let mut commits = std::pin::pin!(dataset.commits(shards));
@@ -108,6 +116,11 @@ pub async fn find(dataset: &Dataset, grace: Duration) -> Result<Vec<Rubbish>> {
         .into_iter()
         .filter_map(|entry| judge(dataset, &named, entry))
         .collect();
+    rubbish.extend(spills.into_iter().filter_map(|spill| {
+        let spent = named.contains_key(&spill.shard) || !spill.recorded;
+        (spent && old(&spill.entry)).then(|| of_shard(dataset, spill.entry, Kind::Spill, spill.shard))
+    }));
+    rubbish.extend(leases.into_iter().map(|(shard, entry)| of_shard(dataset, entry, Kind::Lease, shard)));
     for (file, entry) in dataset.store().unfinished_files(&dataset.id().path()) {
         if old(&entry) {
             rubbish.push(Rubbish {
@@ -132,14 +145,57 @@ fn judge(dataset: &Dataset, named: &HashMap<ShardIndex, Vec<Commit>>, entry: Ent
         Some(_) => Kind::LostAttempt,
         None => Kind::UncommittedAttempt,
     };
-    Some(Rubbish {
+    Some(of_shard(dataset, entry, kind, shard))
+}
+
+fn of_shard(dataset: &Dataset, entry: Entry, kind: Kind, shard: ShardIndex) -> Rubbish {
+    Rubbish {
         key: entry.key,
         bytes: entry.bytes,
         kind,
         dataset: dataset.id().clone(),
         shard: Some(shard),
         file: None,
-    })
+    }
+}
+
+/// An object of a spill.
+struct SpillObject {
+    entry: Entry,
+    shard: ShardIndex,
+    /// Whether its record is there: a part that is put aside whole.
+    recorded: bool,
+}
+
+/// Every object of a spill, whatever its age. A spill of a shard that is not committed may be taken
+/// up by the next attempt, next week as well.
+async fn spills(dataset: &Dataset) -> Result<Vec<SpillObject>> {
+    let folder = dataset.layout().absolute("spills");
+    let entries: Vec<Entry> = dataset.store().list(&folder).try_collect().await?;
+    let records: HashSet<String> = entries
+        .iter()
+        .filter_map(|entry| entry.key.strip_suffix(".json").map(str::to_owned))
+        .collect();
+    let object = |entry: Entry| {
+        let shard = shard_of_spill(&entry.key)?;
+        let recorded = match entry.key.strip_suffix(".parquet") {
+            Some(stem) => records.contains(stem),
+            None => true,
+        };
+        Some(SpillObject { entry, shard, recorded })
+    };
+    Ok(entries.into_iter().filter_map(object).collect())
+}
+
+/// Leases old enough that nobody believes them any more.
+async fn leases(
+    dataset: &Dataset,
+    old: impl Fn(&Entry) -> bool,
+) -> Result<Vec<(ShardIndex, Entry)>> {
+    let folder = dataset.layout().leases();
+    let entries: Vec<Entry> = dataset.store().list(&folder).try_collect().await?;
+    let of_ours = |entry: Entry| Some((shard_of_commit(&entry.key)?, entry));
+    Ok(entries.into_iter().filter(old).filter_map(of_ours).collect())
 }
 
 fn names(dataset: &Dataset, parts: &[Commit], key: &str) -> bool {

@@ -40,6 +40,22 @@ impl Layout {
         self.absolute("retries")
     }
 
+    pub(crate) fn leases(&self) -> String {
+        self.absolute("leases")
+    }
+
+    pub(crate) fn lease(&self, shard: ShardIndex) -> String {
+        format!("{}/leases/{shard}.json", self.root)
+    }
+
+    pub(crate) fn spills(&self, shard: ShardIndex) -> String {
+        format!("{}/spills/{shard}", self.root)
+    }
+
+    pub(crate) fn spill(&self, shard: ShardIndex, start: u64, attempt: &str) -> String {
+        format!("{}/spills/{shard}/{start}-{attempt}.json", self.root)
+    }
+
     /// `round` counts from 1.
     pub(crate) fn retry(&self, shard: ShardIndex, round: u32) -> String {
         format!("{}/retries/{shard}-{round}.json", self.root)
@@ -54,6 +70,21 @@ pub(crate) fn data_key(shard: ShardIndex, attempt: &Attempt) -> String {
 /// Key of a shard's failed samples, relative to the dataset.
 pub(crate) fn quarantine_key(shard: ShardIndex, attempt: &Attempt) -> String {
     format!("quarantine/{shard}-{attempt}.parquet")
+}
+
+/// Key of the rows of a spill, relative to the dataset; its record is beside it.
+pub(crate) fn spill_key(shard: ShardIndex, start: u64, attempt: &Attempt) -> String {
+    format!("spills/{shard}/{start}-{attempt}.parquet")
+}
+
+/// The shard an object of a spill belongs to; `None` for any other object.
+pub(crate) fn shard_of_spill(key: &str) -> Option<ShardIndex> {
+    let mut parts = key.rsplit('/');
+    let name = parts.next()?;
+    let known = name.ends_with(".parquet") || name.ends_with(".json");
+    let digits = parts.next()?;
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    (known && plain && parts.next()? == "spills").then(|| digits.parse().ok().map(ShardIndex))?
 }
 
 /// The shard a commit record is for; `None` for any other object.

@@ -10,6 +10,8 @@
 //! <kind>/<dataset id>/SPEC.json                          what made it (identity)
 //!                     data/<shard>-<attempt>.parquet     rows
 //!                     quarantine/<shard>-<attempt>.parquet   samples that failed
+//!                     spills/<shard>/<start>-<attempt>.parquet, .json   parts of shards under way
+//!                     leases/<shard>.json                somebody is at work, a hint
 //!                     commits/<shard>.json               the shard exists
 //!                     MANIFEST.json                      every shard exists
 //! ```
@@ -26,9 +28,11 @@ mod dataset;
 mod error;
 mod find;
 mod layout;
+mod lease;
 mod read;
 mod retry;
 mod rounds;
+mod spill;
 mod store;
 mod upload;
 mod write;
@@ -37,8 +41,10 @@ pub use attempt::Attempt;
 pub use commit::{Created, Outcome};
 pub use dataset::{Dataset, Progress};
 pub use error::{DatasetError, Result};
+pub use lease::{Claim, Lease};
 pub use read::{BatchStream, Columns};
 pub use retry::RetryPolicy;
 pub use rounds::Standing;
+pub use spill::SpillWriter;
 pub use store::{Entry, PlainHttp, Store, StoreOptions};
 pub use write::{ShardWriter, WrittenShard};

@@ -38,23 +38,36 @@ pub enum Columns<'a> {
 /// Rows as they are read: one batch per row group.
 pub type BatchStream = BoxStream<'static, Result<RecordBatch>>;
 
+/// What a record says of an object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Promised {
+    pub(crate) digest: Digest,
+    pub(crate) bytes: u64,
+}
+
+impl From<&Commit> for Promised {
+    fn from(commit: &Commit) -> Self {
+        Self { digest: commit.digest, bytes: commit.bytes }
+    }
+}
+
 /// Opens the table `key` and streams its row groups.
 pub(crate) async fn stream(
     store: Store,
     key: String,
-    commit: &Commit,
+    promised: Promised,
     columns: Columns<'_>,
 ) -> Result<BatchStream> {
-    let metadata = metadata(&store, &key, commit).await?;
+    let metadata = metadata(&store, &key, promised.bytes).await?;
     let table = Arc::new(Table {
         projection: projection(&key, &metadata, columns)?,
         metadata,
         store,
         key,
-        bytes: commit.bytes,
+        bytes: promised.bytes,
     });
     Ok(match columns {
-        Columns::All => verified(table, commit.digest),
+        Columns::All => verified(table, promised.digest),
         Columns::Only(_) => projected(table),
     })
 }
@@ -243,8 +256,8 @@ fn verified(table: Arc<Table>, expected: Digest) -> BatchStream {
         .boxed()
 }
 
-async fn metadata(store: &Store, key: &str, commit: &Commit) -> Result<ArrowReaderMetadata> {
-    let tail = commit.bytes.saturating_sub(TAIL_BYTES)..commit.bytes;
+async fn metadata(store: &Store, key: &str, bytes: u64) -> Result<ArrowReaderMetadata> {
+    let tail = bytes.saturating_sub(TAIL_BYTES)..bytes;
     let found = store.get_range(key, tail.clone()).await;
     let tail_bytes = match found {
         Ok(bytes) => bytes,
@@ -253,11 +266,11 @@ async fn metadata(store: &Store, key: &str, commit: &Commit) -> Result<ArrowRead
             let path = store.path(key);
             let meta = store.retry().run(|| store.inner().head(&path)).await;
             let meta = meta.map_err(|e| store.error(key, e))?;
-            check_size(key, commit.bytes, meta.size)?;
+            check_size(key, bytes, meta.size)?;
             return Err(error);
         }
     };
-    check_size(key, commit.bytes, tail.start + tail_bytes.len() as u64)?;
+    check_size(key, bytes, tail.start + tail_bytes.len() as u64)?;
     let footer = read_footer(store, key, tail, tail_bytes).await?;
     ArrowReaderMetadata::try_new(Arc::new(footer), Default::default())
         .map_err(|source| parquet_error(key, source))

@@ -106,7 +106,7 @@ impl Dataset {
     /// As [`Dataset::stream_shard`].
     pub async fn stream_part(&self, part: &Commit, columns: Columns<'_>) -> Result<BatchStream> {
         let key = self.layout().absolute(&part.data_key);
-        read::stream(self.store().clone(), key, part, columns).await
+        read::stream(self.store().clone(), key, part.into(), columns).await
     }
 
     /// The rows of all parts, one after the other; the next is opened when the one before ended.

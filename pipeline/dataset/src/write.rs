@@ -4,7 +4,7 @@ use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use glass_schemas::dataset::{QuarantineRow, Row};
-use glass_schemas::ids::{SampleId, ShardIndex};
+use glass_schemas::ids::{Digest, SampleId, ShardIndex};
 use glass_schemas::manifest::Commit;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, Type, ZstdLevel};
@@ -17,6 +17,7 @@ use crate::commit::{Outcome, commit_shard};
 use crate::dataset::Dataset;
 use crate::error::{DatasetError, Result};
 use crate::layout;
+use crate::store::Store;
 use crate::upload::Upload;
 
 /// Rows in a row group. A hundred images are what a shuffled reader can afford to fetch at once.
@@ -32,8 +33,7 @@ pub struct ShardWriter {
     dataset: Dataset,
     shard: ShardIndex,
     attempt: Attempt,
-    encoder: Option<Encoder>,
-    upload: Upload,
+    table: TableWriter,
 }
 
 /// A shard whose rows are in the store and which nobody can see yet.
@@ -52,14 +52,12 @@ impl ShardWriter {
         let key = dataset
             .layout()
             .absolute(&layout::data_key(shard, &attempt));
-        let encoder = Encoder::new(schema).map_err(|source| parquet_error(&key, source))?;
-        let upload = Upload::new(dataset.store().clone(), key);
+        let table = TableWriter::new(dataset.store().clone(), key, schema)?;
         Ok(Self {
             dataset,
             shard,
             attempt,
-            encoder: Some(encoder),
-            upload,
+            table,
         })
     }
 
@@ -69,25 +67,16 @@ impl ShardWriter {
     /// [`DatasetError::Parquet`] if the batch has another schema, [`DatasetError::Store`] if a part
     /// cannot be uploaded; the writer is of no use after an error.
     pub async fn write(&mut self, batch: RecordBatch) -> Result<()> {
-        let (encoder, bytes) = self.encode(move |encoder| encoder.write(&batch)).await?;
-        self.encoder = Some(encoder);
-        match bytes.is_empty() {
-            true => Ok(()),
-            false => self.upload.push(bytes).await,
-        }
+        self.table.write(batch).await
     }
 
     /// Finishes the data object and writes the quarantine beside it. Nothing is visible yet.
     ///
     /// # Errors
     /// As [`ShardWriter::write`].
-    pub async fn finish(mut self, quarantine: &[QuarantineRow]) -> Result<WrittenShard> {
-        let (encoder, bytes) = self.encode(Encoder::finish).await?;
-        let mut upload = self.upload;
-        upload.push(bytes).await?;
-        let (digest, bytes) = upload.finish().await?;
-
+    pub async fn finish(self, quarantine: &[QuarantineRow]) -> Result<WrittenShard> {
         let (dataset, shard) = (self.dataset, self.shard);
+        let table = self.table.finish().await?;
         let data_key = layout::data_key(shard, &self.attempt);
         let mut objects = vec![dataset.layout().absolute(&data_key)];
         let mut quarantine_key = None;
@@ -106,11 +95,11 @@ impl ShardWriter {
             commit: Commit {
                 shard,
                 data_key,
-                digest,
-                bytes,
-                rows: encoder.rows,
-                first_sample: encoder.first,
-                last_sample: encoder.last,
+                digest: table.digest,
+                bytes: table.bytes,
+                rows: table.rows,
+                first_sample: table.first,
+                last_sample: table.last,
                 quarantined: quarantine.len() as u64,
                 quarantine_key,
                 attempt: self.attempt.to_string(),
@@ -121,6 +110,57 @@ impl ShardWriter {
 
     /// Gives the attempt up; what was uploaded is dropped.
     pub async fn abort(self) {
+        self.table.abort().await;
+    }
+}
+
+/// One table on its way to a key that nobody else writes.
+pub(crate) struct TableWriter {
+    key: String,
+    encoder: Option<Encoder>,
+    upload: Upload,
+}
+
+/// A table that is in the store.
+pub(crate) struct Table {
+    pub(crate) digest: Digest,
+    pub(crate) bytes: u64,
+    pub(crate) rows: u64,
+    pub(crate) first: Option<SampleId>,
+    pub(crate) last: Option<SampleId>,
+}
+
+impl TableWriter {
+    pub(crate) fn new(store: Store, key: String, schema: SchemaRef) -> Result<Self> {
+        let encoder = Encoder::new(schema).map_err(|source| parquet_error(&key, source))?;
+        let upload = Upload::new(store, key.clone());
+        Ok(Self { key, encoder: Some(encoder), upload })
+    }
+
+    pub(crate) async fn write(&mut self, batch: RecordBatch) -> Result<()> {
+        let (encoder, bytes) = self.encode(move |encoder| encoder.write(&batch)).await?;
+        self.encoder = Some(encoder);
+        match bytes.is_empty() {
+            true => Ok(()),
+            false => self.upload.push(bytes).await,
+        }
+    }
+
+    pub(crate) async fn finish(mut self) -> Result<Table> {
+        let (encoder, bytes) = self.encode(Encoder::finish).await?;
+        let mut upload = self.upload;
+        upload.push(bytes).await?;
+        let (digest, bytes) = upload.finish().await?;
+        Ok(Table {
+            digest,
+            bytes,
+            rows: encoder.rows,
+            first: encoder.first,
+            last: encoder.last,
+        })
+    }
+
+    pub(crate) async fn abort(self) {
         self.upload.abort().await;
     }
 
@@ -129,22 +169,18 @@ impl ShardWriter {
         &mut self,
         step: impl FnOnce(&mut Encoder) -> Result<Bytes, ParquetError> + Send + 'static,
     ) -> Result<(Encoder, Bytes)> {
-        let key = self
-            .dataset
-            .layout()
-            .absolute(&layout::data_key(self.shard, &self.attempt));
         let unusable = || ParquetError::General("the writer failed before".to_owned());
         let mut encoder = self
             .encoder
             .take()
-            .ok_or_else(|| parquet_error(&key, unusable()))?;
+            .ok_or_else(|| parquet_error(&self.key, unusable()))?;
         tokio::task::spawn_blocking(move || step(&mut encoder).map(|bytes| (encoder, bytes)))
             .await
             .map_err(|source| DatasetError::Task {
-                key: key.clone(),
+                key: self.key.clone(),
                 source,
             })?
-            .map_err(|source| parquet_error(&key, source))
+            .map_err(|source| parquet_error(&self.key, source))
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::dataset::QuarantineRow;
 use crate::ids::{DatasetId, DatasetKind, Digest, SampleId, ShardIndex};
 use crate::{SCHEMA_VERSION, SchemaError};
 
@@ -127,6 +128,30 @@ pub struct Commit {
     pub quarantined: u64,
     /// Object that holds their rows, relative to the dataset.
     pub quarantine_key: Option<String>,
+    /// Name of the attempt that wrote it.
+    pub attempt: String,
+}
+
+/// The record of a part of a shard that was put aside while the rest was made. It commits nothing: a
+/// later attempt may begin where it ends, and it goes when the shard is committed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spill {
+    /// The shard.
+    pub shard: ShardIndex,
+    /// Number of the first input it covers, counted in the shard.
+    pub start: u64,
+    /// Number after the last input it covers.
+    pub end: u64,
+    /// Object that holds its rows, relative to the dataset.
+    pub data_key: String,
+    /// SHA-256 of that object.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+    /// Rows in it.
+    pub rows: u64,
+    /// The inputs that failed.
+    pub quarantine: Vec<QuarantineRow>,
     /// Name of the attempt that wrote it.
     pub attempt: String,
 }

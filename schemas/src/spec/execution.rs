@@ -68,6 +68,14 @@ pub struct ExecutionSpec {
     pub mask_batch: usize,
     /// Stop a stage when more than this share of a shard fails.
     pub max_failed_share: f64,
+    /// Put a shard's rows aside when so many samples were made since the last time; 0: no such bound.
+    /// A killed worker makes at most these again, and the few batches that were on their way.
+    pub spill_samples: u64,
+    /// Put a shard's rows aside when so many seconds have passed since the last time; 0: no such bound.
+    pub spill_seconds: u64,
+    /// With `--stragglers take`: how long a worker that finishes no batch keeps a shard to itself, seconds;
+    /// 0: not at all.
+    pub lease_seconds: u64,
 }
 
 impl Default for ExecutionSpec {
@@ -78,6 +86,9 @@ impl Default for ExecutionSpec {
             generate_batch: 8,
             mask_batch: 32,
             max_failed_share: 0.5,
+            spill_samples: 0,
+            spill_seconds: 60,
+            lease_seconds: 300,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use glass_dataset::gc::{self, Kind, Removed};
-use glass_dataset::{Dataset, Store};
+use glass_dataset::{Attempt, Dataset, Lease, Store};
 use glass_schemas::dataset::{MaskRow, Row};
 use glass_schemas::ids::ShardIndex;
 
@@ -106,6 +106,37 @@ async fn what_dead_attempts_left_goes_and_what_is_committed_stays() {
     assert_eq!(keys(&bench.store).await, committed);
     assert!(!torn.exists());
     bench.dataset.verify_shard(ShardIndex(0)).await.unwrap();
+}
+
+/// Spills of a shard that is committed are spent, and those without a record were never finished; a
+/// whole one of a shard that is not committed is somebody's progress, however old.
+#[tokio::test]
+async fn only_spills_that_nobody_can_take_up_go() {
+    let bench = Bench::new().await;
+    for (shard, start) in [(0, 0), (1, 0), (1, 2)] {
+        let attempt = Attempt::new();
+        let schema = MaskRow::schema();
+        let mut writer =
+            bench.dataset.spill_writer(ShardIndex(shard), start, &attempt, schema).unwrap();
+        writer.write(batch(&rows(2, 1.0))).await.unwrap();
+        let spill = writer.finish(start + 2, Vec::new()).await.unwrap();
+        if start == 2 {
+            bench.dataset.forget_spill(&spill).await.unwrap();
+        }
+    }
+    let lease = Lease { worker: "dead".to_owned(), attempt: "0".to_owned(), beat: 0 };
+    bench.dataset.claim(ShardIndex(2), &lease).await.unwrap();
+    assert!(bench.kinds(HOUR).await.is_empty(), "they are young");
+    bench.age(30);
+    let rubbish = gc::find(&bench.dataset, HOUR).await.unwrap();
+    let count = |kind| rubbish.iter().filter(|found| found.kind == kind).count();
+    assert_eq!((count(Kind::Spill), count(Kind::Lease), rubbish.len()), (3, 1, 4), "{rubbish:?}");
+    for found in &rubbish {
+        assert_eq!(gc::remove(&bench.store, found).await.unwrap(), Removed::Gone);
+    }
+    let left = bench.dataset.spills(ShardIndex(1)).await.unwrap();
+    assert_eq!(left.iter().map(|spill| (spill.start, spill.end)).collect::<Vec<_>>(), [(0, 2)]);
+    assert!(bench.dataset.spills(ShardIndex(0)).await.unwrap().is_empty());
 }
 
 #[tokio::test]
