@@ -1,6 +1,7 @@
 //! The flags every stage has.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use glass_dataset::{Dataset, DatasetError, Store, StoreOptions};
@@ -8,6 +9,7 @@ use glass_schemas::ids::{DatasetId, DatasetKind, SampleId, ShardIndex};
 use glass_schemas::spec::{ExecutionSpec, RunSpec};
 
 use crate::condition::Condition;
+use crate::fill::SpillBound;
 use crate::job::{Failed, Options, Pass, SystematicFailure};
 use crate::share::{Stragglers, WorkerSlot};
 use crate::error::{Result, StageError};
@@ -210,6 +212,11 @@ impl StageArgs {
                     None => execution.max_failed_share,
                 },
                 ..defaults.systematic
+            },
+            lease: Duration::from_secs(execution.lease_seconds),
+            spill: SpillBound {
+                samples: execution.spill_samples,
+                time: Duration::from_secs(execution.spill_seconds),
             },
             ..defaults
         })

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::job::{Loaded, MakeWorker, Worker};
 use crate::load::{Feed, Turn};
 use crate::signals::Stop;
+use crate::write::LAST_BATCH;
 
 /// What the worker hands to the writer.
 pub(crate) enum Made<T> {
@@ -38,8 +39,8 @@ pub struct Pace {
 
 /// Runs the worker on a thread of its own until the feed ends or a stop is asked for.
 ///
-/// The thread is not joined when the future is dropped: a network call cannot be interrupted, and
-/// whatever it still makes goes nowhere.
+/// The thread is not joined when the future is dropped, nor when a batch takes longer than a stop
+/// leaves time for: a network call cannot be interrupted, and whatever it still makes goes nowhere.
 pub(crate) async fn run<W: Worker>(
     make: MakeWorker<W>,
     feed: mpsc::Receiver<Feed<W::Item>>,
@@ -47,6 +48,7 @@ pub(crate) async fn run<W: Worker>(
     stop: Stop,
 ) -> Result<Pace> {
     let (sender, receiver) = oneshot::channel();
+    let leaving = stop.clone();
     let thread = std::thread::Builder::new().name("worker".to_owned());
     let body = move || {
         let body = AssertUnwindSafe(|| work(make, feed, made, &stop));
@@ -58,9 +60,15 @@ pub(crate) async fn run<W: Worker>(
     thread
         .spawn(body)
         .map_err(|error| StageError::Worker(error.into()))?;
-    receiver
-        .await
-        .unwrap_or_else(|_| Err(StageError::Panicked("the thread was lost".to_owned())))
+    tokio::select! {
+        ended = receiver => {
+            ended.unwrap_or_else(|_| Err(StageError::Panicked("the thread was lost".to_owned())))
+        }
+        () = leaving.later(LAST_BATCH) => {
+            tracing::warn!("the batch under way is abandoned");
+            Ok(Pace::default())
+        }
+    }
 }
 
 fn work<W: Worker>(

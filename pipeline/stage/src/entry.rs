@@ -60,7 +60,11 @@ where
     B: FnOnce(A, Context) -> F,
     F: Future<Output = anyhow::Result<ExitStatus>>,
 {
-    stage_main_from(name, std::env::args_os(), body).into()
+    match stage_main_from(name, std::env::args_os(), body) {
+        // A batch may still be under way on its own thread.
+        ExitStatus::Interrupted => system::leave(ExitStatus::Interrupted),
+        status => status.into(),
+    }
 }
 
 /// [`stage_main`] with the command line given: the program's name, then its flags.

@@ -42,6 +42,15 @@ pub enum StageError {
         item: String,
     },
 
+    /// What an earlier attempt put aside could not be read; the shard is made without it.
+    #[error("what was put aside of shard `{shard}` cannot be taken up")]
+    Spill {
+        /// The shard.
+        shard: ShardIndex,
+        /// Why.
+        source: DatasetError,
+    },
+
     /// The inputs of a shard could not be read, for a reason that another attempt does not change.
     #[error("the inputs of shard `{shard}` cannot be read")]
     Source {
@@ -92,7 +101,11 @@ pub enum StageError {
 impl StageError {
     /// Whether the same step may succeed later without anything being changed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Dataset(error) if error.is_transient())
+        match self {
+            Self::Dataset(error) => error.is_transient(),
+            Self::Spill { .. } => true,
+            _ => false,
+        }
     }
 
     /// Whether the user's input has to change.

@@ -31,6 +31,14 @@ impl ErrorClass {
     }
 }
 
+impl ErrorClass {
+    /// The class with this stored name.
+    fn of_name(name: &str) -> Self {
+        let known = [Self::Unreadable, Self::Unsupported, Self::Rejected, Self::NonFinite];
+        known.into_iter().find(|class| class.as_str() == name).unwrap_or(Self::Failed)
+    }
+}
+
 impl std::fmt::Display for ErrorClass {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
@@ -76,6 +84,17 @@ impl Failure {
     pub fn with_inputs(mut self, inputs: impl Into<String>) -> Self {
         self.inputs = inputs.into();
         self
+    }
+
+    /// The failure that a row tells of.
+    pub(crate) fn from_row(row: &QuarantineRow) -> Self {
+        Self {
+            item: row.item.clone(),
+            sample_id: row.sample_id,
+            class: ErrorClass::of_name(&row.error_class),
+            message: row.message.clone(),
+            inputs: row.inputs.clone(),
+        }
     }
 
     /// The row that tells of it.

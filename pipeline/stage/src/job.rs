@@ -13,6 +13,7 @@ use glass_schemas::plan::Plan;
 use crate::condition::Condition;
 use crate::error::StageError;
 use crate::failure::Failure;
+use crate::fill::SpillBound;
 use crate::share::{Stragglers, WorkerSlot};
 
 /// One input: ready for the worker, or already known to fail.
@@ -26,13 +27,20 @@ pub trait Source: Send + Sync + 'static {
     /// What one call of the worker takes per sample: decoded pixels, a prompt with its seed …
     type Item: Send + 'static;
 
-    /// The inputs of `shard`, in an order that is always the same.
+    /// The inputs of `shard`, in an order that is always the same: what comes later comes at the end.
     ///
     /// A broken sample is `Ok(Err(failure))` and goes into quarantine. `Err(error)` means the
     /// shard could not be read: a transient error is retried by calling `load` again and skipping
     /// what was already delivered, any other stops the job. At most [`Options::prefetch`] batches
     /// are held, so a shard larger than memory may be streamed.
     fn load(&self, shard: ShardIndex) -> ItemStream<'_, Self::Item>;
+
+    /// The same without the first `first` inputs. Worth writing where inputs are costly to decode: an
+    /// attempt that goes on where another ended skips what is made.
+    fn load_from(&self, shard: ShardIndex, first: u64) -> ItemStream<'_, Self::Item> {
+        let first = usize::try_from(first).unwrap_or(usize::MAX);
+        self.load(shard).skip(first).boxed()
+    }
 
     /// What an input is called: the name a [`Failure`] of it would have, and its sample.
     fn name(&self, item: &Self::Item) -> (String, SampleId);
@@ -71,8 +79,8 @@ pub trait Worker: Send + 'static {
 /// Turns rows into one record batch per output dataset, in the order of [`Job::datasets`].
 ///
 /// Runs on a blocking thread while the worker computes the next batch: compress images here.
-/// It is called with a fixed number of rows whatever the batch size, so that a shard's bytes do
-/// not depend on it.
+/// A row must come out the same whatever rows it is encoded with: rows are cut into pieces anew
+/// before they are written, so that a shard's bytes depend on neither batch sizes nor restarts.
 pub type Encode<O> =
     Box<dyn Fn(Vec<O>) -> Result<Vec<RecordBatch>, StageError> + Send + Sync + 'static>;
 
@@ -149,8 +157,13 @@ pub struct Options {
     pub prefetch: usize,
     /// What to do when the own shards are done.
     pub stragglers: Stragglers,
+    /// How long a worker that finishes no batch keeps a shard from the others that take stragglers;
+    /// zero: not at all.
+    pub lease: Duration,
     /// When to stop for a systematic failure.
     pub systematic: SystematicFailure,
+    /// How much of a shard may be lost with this process.
+    pub spill: SpillBound,
     /// Attempts at reading or writing a shard before a transient error stops the job.
     pub attempts: u32,
     /// Wait before the second attempt; doubles with each further one.
@@ -165,10 +178,12 @@ impl Default for Options {
             batch_size: 8,
             prefetch: 2,
             stragglers: Stragglers::Leave,
+            lease: Duration::ZERO,
             systematic: SystematicFailure {
                 share: 0.5,
                 samples: 20,
             },
+            spill: SpillBound::NONE,
             attempts: 5,
             backoff: Duration::from_millis(500),
         }

@@ -23,13 +23,16 @@ mod error;
 mod exit;
 mod explain;
 mod failure;
+mod fill;
 mod job;
+mod lease;
 mod load;
 mod logging;
 mod progress;
 mod run;
 mod share;
 mod signals;
+mod spilled;
 mod summary;
 mod system;
 mod systematic;
@@ -43,6 +46,7 @@ pub use error::{Result, StageError};
 pub use exit::ExitStatus;
 pub use explain::{Blame, Explain, blame, hint, render, status};
 pub use failure::{ErrorClass, Failure};
+pub use fill::SpillBound;
 pub use job::{
     Encode, Failed, ItemStream, Job, Loaded, MakeWorker, Options, Pass, Source,
     SystematicFailure, Worker, all_at_once,

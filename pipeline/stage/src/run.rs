@@ -1,6 +1,7 @@
 //! The run loop: what is left to do, and the three parts of the pipeline that do it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use glass_dataset::Dataset;
@@ -12,7 +13,9 @@ use crate::again::Again;
 use crate::compute::{self, Pace};
 use crate::entry::Context;
 use crate::error::{Result, StageError};
+use crate::fill::{Output, SpillBound};
 use crate::job::{Failed, Job, Options, Pass, Source, Worker};
+use crate::lease::Leases;
 use crate::share::Stragglers;
 use crate::load::{Loader, Turn};
 use crate::summary::{Ending, Summary};
@@ -22,6 +25,9 @@ use crate::write::{Writer, Written};
 
 /// Batches of results that may wait for the writer.
 const RESULTS_WAITING: usize = 2;
+/// When a process that was asked to stop leaves, whatever is still under way: schedulers give ten
+/// seconds.
+const LEAVE: Duration = Duration::from_millis(8500);
 /// Shards whose records are read at once to see whether something is left of them.
 const SHARDS_LOOKED_AT: usize = 16;
 
@@ -60,6 +66,7 @@ where
         shards_lost: 0,
         rows: 0,
         quarantined: 0,
+        restored: 0,
         pace: Pace::default(),
     };
     if work.is_empty() {
@@ -85,6 +92,7 @@ where
     summary.shards_lost = written.lost;
     summary.rows = written.rows;
     summary.quarantined = written.quarantined;
+    summary.restored = written.restored;
     let settled = (written.committed + written.lost + found) as usize;
     summary.ending = if settled < asked {
         Ending::Interrupted
@@ -101,6 +109,7 @@ where
         lost = summary.shards_lost,
         rows = summary.rows,
         quarantined = summary.quarantined,
+        restored = summary.restored,
         loading_seconds = pace.loading.as_secs_f64(),
         computing_seconds = pace.computing.as_secs_f64(),
         computed = pace.samples,
@@ -172,37 +181,65 @@ where
     let (made, results) = mpsc::channel(RESULTS_WAITING);
     let (settle, settled) = mpsc::unbounded_channel();
 
+    let first = options.pass == Pass::First;
+    let leases = leases(&job.datasets, &options).map(Arc::new);
     let loader = Loader {
         source: Arc::new(job.source),
         datasets: job.datasets.clone(),
         pass: options.pass,
         queue: work
             .into_iter()
-            .map(|shard| Turn { shard, attempt: 1, again: None })
+            .map(Turn::first)
             .collect(),
         batch_size: options.batch_size.max(1),
         attempts: options.attempts.max(1),
         backoff: options.backoff,
         stop: context.stop.clone(),
+        leases: leases.clone(),
         feed,
         settled,
     };
     let writer = Writer {
         stage: context.name,
-        datasets: job.datasets,
+        output: Output {
+            datasets: job.datasets,
+            encode: Arc::new(job.encode),
+            spill: match first {
+                true => options.spill,
+                false => SpillBound::NONE,
+            },
+        },
         plan: job.plan,
-        encode: Arc::new(job.encode),
         made: results,
         settled: settle,
         watch: Watch::new(options.systematic),
         progress: progress.clone(),
+        stop: context.stop.clone(),
+        leases,
     };
     let worker = compute::run(job.worker, fed, made, context.stop.clone());
     let loader = task(tokio::spawn(loader.run()));
     let writer = task(tokio::spawn(writer.run()));
-    let joined = tokio::try_join!(loader, worker, writer);
+    let stop = context.stop.clone();
+    let joined = tokio::select! {
+        joined = async { tokio::try_join!(loader, worker, writer) } => joined,
+        // Whatever is cut off here is what a crash at this moment would cut off.
+        () = stop.later(LEAVE) => {
+            tracing::warn!("leaving: the store has not answered in time");
+            Ok((0, Pace::default(), Written::default()))
+        }
+    };
     progress.finish();
     joined
+}
+
+/// Leases for workers that take each other's shards; others have no use for them.
+fn leases(datasets: &[Dataset], options: &Options) -> Option<Leases> {
+    let wanted = options.stragglers == Stragglers::Take
+        && options.pass == Pass::First
+        && !options.lease.is_zero();
+    let head = datasets.last().filter(|_| wanted)?;
+    Some(Leases::new(head.clone(), options.slot, options.lease))
 }
 
 /// A spawned part of the pipeline that ends with the future that waits for it.

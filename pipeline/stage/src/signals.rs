@@ -40,6 +40,12 @@ impl Stop {
         let _ = self.sender.subscribe().wait_for(|stop| *stop).await;
     }
 
+    /// Returns so long after a stop was asked for.
+    pub(crate) async fn later(self, time: std::time::Duration) {
+        self.wait().await;
+        tokio::time::sleep(time).await;
+    }
+
     /// Sets the request when one of the three signals arrives, for the rest of the process.
     /// A second Ctrl-C ends the process at once: nothing it leaves behind is ever visible. A second
     /// SIGTERM does not, because schedulers deliver it to the process and again to its group.

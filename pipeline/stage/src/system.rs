@@ -22,6 +22,29 @@ pub(crate) fn limit_threads(threads: usize) {
     unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.max(1).to_string()) }
 }
 
+/// The machine's name, empty where the system does not tell.
+pub(crate) fn host_name() -> String {
+    let mut buffer = [0_u8; 256];
+    // SAFETY: the buffer is as long as said; the last byte stays 0 whatever is written.
+    let failed = unsafe { libc::gethostname(buffer.as_mut_ptr().cast(), buffer.len() - 1) } != 0;
+    if failed {
+        return String::new();
+    }
+    let end = buffer.iter().position(|byte| *byte == 0).unwrap_or(0);
+    String::from_utf8_lossy(&buffer[..end]).into_owned()
+}
+
+/// Ends the process at once, without running what other threads' libraries registered for its end: a
+/// network that still computes would crash in it.
+pub(crate) fn leave(status: crate::ExitStatus) -> ! {
+    use std::io::Write;
+    // A closed stdout or stderr changes nothing.
+    let _ = std::io::stdout().flush();
+    let _ = std::io::stderr().flush();
+    // SAFETY: _exit has no preconditions.
+    unsafe { libc::_exit(i32::from(status.code())) }
+}
+
 /// The largest resident size of this process so far in bytes, where the system tells.
 pub fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -1,8 +1,8 @@
 //! The writing end of the pipeline: rows to committed shards.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use arrow::record_batch::RecordBatch;
 use glass_dataset::{Dataset, Outcome, ShardWriter, WrittenShard};
 use glass_schemas::dataset::QuarantineRow;
 use glass_schemas::ids::ShardIndex;
@@ -14,15 +14,17 @@ use crate::again::{Again, Round};
 use crate::compute::Made;
 use crate::error::{Result, StageError};
 use crate::failure::Failure;
-use crate::job::Encode;
+use crate::fill::{Filling, Output};
+use crate::lease::Leases;
 use crate::load::{Settled, Turn};
 use crate::progress::Task;
+use crate::signals::Stop;
 use crate::systematic::Watch;
 
-/// Rows encoded at once. Fixed, so that a shard's bytes do not depend on the batch size.
-const CHUNK_ROWS: usize = 16;
 /// Shards being uploaded and committed while the next one is made.
 const COMMITS_IN_FLIGHT: usize = 2;
+/// How long the worker's last batch may take after a stop was asked for.
+pub(crate) const LAST_BATCH: Duration = Duration::from_secs(4);
 
 /// What the writer did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,50 +33,31 @@ pub(crate) struct Written {
     pub(crate) lost: u32,
     pub(crate) rows: u64,
     pub(crate) quarantined: u64,
+    /// Inputs that were taken from spills.
+    pub(crate) restored: u64,
 }
 
 pub(crate) struct Writer<O> {
     pub(crate) stage: &'static str,
-    pub(crate) datasets: Vec<Dataset>,
+    pub(crate) output: Output<O>,
     pub(crate) plan: Plan,
-    pub(crate) encode: Arc<Encode<O>>,
     pub(crate) made: mpsc::Receiver<Made<O>>,
     pub(crate) settled: mpsc::UnboundedSender<Settled>,
     pub(crate) watch: Watch,
     pub(crate) progress: Task,
-}
-
-/// The shard that is being filled.
-struct Open<O> {
-    turn: Turn,
-    rows: Vec<O>,
-    quarantine: Vec<QuarantineRow>,
-    writers: Vec<ShardWriter>,
-    seen: u64,
-    /// A passing error of the store: the rest of the shard is ignored and it is made again.
-    failed: Option<StageError>,
-}
-
-impl<O> Open<O> {
-    fn new(turn: Turn) -> Self {
-        Self {
-            turn,
-            rows: Vec::new(),
-            quarantine: Vec::new(),
-            writers: Vec::new(),
-            seen: 0,
-            failed: None,
-        }
-    }
+    pub(crate) stop: Stop,
+    pub(crate) leases: Option<Arc<Leases>>,
 }
 
 impl<O: Send + 'static> Writer<O> {
-    /// Writes what the worker makes until it has no more to give; a shard that is not complete
-    /// then is dropped.
+    /// Writes what the worker makes until it has no more to give. What there is of a shard that is
+    /// not complete then is put aside.
     pub(crate) async fn run(mut self) -> Result<Written> {
         let mut written = Written::default();
         let mut commits = JoinSet::new();
-        let mut open: Option<Open<O>> = None;
+        let mut open: Option<Filling<O>> = None;
+        let abandoned = self.stop.clone().later(LAST_BATCH);
+        let mut abandoned = std::pin::pin!(abandoned);
         loop {
             // Both at once: the loader waits for the last commits before it ends the feed.
             let made = tokio::select! {
@@ -83,28 +66,30 @@ impl<O: Send + 'static> Writer<O> {
                     self.tally(flatten(joined), &mut written)?;
                     continue;
                 }
+                () = &mut abandoned => None,
             };
             let Some(made) = made else {
                 break;
             };
             match made {
                 Made::Batch { shard, results } => {
-                    let open = open.get_or_insert_with(|| Open::new(shard));
-                    self.append(open, results).await?;
+                    let filling = self.open(&mut open, shard, &mut written).await?;
+                    self.append(filling, results).await?;
                 }
                 Made::End(turn) => {
-                    let shard = open.take().unwrap_or_else(|| Open::new(turn));
+                    self.open(&mut open, turn, &mut written).await?;
                     while commits.len() >= COMMITS_IN_FLIGHT {
                         self.join(&mut commits, &mut written).await?;
                     }
-                    self.end(shard, &mut commits).await?;
+                    if let Some(filling) = open.take() {
+                        self.end(filling, &mut commits).await?;
+                    }
                 }
             }
         }
-        if let Some(open) = open {
-            for writer in open.writers {
-                writer.abort().await;
-            }
+        if let Some(mut filling) = open {
+            filling.spill(&self.output).await?;
+            filling.abort().await;
         }
         while !commits.is_empty() {
             self.join(&mut commits, &mut written).await?;
@@ -112,19 +97,50 @@ impl<O: Send + 'static> Writer<O> {
         Ok(written)
     }
 
-    async fn append(&mut self, open: &mut Open<O>, results: Vec<Result<O, Failure>>) -> Result<()> {
+    /// The shard that is being filled; a new one begins with what earlier attempts put aside.
+    async fn open<'a>(
+        &mut self,
+        open: &'a mut Option<Filling<O>>,
+        turn: Turn,
+        written: &mut Written,
+    ) -> Result<&'a mut Filling<O>> {
+        let filling = match open.take() {
+            Some(filling) => filling,
+            None => self.begin(turn, written).await?,
+        };
+        Ok(open.insert(filling))
+    }
+
+    async fn begin(&mut self, turn: Turn, written: &mut Written) -> Result<Filling<O>> {
+        let mut filling = Filling::new(turn, &self.output);
+        let rows = filling.restore(&self.output).await?;
+        for _ in 0..rows {
+            self.watch.success();
+        }
+        for row in &filling.quarantine {
+            self.watch.failure(&Failure::from_row(row));
+        }
+        if filling.seen > 0 {
+            tracing::info!(shard = %filling.turn.shard, inputs = filling.seen, "taken up where an earlier attempt ended");
+            self.progress.advance(filling.seen);
+            written.restored += filling.seen;
+        }
+        Ok(filling)
+    }
+
+    async fn append(&mut self, open: &mut Filling<O>, results: Vec<Result<O, Failure>>) -> Result<()> {
         let count = results.len() as u64;
         open.seen += count;
         for result in results {
             match result {
                 Ok(row) => {
                     self.watch.success();
-                    open.rows.push(row);
+                    open.push(row);
                 }
                 Err(failure) => {
                     tracing::debug!(item = failure.item, class = %failure.class, message = failure.message, "sample failed");
                     self.watch.failure(&failure);
-                    let Turn { shard, attempt, again } = &open.turn;
+                    let Turn { shard, attempt, again, .. } = &open.turn;
                     open.quarantine.push(match again {
                         Some(again) => again.failed(failure, self.stage, *shard),
                         None => failure.into_row(self.stage, *shard, *attempt),
@@ -134,42 +150,41 @@ impl<O: Send + 'static> Writer<O> {
         }
         self.watch.check(open.turn.shard)?;
         self.progress.advance(count);
-        while open.rows.len() >= CHUNK_ROWS && open.failed.is_none() {
-            let rest = open.rows.split_off(CHUNK_ROWS);
-            let chunk = std::mem::replace(&mut open.rows, rest);
-            self.write_or_mark(open, chunk).await?;
+        if let Some(leases) = &self.leases {
+            leases.progress(open.turn.shard).await;
         }
-        if open.failed.is_some() {
-            open.rows.clear();
-        }
-        Ok(())
+        open.settle(&self.output).await
     }
 
     /// The shard's rows are complete: upload and commit it beside what comes next.
     async fn end(
         &mut self,
-        mut open: Open<O>,
+        mut open: Filling<O>,
         commits: &mut JoinSet<(Turn, Result<Committed>)>,
     ) -> Result<()> {
         self.watch.end_shard();
         if open.turn.again.is_some() && open.seen == 0 {
             // What was to be made again is not among the inputs any more.
-            let _ = self.settled.send(Settled::Done);
+            let _ = self.settled.send(Settled::Done(open.turn.shard));
             return Ok(());
         }
-        let chunk = std::mem::take(&mut open.rows);
-        if open.failed.is_none() && (!chunk.is_empty() || open.writers.is_empty()) {
-            self.write_or_mark(&mut open, chunk).await?;
-        }
+        open.end(&self.output).await?;
         let planned = self.counted(&open.turn);
         self.progress.advance(planned.saturating_sub(open.seen));
         self.progress.extend(open.seen.saturating_sub(planned));
+        let spent = match open.has_spills() {
+            true => self.output.datasets.clone(),
+            false => Vec::new(),
+        };
         commits.spawn(async move {
-            let Open { turn, writers, quarantine, failed, .. } = open;
+            let (turn, writers, quarantine, failed) = open.into_parts().await;
             let committed = match failed {
                 Some(error) => Err(give_up(writers, error).await),
                 None => commit(writers, quarantine, turn.again.as_deref()).await,
             };
+            if committed.is_ok() {
+                drop_spills(&spent, turn.shard).await;
+            }
             (turn, committed)
         });
         Ok(())
@@ -182,44 +197,6 @@ impl<O: Send + 'static> Writer<O> {
             Some(_) => 0,
             None => range.end - range.start,
         }
-    }
-
-    /// Writes a chunk; a passing error of the store marks the shard, any other ends the job.
-    async fn write_or_mark(&self, open: &mut Open<O>, chunk: Vec<O>) -> Result<()> {
-        match self.write(open, chunk).await {
-            Err(error) if error.is_transient() => {
-                open.failed = Some(error);
-                Ok(())
-            }
-            result => result,
-        }
-    }
-
-    async fn write(&self, open: &mut Open<O>, chunk: Vec<O>) -> Result<()> {
-        let encode = Arc::clone(&self.encode);
-        let batches = tokio::task::spawn_blocking(move || encode(chunk))
-            .await
-            .map_err(|error| StageError::Encode(error.into()))??;
-        if batches.len() != self.datasets.len() {
-            return Err(StageError::BatchCount {
-                expected: self.datasets.len(),
-                returned: batches.len(),
-            });
-        }
-        if open.writers.is_empty() {
-            open.writers = self.open_writers(open.turn.shard, &batches)?;
-        }
-        for (writer, batch) in open.writers.iter_mut().zip(batches) {
-            writer.write(batch).await?;
-        }
-        Ok(())
-    }
-
-    fn open_writers(&self, shard: ShardIndex, batches: &[RecordBatch]) -> Result<Vec<ShardWriter>> {
-        let pairs = self.datasets.iter().zip(batches);
-        pairs
-            .map(|(dataset, batch)| Ok(dataset.shard_writer(shard, batch.schema())?))
-            .collect()
     }
 
     async fn join(
@@ -243,7 +220,7 @@ impl<O: Send + 'static> Writer<O> {
         let settled = match result {
             Ok(committed) => {
                 committed.count(written);
-                Settled::Done
+                Settled::Done(turn.shard)
             }
             Err(error) if error.is_transient() => {
                 self.progress.extend(self.counted(&turn));
@@ -277,6 +254,15 @@ impl Committed {
         written.committed += 1;
         written.rows += self.rows;
         written.quarantined += self.quarantined;
+    }
+}
+
+/// Removes what was put aside of a shard that is committed; what is left is garbage collection's.
+async fn drop_spills(datasets: &[Dataset], shard: ShardIndex) {
+    for dataset in datasets {
+        if let Err(error) = dataset.drop_spills(shard).await {
+            tracing::warn!(dataset = %dataset.id(), %shard, %error, "spills of a committed shard stay behind");
+        }
     }
 }
 

@@ -106,8 +106,13 @@ impl Source for Images {
     type Item = Picture;
 
     fn load(&self, shard: ShardIndex) -> ItemStream<'_, Picture> {
+        self.load_from(shard, 0)
+    }
+
+    fn load_from(&self, shard: ShardIndex, first: u64) -> ItemStream<'_, Picture> {
         use futures::StreamExt;
         let range = self.plan.range(shard);
+        let range = (range.start + first).min(range.end)..range.end;
         let starts = range.clone().step_by(CHUNK as usize);
         let chunks = starts.map(move |start| start..(start + CHUNK).min(range.end));
         futures::stream::iter(chunks)

@@ -11,6 +11,9 @@
 mod again;
 mod crash;
 mod errors;
+mod leases;
+mod mortal;
 mod process;
 mod retry;
+mod spills;
 mod toy;

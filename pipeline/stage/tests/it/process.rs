@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
 use glass_dataset::{Store, StoreOptions};
 use glass_schemas::plan::Plan;
-use glass_stage::{ExitStatus, Options, ProcessArgs, Stragglers, WorkerSlot, stage_main_from};
+use glass_stage::{ExitStatus, Options, ProcessArgs, SpillBound, Stragglers, WorkerSlot, stage_main_from};
 
 use crate::toy::{Numbers, Squares, job, numbers, try_datasets};
 
@@ -31,6 +32,12 @@ struct Args {
     count: u32,
     #[arg(long)]
     stragglers: bool,
+    #[arg(long, default_value_t = 0)]
+    spill_samples: u64,
+    #[arg(long, default_value_t = 0)]
+    spill_seconds: u64,
+    #[arg(long, default_value_t = 0)]
+    lease_ms: u64,
     #[arg(long)]
     all_unreadable: bool,
     #[arg(long)]
@@ -62,6 +69,7 @@ fn toy_stage() {
             ..numbers(plan)
         };
         let worker = Squares {
+            made: Arc::default(),
             delay: Duration::from_millis(args.delay_ms),
             panics_at: args.panics_at,
             mended: false,
@@ -77,6 +85,11 @@ fn toy_stage() {
             } else {
                 Stragglers::Leave
             },
+            spill: SpillBound {
+                samples: args.spill_samples,
+                time: Duration::from_secs(args.spill_seconds),
+            },
+            lease: Duration::from_millis(args.lease_ms),
             ..Options::default()
         };
         let mut job = job(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, ready};
@@ -85,6 +85,8 @@ impl Source for Numbers {
 
 /// Squares numbers, slowly; fails for some and panics for one if asked.
 pub struct Squares {
+    /// Numbers that were squared.
+    pub made: Arc<AtomicU64>,
     pub delay: Duration,
     pub panics_at: Option<u64>,
     pub mended: bool,
@@ -96,6 +98,7 @@ impl Worker for Squares {
 
     fn process(&mut self, batch: Vec<u64>) -> Vec<Result<Self::Output, Failure>> {
         std::thread::sleep(self.delay);
+        self.made.fetch_add(batch.len() as u64, Ordering::SeqCst);
         let square = |number: u64| {
             assert!(self.panics_at != Some(number), "cannot square {number}");
             if !self.mended && number % FAILS_EVERY == 5 {
@@ -183,6 +186,7 @@ pub fn numbers(plan: Plan) -> Numbers {
 
 pub fn quick() -> Squares {
     Squares {
+        made: Arc::default(),
         delay: Duration::ZERO,
         panics_at: None,
         mended: false,
