@@ -29,6 +29,8 @@ pub enum Purpose {
     Crop,
     /// Which tokens a step decodes.
     Tokens,
+    /// In which order a step decodes tokens.
+    TokenOrder,
     /// Sampling of a VAE posterior.
     Posterior,
     /// Initial weights.
@@ -52,6 +54,7 @@ impl Purpose {
             Self::Flip => "flip",
             Self::Crop => "crop",
             Self::Tokens => "tokens",
+            Self::TokenOrder => "token-order",
             Self::Posterior => "posterior",
             Self::Weights => "weights",
             Self::KMeans => "k-means",

@@ -10,7 +10,7 @@ use glass_schemas::spec::trainer::{
     FeatureDecoderSpec, GuidanceSpec, Position, SlotsSpec, Switch, TrainerSpec,
 };
 use glass_trainer::data::{MemorySet, Order, TrainingSet};
-use glass_trainer::guidance::Guidance;
+use glass_trainer::guidance::Guide;
 use glass_trainer::phases::{Networks, Stepper, TrainState};
 
 fn main() -> glass_trainer::Result<()> {
@@ -31,6 +31,7 @@ fn main() -> glass_trainer::Result<()> {
             layers: 2,
             size: 256,
             token_share: 0.25,
+            ..FeatureDecoderSpec::default()
         },
         guidance: GuidanceSpec {
             resolution: 64,
@@ -57,7 +58,7 @@ fn main() -> glass_trainer::Result<()> {
         seed: 0,
         samples: &set,
         device: &device,
-        guidance: Guidance::new(&spec.guidance, 16),
+        guidance: Guide::new(&spec, 16, None)?,
         order: Order::new(0, set.len(), 0.5),
     };
     for _ in 0..3 {

@@ -8,6 +8,7 @@ use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use glass_schemas::ids::Digest;
 use glass_schemas::seeds::{Purpose, Stream};
+use glass_schemas::spec::trainer::InitialWeights;
 
 /// Where the initial weights of one scope of the model come from.
 #[derive(Clone, Debug)]
@@ -15,16 +16,28 @@ pub struct Initial {
     seed: u64,
     path: String,
     device: Device,
+    weights: InitialWeights,
 }
 
 impl Initial {
-    /// The root scope of a model.
+    /// The root scope of a model; linear layers start as PyTorch's.
     pub fn new(seed: u64, device: &Device) -> Self {
         Self {
             seed,
             path: String::new(),
             device: device.clone(),
+            weights: InitialWeights::Torch,
         }
+    }
+
+    /// The same scope with linear layers that start in another way.
+    pub fn with(self, weights: InitialWeights) -> Self {
+        Self { weights, ..self }
+    }
+
+    /// How linear layers start.
+    pub fn weights(&self) -> InitialWeights {
+        self.weights
     }
 
     /// The scope of a part.
@@ -70,6 +83,39 @@ impl Initial {
             .map(|n| n * scale)
             .collect();
         self.parameter(&path, numbers, shape)
+    }
+
+    /// Orthonormal columns: Gram-Schmidt of normal numbers (`torch.nn.init.orthogonal_` of a matrix
+    /// with at least as many rows as columns).
+    pub fn orthogonal(&self, name: &str, [rows, columns]: [usize; 2]) -> Vec<f32> {
+        let path = self.name(name);
+        let numbers = Stream::new(self.seed, &path, Purpose::Weights).normal(rows * columns);
+        let mut basis: Vec<Vec<f64>> = Vec::with_capacity(columns);
+        for column in numbers.chunks(rows) {
+            let mut column: Vec<f64> = column.iter().map(|&x| f64::from(x)).collect();
+            for other in &basis {
+                let along: f64 = column.iter().zip(other).map(|(a, b)| a * b).sum();
+                for (value, other) in column.iter_mut().zip(other) {
+                    *value -= along * other;
+                }
+            }
+            let length = column.iter().map(|x| x * x).sum::<f64>().sqrt().max(1e-12);
+            column.iter_mut().for_each(|x| *x /= length);
+            basis.push(column);
+        }
+        (0..rows * columns)
+            .map(|i| basis[i % columns][i / columns] as f32)
+            .collect()
+    }
+
+    /// Given numbers as a parameter of this scope.
+    pub fn given<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+        numbers: Vec<f32>,
+    ) -> Param<Tensor<D>> {
+        self.parameter(&self.name(name), numbers, shape)
     }
 
     /// The same number everywhere.
@@ -134,16 +180,46 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// PyTorch's initial values: U(±1/√inputs).
+    /// PyTorch's initial values, U(±1/√inputs); or Xavier's, U(±√(6/(inputs + outputs))), where the
+    /// scope asks for them.
     pub fn new(initial: &Initial, name: &str, inputs: usize, outputs: usize, bias: Bias) -> Self {
+        let bound = match initial.weights() {
+            InitialWeights::Torch => 1.0 / (inputs as f32).sqrt(),
+            InitialWeights::Xavier => (6.0 / (inputs + outputs) as f32).sqrt(),
+        };
+        Self::within(initial, name, [inputs, outputs], bias, bound)
+    }
+
+    /// The same before a ReLU: Kaiming's U(±√(6/inputs)) in place of Xavier's.
+    pub fn before_relu(initial: &Initial, name: &str, sizes: [usize; 2], bias: Bias) -> Self {
+        let bound = match initial.weights() {
+            InitialWeights::Torch => 1.0 / (sizes[0] as f32).sqrt(),
+            InitialWeights::Xavier => (6.0 / sizes[0] as f32).sqrt(),
+        };
+        Self::within(initial, name, sizes, bias, bound)
+    }
+
+    /// Weights U(±`bound`).
+    pub fn within(
+        initial: &Initial,
+        name: &str,
+        [inputs, outputs]: [usize; 2],
+        bias: Bias,
+        bound: f32,
+    ) -> Self {
         let scope = initial.scope(name);
-        let bound = 1.0 / (inputs as f32).sqrt();
+        let bias = match (bias, initial.weights()) {
+            (Bias::Uniform, InitialWeights::Xavier) => Bias::Zeros,
+            (bias, _) => bias,
+        };
         Self {
             weight: scope.uniform("weight", [inputs, outputs], bound),
             bias: match bias {
                 Bias::Absent => None,
                 Bias::Zeros => Some(scope.constant("bias", [outputs], 0.0)),
-                Bias::Uniform => Some(scope.uniform("bias", [outputs], bound)),
+                Bias::Uniform => {
+                    Some(scope.uniform("bias", [outputs], 1.0 / (inputs as f32).sqrt()))
+                }
             },
         }
     }
@@ -225,7 +301,7 @@ impl Mlp {
     pub fn new(initial: &Initial, name: &str, [inputs, hidden, outputs]: [usize; 3]) -> Self {
         let scope = initial.scope(name);
         Self {
-            first: Linear::new(&scope, "first", inputs, hidden, Bias::Uniform),
+            first: Linear::before_relu(&scope, "first", [inputs, hidden], Bias::Uniform),
             second: Linear::new(&scope, "second", hidden, outputs, Bias::Uniform),
         }
     }

@@ -20,6 +20,7 @@ pub mod initializers;
 pub mod layers;
 pub mod losses;
 pub mod optim;
+pub mod parts;
 pub mod phases;
 pub mod track;
 pub mod viz;

@@ -83,8 +83,12 @@ impl EvaluationSpec {
 pub enum MaskSource {
     /// The attention of the last slot-attention iteration (GLASS evaluates this one).
     SlotAttention,
-    /// The alpha masks of the feature decoder (DINOSAUR evaluates this one).
+    /// The masks of the decoder: alpha of a broadcast decoder, cross-attention of an autoregressive
+    /// one (DINOSAUR and SPOT evaluate this one).
     Decoder,
+    /// The same, averaged over all orders in which an autoregressive decoder was trained (SPOT's
+    /// ensemble).
+    DecoderEnsemble,
 }
 
 /// A method that needs no training.

@@ -5,6 +5,7 @@
 //! `[execution]` and is not. A key we do not know is refused with the nearest one we do: a
 //! misspelt threshold must not silently become the default.
 
+mod baselines;
 mod captioner;
 pub mod evaluation;
 mod execution;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::SchemaError;
 
+pub use baselines::SHIPPED as BASELINES;
 pub use captioner::{CaptionerSpec, ClassSource, WithoutClass};
 pub use evaluation::EvaluationSpec;
 pub use execution::{Addressing, ExecutionSpec, StoreSpec};
@@ -45,6 +47,10 @@ pub struct RunSpec {
     pub version: u32,
     /// What the run is called; it names nothing that is stored.
     pub name: String,
+    /// The method that is trained: an id of [`BASELINES`] or the path of such a file. What it says
+    /// holds where this spec says nothing else.
+    #[serde(default)]
+    pub method: Option<String>,
     /// The one seed every random number comes from.
     #[serde(default = "default_seed")]
     pub seed: u64,
@@ -108,16 +114,16 @@ impl RunSpec {
     }
 
     fn parse_with(text: &str, origin: &str, overrides: &[String]) -> Result<Self, SchemaError> {
-        // Without overrides the text itself is read, so that errors point at its lines.
-        let spec: Self = if overrides.is_empty() {
-            toml::from_str(text).map_err(|e| invalid(origin, &e))?
-        } else {
-            let mut table: toml::Table = toml::from_str(text).map_err(|e| invalid(origin, &e))?;
-            for assignment in overrides {
-                overrides::apply(&mut table, assignment)?;
-            }
-            table.try_into().map_err(|e| invalid(origin, &e))?
-        };
+        let mut table: toml::Table = toml::from_str(text).map_err(|e| invalid(origin, &e))?;
+        // The text itself is read first where it can be, so that errors point at its lines.
+        if overrides.is_empty() {
+            toml::from_str::<Self>(text).map_err(|e| invalid(origin, &e))?;
+        }
+        for assignment in overrides {
+            overrides::apply(&mut table, assignment)?;
+        }
+        baselines::complete(&mut table, origin)?;
+        let spec: Self = table.try_into().map_err(|e| invalid(origin, &e))?;
         spec.check(origin)?;
         Ok(spec)
     }
@@ -136,7 +142,8 @@ impl RunSpec {
                 "use the release that reads it, or bring the spec up to date",
             );
         }
-        if let Err((key, message)) = self.generator.check().and_then(|()| self.masks.check()) {
+        let checked = self.generator.check().and_then(|()| self.masks.check());
+        if let Err((key, message)) = checked.and_then(|()| self.trainer.check()) {
             return refuse(format!("`{key}` {message}"), "see manifests/runs for working values");
         }
         Ok(())

@@ -1,10 +1,51 @@
 //! The names of the published checkpoints (`multiheadstevesa/` of Latent Slot Diffusion and GLASS).
 
+use super::tensors::Named;
+use crate::grouping::grid;
+use crate::parts::{Group, Layout, Origin};
+
+/// How slot attention is saved.
+pub const SLOTS_LAYOUT: Layout = Layout {
+    publish: publish_position,
+    absorb: absorb_position,
+    ..Layout::plain(
+        Group::Slots,
+        Origin::Seed,
+        "multiheadstevesa/diffusion_pytorch_model.safetensors",
+        slot_names,
+    )
+};
+
+/// The position buffer of the published layout, saved beside its projection.
+const POSITION_BUFFER: &str = "pos.pe";
+const POSITION_WEIGHT: &str = "pos.projection.weight";
+
+/// A 1 × 1 convolution and its input, as published.
+fn publish_position(slots: &mut Named, tokens: usize) {
+    let Some((shape, _)) = slots.get_mut(POSITION_WEIGHT) else {
+        return;
+    };
+    shape.extend([1, 1]);
+    let side = tokens.isqrt();
+    let rows = grid(side);
+    let planes = (0..4)
+        .flat_map(|channel| rows.iter().skip(channel).step_by(4).copied())
+        .collect();
+    slots.insert(POSITION_BUFFER.to_owned(), (vec![1, 4, side, side], planes));
+}
+
+fn absorb_position(slots: &mut Named) {
+    slots.remove(POSITION_BUFFER);
+    if let Some((shape, _)) = slots.get_mut(POSITION_WEIGHT) {
+        shape.truncate(2);
+    }
+}
+
 /// The name of a parameter of [`crate::grouping::SlotAttention`].
 pub fn slot_names(path: &str) -> String {
     let path = match path.strip_prefix("initializer.") {
         // The socket's variant has no name of its own.
-        Some(rest) => rest.rsplit('.').next().unwrap_or(rest).to_owned(),
+        Some(rest) => rest.split_once('.').map_or(rest, |(_, name)| name).to_owned(),
         None => path.to_owned(),
     };
     let path = match path.strip_prefix("pos.") {

@@ -11,7 +11,7 @@ mod run;
 mod tensors;
 
 pub use cost::{AttemptCost, Meter};
-pub use layout::{feature_names, slot_names, unet_names};
+pub use layout::{SLOTS_LAYOUT, feature_names, slot_names, unet_names};
 pub use objects::{Objects, pack, unpack};
 pub use run::{CheckpointRecord, Run, RunDocument};
 pub use tensors::{Named, Rename, collect, restore};

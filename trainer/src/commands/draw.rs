@@ -6,7 +6,7 @@ use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
 use super::RunOptions;
 use crate::eval::job::Candidate;
-use crate::eval::trained::{Fetched, WithUnet};
+use crate::eval::trained::{Fetched, WithImage};
 use crate::generate::Denoiser;
 use crate::generate::job::{Request, Sink, compose, composition_name, generate, generation_name};
 
@@ -64,7 +64,7 @@ pub async fn draw(drawing: Drawing, args: DrawArgs, context: Context) -> anyhow:
     let fetched = Fetched::new(&store, &args.run, args.step).await.blame_user()?;
     let runtime = tokio::runtime::Handle::current();
     let outcome = tokio::task::spawn_blocking(move || -> anyhow::Result<String> {
-        let loaded = fetched.load(&spec.trainer.diffusion, &device, WithUnet::Yes)?;
+        let loaded = fetched.load(&spec.trainer, &device, WithImage::Yes)?;
         let (name, draw, index) = drawing.parts();
         let name = name(&spec, &loaded.candidate)?;
         let folder = format!("runs/{}/generated/{name}", loaded.candidate.run);
@@ -74,7 +74,7 @@ pub async fn draw(drawing: Drawing, args: DrawArgs, context: Context) -> anyhow:
         let request = Request {
             spec: &spec,
             candidate: &loaded.candidate,
-            unet: loaded.unet.map(|unet| Box::new(unet) as Box<dyn Denoiser>),
+            unet: loaded.unet().map(|unet| Box::new(unet) as Box<dyn Denoiser>),
             batch: args.batch_size,
             device,
         };

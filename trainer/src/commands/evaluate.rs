@@ -10,7 +10,7 @@ use super::RunOptions;
 use super::judge::{JudgeArgs, explained, judge_masks};
 use crate::eval::EvalError;
 use crate::eval::job::{Prepared, Request, stored, write};
-use crate::eval::trained::{Fetched, TrainedSlots, WithUnet};
+use crate::eval::trained::{Fetched, TrainedSlots, WithImage};
 
 /// What `trainer evaluate` scores: slots of a run, or with `--masks` masks made elsewhere.
 #[derive(Clone, Debug)]
@@ -97,8 +97,7 @@ async fn evaluate_slots(args: SlotArgs, context: Context) -> anyhow::Result<Exit
     };
     let runtime = tokio::runtime::Handle::current();
     let outcome = tokio::task::spawn_blocking(move || -> anyhow::Result<(String, Option<String>)> {
-        let diffusion = &spec.trainer.diffusion;
-        let loaded = fetched.map(|fetched| fetched.load(diffusion, &device, WithUnet::No)).transpose()?;
+        let loaded = fetched.map(|fetched| fetched.load(&spec.trainer, &device, WithImage::No)).transpose()?;
         let untrained = |slot_seed: u64, input_size: usize| -> Box<dyn crate::eval::model::SlotModel> {
             Box::new(TrainedSlots::untrained(&spec.trainer, input_size, seed.wrapping_add(slot_seed), &device))
         };

@@ -3,7 +3,6 @@
 use std::io::Cursor;
 use std::time::Instant;
 
-use burn::module::Module;
 use burn::tensor::Device;
 use glass_schemas::seeds::Purpose;
 use glass_schemas::spec::trainer::TrainerSpec;
@@ -14,7 +13,7 @@ use tokio::runtime::Handle;
 use crate::checkpoint::{Meter, Run, pack};
 use crate::data::{LocalSet, Side, TrainingSet, Visit, visit_stream};
 use crate::error::{Result, TrainerError};
-use crate::grouping::slot_noise;
+use crate::grouping::{Known, slot_noise};
 use crate::guidance::host;
 use crate::phases::{Surroundings, TrainState};
 use crate::track::{EventFile, History, Line, Panel, preview};
@@ -69,16 +68,21 @@ impl<'a> StoreSurroundings<'a> {
                 side: Side::Plain,
             })
             .collect();
-        let slots = state.networks.slots.valid();
-        let device: Device = state.networks.features.devices()[0].clone().inner();
-        let features = self.samples.features(&visits, &device)?;
+        let reader = state.networks.reader();
+        let device: Device = state.networks.device().clone().inner();
+        let states = self.samples.features(&visits, &device)?;
         let streams: Vec<_> = visits
             .iter()
             .map(|visit| visit_stream(self.seed, Purpose::SlotInit, visit))
             .collect();
         let count = self.spec.slots.count;
         let noise = slot_noise(&streams, count, self.spec.slots.size, &device);
-        let attention = host(slots.forward(features, noise).attention);
+        let known = match Known::is_used(&self.spec.slots) {
+            true => Known::new(&self.spec.slots, count, &self.samples.boxes(&visits)?, &device),
+            false => Known::default(),
+        };
+        let (_, found) = reader.read(states, noise, &known);
+        let attention = host(found.attention);
         let masks = self.samples.masks(&visits)?;
         let (mask, maps) = (
             masks.len() / visits.len().max(1),

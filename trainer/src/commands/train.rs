@@ -11,15 +11,19 @@ use glass_dataset::{Dataset, Store};
 use glass_nets::weights::folder_digest;
 use glass_schemas::ids::{DatasetId, DatasetKind, Digest};
 use glass_schemas::spec::RunSpec;
-use glass_schemas::spec::trainer::{Latents, Switch, TrainerSpec};
+use glass_schemas::spec::trainer::{
+    GuidanceSource, ImageDecoderKind, Latents, PhaseSpec, Switch, TrainerSpec,
+};
 use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
 use super::options::explained;
 use super::{RunOptions, StoreSurroundings};
 use crate::checkpoint::{Meter, Run, RunDocument, unpack};
 use crate::data::{LatentEncoder, LocalSet, Preparation, TrainingSet, Upstream};
-use crate::decoders::DiffusionDecoder;
-use crate::encoders::Dinov2Encoder;
+use crate::decoders::ImageDecoder;
+use crate::encoders::{self, TrainedEncoder};
+use crate::eval::trained::{Fetched, WithImage};
+use crate::guidance::Teacher;
 use crate::phases::{Networks, Outcome, PhaseChoice, Session, TrainState};
 
 /// Train slots on generated images and their pseudo-masks.
@@ -84,6 +88,7 @@ struct Prepared {
     samples: LocalSet,
     device: Device,
     meter: Meter,
+    teacher: Option<Fetched>,
     /// The newest checkpoint not past the end.
     start: Option<u64>,
     end: u64,
@@ -97,7 +102,8 @@ pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStat
     let spec = args.run.spec()?;
     let store = SpecArgs::open_store(&spec)?;
     let upstream = upstream(&store, &spec, args.upstream.as_ref()).await?;
-    let document = document(&spec, args.run.seed(&spec), &upstream)?;
+    let mut document = document(&spec, args.run.seed(&spec), &upstream)?;
+    let teacher = teacher(&store, &spec.trainer, &mut document).await?;
     let run = Run::create(&store, &document).await?;
     let choice = PhaseChoice::from(args.phase);
     let end = choice.end(&spec.trainer);
@@ -123,7 +129,7 @@ pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStat
         .device
         .parse::<glass_nets::Backend>()?
         .device()?;
-    let encoder = explained(Dinov2Encoder::load(&spec.trainer.encoder, &device))?;
+    let encoder = explained(encoders::load(&spec.trainer.encoder, &device))?;
     let scratch = args
         .scratch
         .unwrap_or_else(|| std::env::temp_dir().join("glass"));
@@ -133,9 +139,9 @@ pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStat
         encoder_digest: document.weights[ENCODER],
         scratch: &scratch,
     };
-    let samples = explained(preparation.open(Box::new(encoder)).await)?;
+    let samples = explained(preparation.open(encoder).await)?;
     let samples = match spec.trainer.diffusion.latents {
-        Latents::Encode if uses_diffusion(&spec.trainer) => {
+        Latents::Encode if uses_latents(&spec.trainer) => {
             let encoder = explained(LatentEncoder::load(&spec.trainer.diffusion, &device))?;
             samples.with_encoded_latents(encoder, document.seed)
         }
@@ -148,6 +154,7 @@ pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStat
         samples,
         device: device.autodiff(),
         meter,
+        teacher,
         start,
         end,
     };
@@ -162,6 +169,32 @@ const DIFFUSION: &str = "diffusion";
 
 /// The role of the autoencoder's weights in the run document.
 const AUTOENCODER: &str = "autoencoder";
+
+/// The role of the teacher's checkpoint in the run document.
+const TEACHER: &str = "teacher";
+
+/// The run that teaches, where masks are distilled; its checkpoint becomes a part of what the run is.
+async fn teacher(
+    store: &Store,
+    spec: &TrainerSpec,
+    document: &mut RunDocument,
+) -> anyhow::Result<Option<Fetched>> {
+    let guidance = &spec.guidance;
+    let (GuidanceSource::Distillation, Some(run)) = (guidance.source, &guidance.teacher) else {
+        return Ok(None);
+    };
+    let teacher = Fetched::new(store, run, None).await.blame_user().hint("trainer.guidance.teacher is the id of a run in the same store")?;
+    let (taught, own) = (&teacher.document().spec.encoder, &document.spec.encoder);
+    let same = (taught.image_size, taught.output, taught.train_from)
+        == (own.image_size, own.output, None);
+    if !same || teacher.document().weights.get(ENCODER) != document.weights.get(ENCODER) {
+        return Err(anyhow::anyhow!("`{run}` was trained on the features of another encoder"))
+            .blame_user()
+            .hint("teacher and student share weights, image size and output of the frozen encoder");
+    }
+    document.weights.insert(TEACHER.to_owned(), teacher.digest()?);
+    Ok(Some(teacher))
+}
 
 /// The masks that the spec stands for, and the generations they were made from.
 async fn upstream(
@@ -196,7 +229,7 @@ fn document(spec: &RunSpec, seed: u64, upstream: &Upstream) -> anyhow::Result<Ru
         ENCODER.to_owned(),
         folder_digest(&trainer.encoder.weights)?.parse()?,
     );
-    if uses_diffusion(trainer) {
+    if uses_latents(trainer) {
         let unet = trainer.diffusion.weights.join("unet");
         weights.insert(DIFFUSION.to_owned(), folder_digest(unet)?.parse()?);
         if trainer.diffusion.latents == Latents::Encode {
@@ -219,11 +252,17 @@ fn document(spec: &RunSpec, seed: u64, upstream: &Upstream) -> anyhow::Result<Ru
     })
 }
 
-fn uses_diffusion(spec: &TrainerSpec) -> bool {
-    let used = |phase: &glass_schemas::spec::trainer::PhaseSpec| {
-        phase.steps > 0 && phase.diffusion == Switch::On
-    };
-    spec.loss.diffusion > 0.0 && (used(&spec.phase1) || used(&spec.phase2))
+/// Whether a phase of the run decodes images.
+fn uses_image(spec: &TrainerSpec) -> bool {
+    let used = |phase: &PhaseSpec| phase.steps > 0 && phase.diffusion == Switch::On;
+    spec.image.kind != ImageDecoderKind::None
+        && spec.loss.diffusion > 0.0
+        && (used(&spec.phase1) || used(&spec.phase2))
+}
+
+/// Whether what it decodes are latents of Stable Diffusion.
+fn uses_latents(spec: &TrainerSpec) -> bool {
+    uses_image(spec) && spec.image.kind == ImageDecoderKind::StableDiffusion
 }
 
 fn run_session(
@@ -238,15 +277,19 @@ fn run_session(
         samples,
         device,
         mut meter,
+        teacher,
         start,
         end,
     } = prepared;
     let fresh = || -> anyhow::Result<Networks> {
-        let mut networks = Networks::new(&spec, samples.feature_shape(), seed, &device);
-        if uses_diffusion(&spec) && end > first_diffusion_step(&spec) {
-            let decoder = DiffusionDecoder::load(&spec.diffusion, &device)
+        let encoder = explained(TrainedEncoder::new(&spec.encoder, &device))?;
+        let states = samples.feature_shape();
+        let shape = encoder.as_ref().map_or(states, |encoder| encoder.feature_shape(states));
+        let mut networks = Networks::new(&spec, shape, seed, &device);
+        networks.encoder = encoder;
+        if uses_image(&spec) && end > first_image_step(&spec) {
+            networks.image = ImageDecoder::new(&spec, &device)
                 .context("the image decoder cannot be loaded")?;
-            networks.diffusion = Some(decoder);
         }
         Ok(networks)
     };
@@ -262,6 +305,10 @@ fn run_session(
         true => Some(load(spec.phase1.steps)?.networks),
         false => None,
     };
+    let teacher = match teacher {
+        Some(teacher) => Some(taught(teacher, &spec, &device)?),
+        None => None,
+    };
     meter.prepared();
     let mut around = StoreSurroundings::new(&run, &spec, seed, &samples, &context, runtime, &meter);
     let mut session = Session {
@@ -270,6 +317,7 @@ fn run_session(
         samples: &samples,
         device: &device,
         anchor,
+        teacher,
     };
     let outcome = session.run(&mut state, end, &mut around)?;
     println!("{}", run.id());
@@ -282,9 +330,16 @@ fn run_session(
 }
 
 /// The first step whose loss needs the image decoder.
-fn first_diffusion_step(spec: &TrainerSpec) -> u64 {
+fn first_image_step(spec: &TrainerSpec) -> u64 {
     match spec.phase1.diffusion {
         Switch::On => 0,
         Switch::Off => spec.phase1.steps,
     }
+}
+
+/// The networks of the run that teaches.
+fn taught(teacher: Fetched, spec: &TrainerSpec, device: &Device) -> anyhow::Result<Teacher> {
+    let slots = teacher.document().spec.slots.clone();
+    let networks = teacher.networks(spec, &device.clone().inner(), WithImage::No)?;
+    explained(Teacher::new(networks.slots, networks.features, &slots, &spec.slots))
 }

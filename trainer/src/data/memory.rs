@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use image::RgbImage;
 
-use super::{Side, TrainingSet, Visit, mirror};
+use super::{ObjectBox, Side, TrainingSet, Visit, mirror};
 use crate::error::{Result, TrainerError};
 
 /// Samples in memory, all of one size.
@@ -27,6 +27,8 @@ pub struct MemorySet {
     pub picture_side: usize,
     /// `[samples, picture_side², 3]`
     pub pictures: Vec<u8>,
+    /// Boxes of each sample's objects; empty where there are no annotations.
+    pub boxes: Vec<Vec<ObjectBox>>,
 }
 
 impl MemorySet {
@@ -94,6 +96,19 @@ impl TrainingSet for MemorySet {
             TensorData::new(numbers, [visits.len(), channels, height, width]),
             device,
         ))
+    }
+
+    fn boxes(&self, visits: &[Visit]) -> Result<Vec<Vec<ObjectBox>>> {
+        let none = || TrainerError::state("boxes", "this set has none");
+        let seen = |object: &ObjectBox, side| match side {
+            Side::Plain => *object,
+            Side::Mirrored => object.mirrored(),
+        };
+        let of = |visit: &Visit| {
+            let boxes = self.boxes.get(visit.sample).ok_or_else(none)?;
+            Ok(boxes.iter().map(|object| seen(object, visit.side)).collect())
+        };
+        visits.iter().map(of).collect()
     }
 
     fn picture(&self, visit: &Visit) -> Result<RgbImage> {

@@ -3,6 +3,7 @@
 pub mod annotated;
 pub mod check;
 
+mod batch;
 mod images;
 mod latents;
 mod local;
@@ -18,6 +19,7 @@ use burn::tensor::{Device, Tensor};
 use glass_metrics::{GroundTruth, Mask};
 use image::RgbImage;
 
+pub use batch::Batch;
 pub use images::{ImageEntry, ImageIndex, ImageSet};
 pub use latents::LatentEncoder;
 pub use local::{FeatureSource, JoinCount, LocalSet, SetIndex};
@@ -74,10 +76,11 @@ pub trait TrainingSet: Send + Sync {
         self.len() == 0
     }
 
-    /// Tokens a sample has, and the width of their features.
+    /// Rows that the frozen part of the encoder gives for a sample, and their width.
     fn feature_shape(&self) -> [usize; 2];
 
-    /// Frozen features, `[visits, tokens, size]`.
+    /// What the frozen part of the encoder gives, `[visits, rows, size]`: features, or the states that
+    /// its trained part goes on from.
     ///
     /// # Errors
     /// Where they cannot be read or computed.

@@ -71,6 +71,8 @@ impl Preparation<'_> {
             "masks": self.upstream.masks.id(),
             "encoder": self.encoder_digest,
             "image_size": self.spec.encoder.image_size,
+            "output": self.spec.encoder.output,
+            "train_from": self.spec.encoder.train_from,
             "mask_side": self.spec.guidance.resolution,
             "reliability": self.spec.guidance.reliability,
             "cache": self.spec.data.cache,

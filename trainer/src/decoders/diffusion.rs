@@ -1,16 +1,26 @@
 //! The image decoder: a pretrained UNet that reads slots where it read text.
 
-use burn::module::{Module, ModuleMapper, Param, ParamGroup};
+use burn::module::{Module, ParamGroup};
 use burn::tensor::{Device, Tensor, TensorData};
 use glass_nets::schedulers::{Scheduler, SchedulerChoice};
 use glass_nets::unet::UNet2DConditionModel;
 use glass_nets::unet::capture::Plain;
-use glass_schemas::seeds::Stream;
+use glass_schemas::seeds::{Purpose, Stream};
 use glass_schemas::spec::trainer::{DiffusionDecoderSpec, UNetPart};
 
+use crate::checkpoint::{Named, unet_names};
+use crate::data::Batch;
 use crate::error::{Result, TrainerError};
-use crate::layers::parameter_id;
 use crate::losses::mean_square;
+use crate::parts::{Group, Layout, Origin, with_ids_by_path};
+
+/// How the UNet is saved.
+const LAYOUT: Layout = Layout::plain(
+    Group::Unet,
+    Origin::Pretrained,
+    "unet2dconditionmodel/diffusion_pytorch_model.safetensors",
+    unet_names,
+);
 
 /// The network that slots condition.
 pub type UNet = UNet2DConditionModel;
@@ -42,7 +52,7 @@ impl DiffusionDecoder {
             Scheduler::from_config(spec.weights.join("scheduler"), SchedulerChoice::Checkpoint)?;
         Ok(Self {
             // Ids by path, so that a saved optimiser state finds its parameters again.
-            unet: unet.map(&mut IdsByPath { path: Vec::new() }).no_grad(),
+            unet: with_ids_by_path(unet, "unet").no_grad(),
             scheduler,
             config,
         })
@@ -59,6 +69,32 @@ impl DiffusionDecoder {
             }
         };
         self
+    }
+
+    /// How its UNet is saved.
+    pub fn layout(&self) -> Layout {
+        match self.config["use_linear_projection"].as_bool() {
+            Some(true) => LAYOUT,
+            _ => Layout {
+                publish: publish_projections,
+                absorb: absorb_projections,
+                ..LAYOUT
+            },
+        }
+    }
+
+    /// Its `config.json`.
+    pub fn documents(&self) -> Vec<(&'static str, serde_json::Value)> {
+        vec![("unet2dconditionmodel/config.json", self.config.clone())]
+    }
+
+    /// [`DiffusionDecoder::loss`] of a batch's latents with what is drawn for its samples.
+    ///
+    /// # Errors
+    /// Where the batch has no latents, and as that loss.
+    pub fn loss_of(&self, slots: Tensor<3>, batch: &Batch<'_>) -> Result<Tensor<1>> {
+        let [timesteps, noise] = [Purpose::Timestep, Purpose::Noise].map(|p| batch.streams(p));
+        self.loss(batch.latents()?, slots, &timesteps, &noise)
     }
 
     /// The denoising loss `mean (target − unet(x_t, t, slots))²` with one uniform timestep and one
@@ -96,21 +132,23 @@ impl DiffusionDecoder {
     }
 }
 
-struct IdsByPath {
-    path: Vec<String>,
+/// Checkpoints without `use_linear_projection` keep the projections of a transformer as 1 × 1
+/// convolutions; the numbers are the same.
+fn publish_projections(unet: &mut Named, _: usize) {
+    for (shape, _) in projections(unet) {
+        shape.extend([1, 1]);
+    }
 }
 
-impl ModuleMapper for IdsByPath {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
+fn absorb_projections(unet: &mut Named) {
+    for (shape, _) in projections(unet) {
+        shape.truncate(2);
     }
+}
 
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let id = parameter_id(&format!("unet.{}", self.path.join(".")));
-        Param::initialized(id, param.into_value())
-    }
+fn projections(unet: &mut Named) -> impl Iterator<Item = &mut (Vec<usize>, Vec<f32>)> {
+    let named = unet.iter_mut();
+    named.filter_map(|(name, value)| {
+        (name.ends_with("proj_in.weight") || name.ends_with("proj_out.weight")).then_some(value)
+    })
 }

@@ -4,7 +4,17 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use glass_schemas::spec::trainer::FeatureDecoderSpec;
 
+use crate::checkpoint::feature_names;
 use crate::layers::{Bias, Initial, Linear};
+use crate::parts::{Group, Layout, Origin};
+
+/// How the decoder is saved.
+pub const LAYOUT: Layout = Layout::plain(
+    Group::Features,
+    Origin::Seed,
+    "mlpdecoder/model.safetensors",
+    feature_names,
+);
 
 /// Sizes of the decoder.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,9 +1,18 @@
-//! From slots back to what they were made of: features and images.
+//! From slots back to what they were made of: features and images. One file a decoder, one socket
+//! for each kind ([`FeatureDecoder`], [`ImageDecoder`]).
 
 mod broadcast;
 mod diffusion;
+mod features;
+mod image;
 mod mlp;
+mod orders;
+mod transformer;
 
 pub use broadcast::{BroadcastDecoder, BroadcastDecoderConfig, Painted};
 pub use diffusion::{DiffusionDecoder, UNet};
+pub use features::{FeatureDecoder, FeatureDraw, MaskOrders};
+pub use image::ImageDecoder;
 pub use mlp::{Decoded, MlpDecoder, MlpDecoderConfig, TokenChoice};
+pub use orders::{TokenOrder, token_orders};
+pub use transformer::{TransformerDecoder, TransformerDecoderConfig, transformer_names};

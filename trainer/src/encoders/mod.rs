@@ -1,22 +1,39 @@
-//! Frozen networks that turn pictures into tokens.
+//! From pictures to tokens. An encoder has a frozen part, whose output can be kept in a file, and may
+//! have a trained part that goes on from it.
 
-mod dinov2;
+mod trained;
+mod vit;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
+use glass_schemas::spec::trainer::{EncoderKind, EncoderSpec};
 use image::RgbImage;
 
-pub use dinov2::Dinov2Encoder;
+pub use trained::{Encoded, TrainedEncoder};
+pub use vit::{TransformerEncoder, TunedBlocks, VisionTransformer};
 
 use crate::error::Result;
 
-/// A frozen feature encoder.
+/// The frozen part of an encoder.
 pub trait Encoder: Send + Sync {
-    /// `[pictures, tokens, size]`, without a graph; tokens row by row.
+    /// `[pictures, rows, size]`, without a graph: tokens row by row, or the states that the trained
+    /// part goes on from.
     ///
     /// # Errors
     /// Where a picture cannot be brought to the encoder's size.
     fn encode(&self, pictures: &[RgbImage]) -> Result<Tensor<3>>;
 
-    /// Tokens of a picture and the width of their features.
+    /// Rows of a picture and their width.
     fn feature_shape(&self) -> [usize; 2];
+}
+
+/// The frozen part of the encoder that the spec names.
+///
+/// # Errors
+/// Where its weights cannot be loaded or do not fit the spec.
+pub fn load(spec: &EncoderSpec, device: &Device) -> Result<Box<dyn Encoder>> {
+    match spec.kind {
+        EncoderKind::Dinov2 | EncoderKind::Dino => {
+            Ok(Box::new(TransformerEncoder::load(spec, device)?))
+        }
+    }
 }

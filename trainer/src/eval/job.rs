@@ -1,6 +1,7 @@
 //! One evaluation: what decides it, its name, its files.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use anyhow::Context as _;
 use burn::tensor::Device;
@@ -11,11 +12,12 @@ use glass_nets::Weights;
 use glass_schemas::ids::Digest;
 use glass_schemas::spec::RunSpec;
 use glass_schemas::spec::evaluation::{Baseline, EvaluationSpec};
+use glass_schemas::spec::trainer::EncoderSpec;
 use serde::Serialize;
 
 use super::coco::{ValidationSet, validation};
 use super::collect::{Collected, Collector};
-use super::dino::DinoEncoder;
+use super::frozen::FrozenEncoder;
 use super::model::SlotModel;
 use super::predict::Networks;
 use super::run::Plan;
@@ -33,6 +35,15 @@ pub struct Candidate {
     pub checkpoint: String,
     /// Its slots.
     pub slots: Box<dyn SlotModel + Send>,
+    /// The encoder it was trained with; where its weights lie, the run spec says.
+    pub encoder: EncoderSpec,
+}
+
+impl Candidate {
+    /// The encoder it was trained with, its weights in a folder.
+    pub fn encoder_at(&self, weights: &Path) -> EncoderSpec {
+        EncoderSpec { weights: weights.to_owned(), ..self.encoder.clone() }
+    }
 }
 
 /// Makes slot attention with initial weights, from a seed and the width of a token.
@@ -143,8 +154,9 @@ impl<'a> Prepared<'a> {
     /// Where a picture or a network cannot be used.
     pub fn compute(self, progress: impl FnMut(usize) -> ControlFlow<()>) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         let Self { request, plan, data, mut results } = self;
-        let encoder = DinoEncoder::load(&request.spec.trainer.encoder.weights, &request.device)
-            .context("the encoder cannot be loaded")?;
+        let own = &request.spec.trainer.encoder;
+        let encoder = request.candidate.map_or_else(|| own.clone(), |candidate| candidate.encoder_at(&own.weights));
+        let encoder = FrozenEncoder::load(&encoder, &request.device).context("the encoder cannot be loaded")?;
         let wanted = plan.methods.contains(&Method::Baseline(Baseline::Untrained));
         let seeds = plan.seeds.iter().filter(|_| wanted);
         let untrained: Vec<Box<dyn SlotModel>> =

@@ -24,6 +24,7 @@ impl Method {
         match self {
             Self::Slots(MaskSource::SlotAttention) => "slots, attention masks",
             Self::Slots(MaskSource::Decoder) => "slots, decoder masks",
+            Self::Slots(MaskSource::DecoderEnsemble) => "slots, decoder masks of all orders",
             Self::Baseline(Baseline::Blocks) => "blocks",
             Self::Baseline(Baseline::KMeans) => "k-means",
             Self::Baseline(Baseline::Untrained) => "untrained slots",

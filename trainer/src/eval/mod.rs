@@ -6,11 +6,12 @@
 
 pub mod annotations;
 pub mod baselines;
+pub(crate) mod boxes;
 pub mod coco;
 pub mod collect;
 pub mod compare;
-pub mod dino;
 mod error;
+pub mod frozen;
 pub mod given;
 pub mod job;
 pub mod judge;

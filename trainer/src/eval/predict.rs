@@ -9,8 +9,9 @@ use rayon::prelude::*;
 
 use super::baselines::{blocks, kmeans};
 use super::masks::{grid_to_labels, soft_to_labels, through_grid};
-use super::model::{Encoder, SlotModel};
+use super::model::{DecoderOrders, Encoder, SlotModel, Told};
 use super::{EvalError, Method};
+use crate::data::ObjectBox;
 
 /// The networks of an evaluation.
 pub struct Networks<'a> {
@@ -44,6 +45,17 @@ pub enum Prediction {
     Truth,
 }
 
+impl Networks<'_> {
+    /// Whether a model has to be told the boxes of objects.
+    pub fn told(&self) -> Told {
+        let mut models = self.trained.iter().chain(&self.untrained);
+        match models.any(|model| model.told() == Told::Boxes) {
+            true => Told::Boxes,
+            false => Told::Nothing,
+        }
+    }
+}
+
 impl Prediction {
     /// The label map at `side` pixels; `truth` is needed at that size by the ceiling only.
     pub fn labels(&self, grid: usize, side: usize, truth: &GroundTruth) -> LabelMap {
@@ -68,8 +80,13 @@ pub struct BatchPrediction {
 
 /// Tokens of a batch.
 pub struct Features {
+    /// What the frozen part of the encoder gives.
+    states: Tensor<3>,
+    /// The tokens of the network before training.
     tensor: Tensor<3>,
     values: Vec<f32>,
+    /// Boxes of each picture's objects, where a model is told them.
+    boxes: Vec<Vec<ObjectBox>>,
     /// Tokens along one side of the picture.
     pub grid: usize,
 }
@@ -85,9 +102,15 @@ impl Features {
             let problem = format!("is {side}, the encoder takes multiples of {patch}");
             return Err(EvalError::Spec { key: "input_size", problem });
         }
-        let tensor = networks.encoder.features(pictures)?;
+        let states = networks.encoder.features(pictures)?;
+        let tensor = networks.encoder.untrained(states.clone());
         let values = floats(tensor.clone())?;
-        Ok(Self { tensor, values, grid: side / patch })
+        Ok(Self { states, tensor, values, boxes: Vec::new(), grid: side / patch })
+    }
+
+    /// With the boxes of each picture's objects.
+    pub fn with_boxes(self, boxes: Vec<Vec<ObjectBox>>) -> Self {
+        Self { boxes, ..self }
     }
 
     /// Clusters of every picture's tokens.
@@ -114,20 +137,20 @@ pub fn predict(
     let mut predictions = Vec::new();
     for (place, &seed) in seeds.iter().enumerate() {
         let asked: Vec<Method> = methods.iter().copied().filter(|method| method.seeds(seeds).contains(&seed)).collect();
-        let soft = |model: &dyn SlotModel, sources: Vec<(Method, MaskSource)>| {
-            soft_predictions(model, features, names, &sources, seed, slots, &networks.device)
+        let soft = |model: &dyn SlotModel, tokens: &Tensor<3>, sources: Vec<(Method, MaskSource)>| {
+            soft_predictions(model, tokens, &features.boxes, names, &sources, seed, slots, &networks.device)
         };
         if let Some(model) = networks.trained {
             let source = |&method: &Method| match method {
                 Method::Slots(source) => Some((method, source)),
                 Method::Baseline(_) | Method::Given => None,
             };
-            predictions.extend(soft(model, asked.iter().filter_map(source).collect())?);
+            predictions.extend(soft(model, &features.states, asked.iter().filter_map(source).collect())?);
         }
         if let Some(model) = networks.untrained.get(place) {
             let untrained = |method: &&Method| **method == Method::Baseline(Baseline::Untrained);
             let sources = asked.iter().filter(untrained).map(|&method| (method, MaskSource::SlotAttention)).collect();
-            predictions.extend(soft(*model, sources)?);
+            predictions.extend(soft(*model, &features.tensor, sources)?);
         }
         for method in asked {
             let Method::Baseline(baseline) = method else { continue };
@@ -145,7 +168,8 @@ pub fn predict(
 
 fn soft_predictions(
     model: &dyn SlotModel,
-    features: &Features,
+    tokens: &Tensor<3>,
+    boxes: &[Vec<ObjectBox>],
     names: &[&str],
     sources: &[(Method, MaskSource)],
     seed: u64,
@@ -155,12 +179,17 @@ fn soft_predictions(
     if sources.is_empty() {
         return Ok(Vec::new());
     }
-    let found = model.attend(features.tensor.clone(), noise(names, seed, slots, model.noise_dim(), device));
+    let initial = noise(names, seed, slots, model.noise_dim(), device);
+    let found = match model.told() {
+        Told::Nothing => model.attend(tokens.clone(), initial),
+        Told::Boxes => model.attend_told(tokens.clone(), initial, boxes),
+    };
     let mut predictions = Vec::new();
     for &(method, source) in sources {
         let masks = match source {
             MaskSource::SlotAttention => Some(found.attention.clone()),
-            MaskSource::Decoder => model.decoder_masks(found.slots.clone()),
+            MaskSource::Decoder => model.decoder_masks(&found, DecoderOrders::Standard),
+            MaskSource::DecoderEnsemble => model.decoder_masks(&found, DecoderOrders::Ensemble),
         };
         if let Some(masks) = masks {
             let pictures = split(masks, names.len(), slots)?;

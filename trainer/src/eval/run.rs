@@ -8,6 +8,8 @@ use rayon::prelude::*;
 
 use super::annotations::Picture;
 use super::coco::ValidationSet;
+use super::boxes::boxes;
+use super::model::Told;
 use super::predict::{BatchPrediction, Features, Networks, predict};
 use super::picture::View;
 use super::{EvalError, Method};
@@ -115,7 +117,7 @@ pub fn evaluate(
         let batch: Vec<Loaded<'_>> =
             pictures.par_iter().map(|picture| Loaded::new(data, picture, plan)).collect::<Result<_, _>>()?;
         for input in inputs(plan, &batch) {
-            score_input(&batch, first, input, networks, plan, sink)?;
+            score_input(data, &batch, first, input, networks, plan, sink)?;
         }
         sink.advanced(batch.len())?;
     }
@@ -167,6 +169,7 @@ fn inputs(plan: &Plan, batch: &[Loaded<'_>]) -> Vec<Input> {
 }
 
 fn score_input(
+    data: &ValidationSet,
     batch: &[Loaded<'_>],
     first: usize,
     input: Input,
@@ -179,7 +182,14 @@ fn score_input(
         view.square(&loaded.pixels).map_err(|source| DataError::Picture { path: loaded.path.clone(), source })
     };
     let squares: Vec<RgbImage> = batch.par_iter().map(square).collect::<Result<_, DataError>>()?;
-    let features = Features::of(networks, &squares, view.size as usize)?;
+    let mut features = Features::of(networks, &squares, view.size as usize)?;
+    if networks.told() == Told::Boxes {
+        let of = |loaded: &Loaded<'_>| {
+            let size = [loaded.picture.width, loaded.picture.height];
+            Ok(boxes(&data.annotations().boxes(loaded.picture)?, size, view))
+        };
+        features = features.with_boxes(batch.iter().map(of).collect::<Result<_, EvalError>>()?);
+    }
     let names: Vec<&str> = batch.iter().map(|loaded| loaded.picture.name.as_str()).collect();
     let predictions = predict(networks, &features, &names, &plan.methods, &plan.seeds, plan.slots)?;
     let rows: Vec<Vec<Row<'_>>> = batch

@@ -5,72 +5,102 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use glass_dataset::Store;
 use glass_schemas::ids::Digest;
-use glass_schemas::spec::trainer::{DiffusionDecoderSpec, TrainerSpec};
+use glass_schemas::spec::trainer::TrainerSpec;
 use serde::Deserialize;
 
 use super::job::Candidate;
-use super::model::{SlotModel, Slots};
+use super::model::{DecoderOrders, SlotModel, Slots, Told};
 use crate::checkpoint::{CheckpointRecord, Objects, Run, RunDocument, unpack};
-use crate::decoders::{DiffusionDecoder, MlpDecoder, TokenChoice, UNet};
-use crate::grouping::{SlotAttention, SlotAttentionConfig};
+use crate::data::ObjectBox;
+use crate::decoders::{FeatureDecoder, ImageDecoder, MaskOrders, UNet};
+use crate::encoders::TrainedEncoder;
+use crate::grouping::{Known, SlotAttentionConfig};
 use crate::layers::Initial;
-use crate::phases::Networks;
+use crate::optim::Ema;
+use crate::parts::{Layout, PartMapper, PartVisitor};
+use crate::phases::{Networks, SlotReader};
 
 /// Where a checkpoint keeps the sizes that its spec does not state.
 const SLOTS_CONFIG: &str = "multiheadstevesa/config.json";
-/// Present where phase 2 trained the UNet.
-const UNET: &str = "unet2dconditionmodel/diffusion_pytorch_model.safetensors";
 
-/// Slot attention and its feature decoder, without a graph.
+/// Slot attention and its decoders, without a graph.
 pub struct TrainedSlots {
-    slots: SlotAttention,
-    features: Option<MlpDecoder>,
-    count: usize,
+    reader: SlotReader,
+    features: Option<FeatureDecoder>,
+    image: Option<ImageDecoder>,
+    spec: TrainerSpec,
 }
 
 impl TrainedSlots {
     /// Slot attention with initial weights for tokens of width `input_size`: the baseline of what training adds.
     pub fn untrained(spec: &TrainerSpec, input_size: usize, seed: u64, device: &Device) -> Self {
         let initial = Initial::new(seed, device).scope("slots");
+        let slots = SlotAttentionConfig::new(input_size, &spec.slots).init(&initial);
         Self {
-            slots: SlotAttentionConfig::new(input_size, &spec.slots).init(&initial),
+            reader: SlotReader { encoder: None, slots },
             features: None,
-            count: spec.slots.count,
+            image: None,
+            spec: spec.clone(),
         }
     }
 
-    /// The networks of a run.
+    /// The networks of a run, without autodiff.
     pub fn new(networks: &Networks, spec: &TrainerSpec) -> Self {
         Self {
-            slots: networks.slots.valid(),
-            features: Some(networks.features.valid()),
-            count: spec.slots.count,
+            reader: networks.reader(),
+            features: networks.features.as_ref().map(FeatureDecoder::valid),
+            image: networks.image.clone(),
+            spec: spec.clone(),
         }
+    }
+
+    fn read(&self, features: Tensor<3>, noise: Tensor<3>, known: &Known) -> Slots {
+        let (encoded, found) = self.reader.read(features, noise, known);
+        Slots { slots: found.slots, raw: found.raw, attention: found.attention, target: encoded.target }
     }
 }
 
 impl SlotModel for TrainedSlots {
     fn trained_slots(&self) -> usize {
-        self.count
+        self.spec.slots.count
     }
 
     fn noise_dim(&self) -> usize {
-        self.slots.size()
+        self.reader.slots.size()
+    }
+
+    fn told(&self) -> Told {
+        match Known::is_used(&self.spec.slots) {
+            true => Told::Boxes,
+            false => Told::Nothing,
+        }
     }
 
     fn attend(&self, features: Tensor<3>, noise: Tensor<3>) -> Slots {
-        let found = self.slots.forward(features, noise);
-        Slots { slots: found.slots, raw: found.raw, attention: found.attention }
+        self.read(features, noise, &Known::default())
     }
 
-    fn decoder_masks(&self, slots: Tensor<3>) -> Option<Tensor<3>> {
-        self.features.as_ref().map(|decoder| decoder.forward(slots, &TokenChoice::All).masks)
+    fn attend_told(&self, features: Tensor<3>, noise: Tensor<3>, boxes: &[Vec<ObjectBox>]) -> Slots {
+        let known = Known::new(&self.spec.slots, noise.dims()[1], boxes, &noise.device());
+        self.read(features, noise, &known)
+    }
+
+    fn decoder_masks(&self, found: &Slots, orders: DecoderOrders) -> Option<Tensor<3>> {
+        let Some(decoder) = &self.features else {
+            return self.image.as_ref().and_then(|image| image.masks(found.slots.clone()));
+        };
+        let orders = match orders {
+            DecoderOrders::Standard => MaskOrders::One(0),
+            DecoderOrders::Ensemble if decoder.orders() > 1 => MaskOrders::All,
+            DecoderOrders::Ensemble => return None,
+        };
+        Some(decoder.decode(found.slots.clone(), found.target.clone(), orders).masks)
     }
 }
 
-/// Whether the UNet of phase 2 is needed.
+/// Whether the image decoder is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WithUnet {
+pub enum WithImage {
     /// To draw.
     Yes,
     /// To score.
@@ -81,8 +111,18 @@ pub enum WithUnet {
 pub struct Loaded {
     /// Its slots.
     pub candidate: Candidate,
-    /// The UNet that phase 2 trained, where it did and it was asked for.
-    pub unet: Option<UNet>,
+    /// The image decoder that a phase trained, where one did and it was asked for.
+    pub image: Option<ImageDecoder>,
+}
+
+impl Loaded {
+    /// The UNet that phase 2 trained, where it did.
+    pub fn unet(&self) -> Option<UNet> {
+        match &self.image {
+            Some(ImageDecoder::StableDiffusion(decoder)) => Some(decoder.unet.valid()),
+            None => None,
+        }
+    }
 }
 
 /// A checkpoint of a run that has been fetched from the store but not yet turned into networks.
@@ -110,42 +150,95 @@ impl Fetched {
         })
     }
 
-    /// Makes the networks. `weights` says where the pretrained UNet lies; averaged weights are taken where the run
-    /// keeps them.
+    /// What makes the run.
+    pub fn document(&self) -> &RunDocument {
+        &self.document
+    }
+
+    /// What its objects are.
+    ///
+    /// # Errors
+    /// Where they cannot be named.
+    pub fn digest(&self) -> anyhow::Result<Digest> {
+        Ok(Digest::of(&serde_json::to_vec(&self.record.objects)?))
+    }
+
+    /// Makes the networks on `device`. `weights` says where pretrained weights lie; averaged weights are taken where the
+    /// run keeps them.
     ///
     /// # Errors
     /// Where the checkpoint does not fit the run's own spec.
-    pub fn load(self, weights: &DiffusionDecoderSpec, device: &Device, unet: WithUnet) -> anyhow::Result<Loaded> {
+    pub fn networks(&self, weights: &TrainerSpec, device: &Device, image: WithImage) -> anyhow::Result<Networks> {
         #[derive(Deserialize)]
         struct Sizes {
             input_size: usize,
             input_resolution: usize,
         }
-        let Self { run, document, record, objects } = self;
-        let sizes: Sizes = objects
+        let sizes: Sizes = self
+            .objects
             .get(SLOTS_CONFIG)
             .map(|bytes| serde_json::from_slice(bytes))
             .with_context(|| format!("`{SLOTS_CONFIG}` is missing from the checkpoint"))??;
-        let spec = &document.spec;
-        let device = device.clone().autodiff();
+        let mut spec = self.document.spec.clone();
+        spec.encoder.weights.clone_from(&weights.encoder.weights);
+        spec.diffusion.weights.clone_from(&weights.diffusion.weights);
         let shape = [sizes.input_resolution.pow(2), sizes.input_size];
-        let mut networks = Networks::new(spec, shape, document.seed, &device);
-        if unet == WithUnet::Yes && objects.contains_key(UNET) {
-            networks.diffusion = Some(DiffusionDecoder::load(weights, &device)?);
-        }
-        let mut state = unpack(&objects, spec, networks)?;
-        if spec.optimizer.ema > 0.0 {
-            state.networks.slots = state.ema.apply(state.networks.slots);
-            state.networks.features = state.ema.apply(state.networks.features);
-        }
-        let digest = Digest::of(&serde_json::to_vec(&record.objects)?);
+        let mut networks = Networks::new(&spec, shape, self.document.seed, device);
+        networks.encoder = TrainedEncoder::new(&spec.encoder, device)?;
+        let decoder = match (image, self.decodes_images(&spec)) {
+            (WithImage::Yes, true) => ImageDecoder::new(&spec, device)?,
+            _ => None,
+        };
+        networks.image = decoder.filter(|decoder| saved(decoder, &self.objects));
+        let state = unpack(&self.objects, &spec, networks)?;
+        Ok(match spec.optimizer.ema > 0.0 {
+            true => state.networks.clone().map(&mut Averaged(&state.ema)),
+            false => state.networks,
+        })
+    }
+
+    /// Whether there is an image decoder in the checkpoint at all: one is not loaded to find that out.
+    fn decodes_images(&self, spec: &TrainerSpec) -> bool {
+        let step = self.record.step;
+        [crate::parts::Group::Unet, crate::parts::Group::Image].iter().any(|group| group.trained_before(spec, step))
+    }
+
+    /// Makes the networks and what evaluations call them by.
+    ///
+    /// # Errors
+    /// As [`Fetched::networks`].
+    pub fn load(self, weights: &TrainerSpec, device: &Device, image: WithImage) -> anyhow::Result<Loaded> {
+        let networks = self.networks(weights, &device.clone().autodiff(), image)?;
+        let digest = self.digest()?;
         Ok(Loaded {
             candidate: Candidate {
-                run,
-                checkpoint: format!("{:08}-{}", record.step, digest.short(16)),
-                slots: Box::new(TrainedSlots::new(&state.networks, spec)),
+                run: self.run,
+                checkpoint: format!("{:08}-{}", self.record.step, digest.short(16)),
+                slots: Box::new(TrainedSlots::new(&networks, &self.document.spec)),
+                encoder: self.document.spec.encoder,
             },
-            unet: state.networks.diffusion.map(|diffusion| diffusion.unet.valid()),
+            image: networks.image,
         })
+    }
+}
+
+/// Whether a checkpoint holds the weights of an image decoder.
+fn saved(decoder: &ImageDecoder, objects: &Objects) -> bool {
+    struct Saved<'a>(&'a Objects, bool);
+    impl PartVisitor for Saved<'_> {
+        fn visit<M: Module>(&mut self, layout: &Layout, _: &M) {
+            self.1 |= self.0.contains_key(layout.object);
+        }
+    }
+    let mut found = Saved(objects, false);
+    decoder.visit(&mut found);
+    found.1
+}
+
+struct Averaged<'a>(&'a Ema);
+
+impl PartMapper for Averaged<'_> {
+    fn map<M: Module>(&mut self, _: &Layout, part: M) -> M {
+        self.0.apply(part)
     }
 }

@@ -18,7 +18,7 @@ use super::scene::SceneReader;
 use crate::eval::annotations::Picture;
 use crate::eval::coco::{ValidationSet, validation};
 use crate::eval::job::Candidate;
-use crate::eval::dino::DinoEncoder;
+use crate::eval::frozen::FrozenEncoder;
 use crate::eval::protocols;
 
 /// Takes a file of the result: its name in the folder and its bytes.
@@ -123,7 +123,7 @@ struct Studio<'a> {
     candidate: &'a Candidate,
     data: ValidationSet,
     protocol: Protocol,
-    encoder: DinoEncoder,
+    encoder: FrozenEncoder,
     painter: Painter,
     unet: &'static str,
     slots: usize,
@@ -149,7 +149,7 @@ impl<'a> Studio<'a> {
             candidate,
             data: validation(spec)?,
             protocol: protocols::resolve(evaluation)?.swap_remove(0),
-            encoder: DinoEncoder::load(&spec.trainer.encoder.weights, &device)?,
+            encoder: FrozenEncoder::load(&candidate.encoder_at(&spec.trainer.encoder.weights), &device)?,
             painter: Painter::load(weights, unet, &sampling, &device)?,
             unet: origin,
             slots: evaluation.slots.map_or(trained, |slots| slots as usize).max(1),

@@ -5,10 +5,12 @@ use glass_metrics::{LabelMap, Protocol};
 use image::RgbImage;
 
 use crate::data::annotated::DataError;
+use crate::data::ObjectBox;
 use crate::eval::annotations::Picture;
 use crate::eval::coco::ValidationSet;
 use crate::eval::masks::soft_to_labels;
-use crate::eval::model::{Encoder, SlotModel};
+use crate::eval::boxes::boxes;
+use crate::eval::model::{Encoder, SlotModel, Told};
 use crate::eval::predict::noise;
 use crate::eval::EvalError;
 use crate::eval::picture::View;
@@ -58,7 +60,13 @@ impl SceneReader<'_> {
         let names: Vec<&str> = pictures.iter().map(|picture| picture.name.as_str()).collect();
         let device = features.device();
         let initial = noise(&names, self.seed, self.slots, self.model.noise_dim(), &device);
-        let found = self.model.attend(features, initial);
+        let found = match self.model.told() {
+            Told::Nothing => self.model.attend(features, initial),
+            Told::Boxes => {
+                let boxes = pictures.iter().map(|entry| self.boxes(entry)).collect::<Result<Vec<_>, _>>()?;
+                self.model.attend_told(features, initial, &boxes)
+            }
+        };
         let side = self.protocol.input_size as usize;
         let grid = side / self.encoder.patch();
         let attention = found.attention.into_data().try_to_vec::<f32>();
@@ -75,5 +83,10 @@ impl SceneReader<'_> {
                 masks: soft_to_labels(&attention[at * each..(at + 1) * each], self.slots, grid, side),
             })
             .collect())
+    }
+
+    fn boxes(&self, entry: &Picture) -> Result<Vec<ObjectBox>, EvalError> {
+        let found = self.data.annotations().boxes(entry)?;
+        Ok(boxes(&found, [entry.width, entry.height], View::of(self.protocol)))
     }
 }

@@ -2,6 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, activation};
+use glass_schemas::spec::trainer::InitialWeights;
 
 use crate::layers::Initial;
 
@@ -20,15 +21,34 @@ pub struct GruCell {
 }
 
 impl GruCell {
-    /// U(±1/√hidden) throughout, as PyTorch.
+    /// U(±1/√hidden) throughout, as PyTorch; or, where the scope asks for Xavier's weights, these
+    /// for the input, orthogonal ones for the state and biases of zero (SLATE).
     pub fn new(initial: &Initial, name: &str, inputs: usize, hidden: usize) -> Self {
         let scope = initial.scope(name);
+        if scope.weights() == InitialWeights::Xavier {
+            return Self::xavier(&scope, inputs, hidden);
+        }
         let bound = 1.0 / (hidden as f32).sqrt();
         Self {
             weight_ih: scope.uniform("weight_ih", [inputs, 3 * hidden], bound),
             weight_hh: scope.uniform("weight_hh", [hidden, 3 * hidden], bound),
             bias_ih: scope.uniform("bias_ih", [3 * hidden], bound),
             bias_hh: scope.uniform("bias_hh", [3 * hidden], bound),
+        }
+    }
+
+    fn xavier(scope: &Initial, inputs: usize, hidden: usize) -> Self {
+        let bound = (6.0 / (inputs + 3 * hidden) as f32).sqrt();
+        // PyTorch's matrix is [3 · hidden, hidden] with orthonormal columns; ours is its transpose.
+        let columns = scope.orthogonal("weight_hh", [3 * hidden, hidden]);
+        let rows = (0..hidden * 3 * hidden)
+            .map(|i| columns[i % (3 * hidden) * hidden + i / (3 * hidden)])
+            .collect();
+        Self {
+            weight_ih: scope.uniform("weight_ih", [inputs, 3 * hidden], bound),
+            weight_hh: scope.given("weight_hh", [hidden, 3 * hidden], rows),
+            bias_ih: scope.constant("bias_ih", [3 * hidden], 0.0),
+            bias_hh: scope.constant("bias_hh", [3 * hidden], 0.0),
         }
     }
 

@@ -3,9 +3,9 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use glass_schemas::seeds::Stream;
-use glass_schemas::spec::trainer::{Position, SlotsSpec};
+use glass_schemas::spec::trainer::{Position, SlotsSpec, Switch, TokenWidth, Truncation};
 
-use super::{GridPosition, GruCell};
+use super::{GridPosition, GruCell, Known};
 use crate::initializers::Initializer;
 use crate::layers::{Bias, Initial, LayerNorm, Linear, Mlp};
 
@@ -30,7 +30,12 @@ impl SlotAttentionConfig {
     /// With initial weights.
     pub fn init(&self, initial: &Initial) -> SlotAttention {
         let (input, spec) = (self.input_size, &self.slots);
-        let linear = |name, inputs, bias| Linear::new(initial, name, inputs, spec.size, bias);
+        let initial = &initial.clone().with(spec.weights);
+        let tokens = match spec.tokens {
+            TokenWidth::Features => input,
+            TokenWidth::Slots => spec.size,
+        };
+        let linear = |name, inputs| Linear::new(initial, name, inputs, spec.size, Bias::Absent);
         SlotAttention {
             initializer: Initializer::new(spec.initial, initial, spec.count, spec.size),
             pos: match spec.position {
@@ -38,26 +43,24 @@ impl SlotAttentionConfig {
                 Position::Grid => Some(GridPosition::new(initial, "pos", input)),
             },
             in_layer_norm: LayerNorm::new(initial, "in_layer_norm", input),
-            in_mlp: Mlp::new(initial, "in_mlp", [input, input, input]),
-            norm_inputs: LayerNorm::new(initial, "norm_inputs", input),
+            in_mlp: Mlp::new(initial, "in_mlp", [input, input, tokens]),
+            norm_inputs: LayerNorm::new(initial, "norm_inputs", tokens),
             norm_slots: LayerNorm::new(initial, "norm_slots", spec.size),
             norm_mlp: LayerNorm::new(initial, "norm_mlp", spec.size),
-            project_q: linear("project_q", spec.size, Bias::Absent),
-            project_k: linear("project_k", input, Bias::Absent),
-            project_v: linear("project_v", input, Bias::Absent),
+            project_q: linear("project_q", spec.size),
+            project_k: linear("project_k", tokens),
+            project_v: linear("project_v", tokens),
             gru: GruCell::new(initial, "gru", spec.size, spec.size),
             mlp: Mlp::new(initial, "mlp", [spec.size, spec.mlp_size, spec.size]),
-            out_layer_norm: LayerNorm::new(initial, "out_layer_norm", spec.size),
-            out_linear: Linear::new(
-                initial,
-                "out_linear",
-                spec.size,
-                spec.out_size,
-                Bias::Uniform,
-            ),
+            out_layer_norm: (spec.output == Switch::On)
+                .then(|| LayerNorm::new(initial, "out_layer_norm", spec.size)),
+            out_linear: (spec.output == Switch::On).then(|| {
+                Linear::new(initial, "out_linear", spec.size, spec.out_size, Bias::Uniform)
+            }),
             iterations: spec.iterations,
             heads: spec.heads,
             epsilon: spec.epsilon,
+            truncation: spec.truncation,
         }
     }
 }
@@ -77,14 +80,16 @@ pub struct SlotAttention {
     project_v: Linear,
     gru: GruCell,
     mlp: Mlp,
-    out_layer_norm: LayerNorm,
-    out_linear: Linear,
+    out_layer_norm: Option<LayerNorm>,
+    out_linear: Option<Linear>,
     #[module(skip)]
     iterations: usize,
     #[module(skip)]
     heads: usize,
     #[module(skip)]
     epsilon: f64,
+    #[module(skip)]
+    truncation: Truncation,
 }
 
 /// What slot attention makes of a batch.
@@ -98,38 +103,75 @@ pub struct Slots {
     /// `[batch, slots, tokens]`: softmax over the slots of the last iteration, which is GLASS's
     /// **A**; it sums to one over the slots.
     pub attention: Tensor<3>,
+    /// `[batch, heads · slots, tokens]`: what the softmax of the last iteration was taken of.
+    pub logits: Tensor<3>,
 }
 
 impl SlotAttention {
     /// `features [batch, tokens, input_size]`, `noise [batch, slots, size]` standard normal (see
     /// [`slot_noise`]); any number of slots with the Gaussian start.
     pub fn forward(&self, features: Tensor<3>, noise: Tensor<3>) -> Slots {
+        self.forward_knowing(features, noise, &Known::default())
+    }
+
+    /// The same with what is known of the objects: where slots start, which of them take part.
+    pub fn forward_knowing(&self, features: Tensor<3>, noise: Tensor<3>, known: &Known) -> Slots {
         let [batch, slot_count, size] = noise.dims();
         let inputs = self.encode(features);
         let inputs_t = inputs.clone().swap_dims(1, 2);
-        let mut slots = self.initializer.forward(noise);
-        let mut attention = None;
-        for _ in 0..self.iterations {
+        let initial = self.initializer.forward(noise, known.boxes.clone());
+        let absent = known.absent(self.heads, slot_count, &inputs.device());
+        let mut slots = initial.clone();
+        let mut last = None;
+        for iteration in 1..=self.iterations {
+            if iteration == self.iterations && self.truncation == Truncation::BiLevel {
+                // The value of the slots, the gradient of the initial ones.
+                slots = slots.detach() + initial.clone() - initial.clone().detach();
+            }
             let previous = slots.clone().reshape([batch * slot_count, size]);
             let queries = self.queries(slots);
             // [batch, heads · slots, tokens]; softmax runs over heads and slots together.
-            let weights = activation::softmax(queries.matmul(inputs_t.clone()), 1);
+            let logits = queries.matmul(inputs_t.clone());
+            let logits = match &absent {
+                Some(absent) => {
+                    let absent = absent.clone().expand(logits.dims());
+                    logits.mask_fill(absent, f32::NEG_INFINITY)
+                }
+                None => logits,
+            };
+            let weights = activation::softmax(logits.clone(), 1);
             let shared = weights.clone() + self.epsilon;
             let shared = shared.clone() / shared.sum_dim(2);
-            attention = Some(weights);
+            last = Some((weights, logits));
             let updates = self.values(shared.matmul(inputs.clone()), slot_count);
             let state = self.gru.forward(updates, previous);
             let state = state.clone() + self.mlp.forward(self.norm_mlp.forward(state));
             slots = state.reshape([batch, slot_count, size]);
         }
-        let attention = match attention {
-            Some(weights) => self.over_heads(weights),
-            None => Tensor::zeros([batch, slot_count, inputs.dims()[1]], &inputs.device()),
-        };
+        let (attention, logits) = last.unwrap_or_else(|| {
+            let none = || {
+                let shape = [batch, self.heads * slot_count, inputs.dims()[1]];
+                Tensor::zeros(shape, &inputs.device())
+            };
+            (none(), none())
+        });
         Slots {
-            slots: self.out_linear.forward3(self.out_layer_norm.forward(slots.clone())),
+            slots: self.output(slots.clone()),
             raw: slots,
-            attention,
+            attention: self.over_heads(attention),
+            logits,
+        }
+    }
+
+    /// `[batch, slots, size]` → `[batch, slots, out_size]`, or the same where there is no output layer.
+    fn output(&self, slots: Tensor<3>) -> Tensor<3> {
+        let slots = match &self.out_layer_norm {
+            Some(norm) => norm.forward(slots),
+            None => slots,
+        };
+        match &self.out_linear {
+            Some(linear) => linear.forward3(slots),
+            None => slots,
         }
     }
 
@@ -140,10 +182,10 @@ impl SlotAttention {
 
     /// Width of the features it takes.
     pub fn input_size(&self) -> usize {
-        self.project_k.weight.dims()[0]
+        self.in_layer_norm.weight.dims()[0]
     }
 
-    /// Tokens as slots see them, `[batch, tokens, input_size]`.
+    /// Tokens as slots see them, `[batch, tokens, token_size]`.
     fn encode(&self, features: Tensor<3>) -> Tensor<3> {
         let [batch, tokens, size] = features.dims();
         let device = features.device();
@@ -153,12 +195,13 @@ impl SlotAttention {
         };
         let rows = features.reshape([batch * tokens, size]);
         let rows = self.in_mlp.forward(self.in_layer_norm.forward(rows));
+        let width = rows.dims()[1];
         self.norm_inputs
             .forward(rows)
-            .reshape([batch, tokens, size])
+            .reshape([batch, tokens, width])
     }
 
-    /// Queries in the space of the inputs, `[batch, heads · slots, input_size]`.
+    /// Queries in the space of the inputs, `[batch, heads · slots, token_size]`.
     ///
     /// `(W_k x)·(W_q s) = x·(W_kᵀ W_q s)`: projecting the few slots back replaces projecting the
     /// many tokens forward, and the value projection moves behind the weighted mean likewise.
@@ -189,7 +232,7 @@ impl SlotAttention {
             .reshape([batch, heads * count, input])
     }
 
-    /// `means [batch, heads · slots, input_size]` → updates `[batch · slots, size]`.
+    /// `means [batch, heads · slots, token_size]` → updates `[batch · slots, size]`.
     fn values(&self, means: Tensor<3>, count: usize) -> Tensor<2> {
         let [batch, _, input] = means.dims();
         let weight = self.project_v.weight.val();

@@ -1,5 +1,6 @@
 //! Where slots start: one file a way, one variant a socket.
 
+mod boxes;
 mod gaussian;
 mod learned;
 
@@ -7,6 +8,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use glass_schemas::spec::trainer::InitialSlots;
 
+pub use boxes::{BOX_SIDE, BoxSlots, NO_BOX};
 pub use gaussian::GaussianSlots;
 pub use learned::LearnedSlots;
 
@@ -19,6 +21,8 @@ pub enum Initializer {
     Gaussian(GaussianSlots),
     /// One learned vector a slot.
     Learned(LearnedSlots),
+    /// From the boxes of objects.
+    Boxes(BoxSlots),
 }
 
 impl Initializer {
@@ -27,14 +31,17 @@ impl Initializer {
         match kind {
             InitialSlots::Gaussian => Self::Gaussian(GaussianSlots::new(initial, size)),
             InitialSlots::Learned => Self::Learned(LearnedSlots::new(initial, slots, size)),
+            InitialSlots::Boxes => Self::Boxes(BoxSlots::new(initial, size)),
         }
     }
 
-    /// `noise [batch, slots, size]`, standard normal → initial slots of that shape.
-    pub fn forward(&self, noise: Tensor<3>) -> Tensor<3> {
+    /// `noise [batch, slots, size]`, standard normal, and `boxes [batch, slots, 4]` where they are
+    /// known → initial slots of the shape of the noise.
+    pub fn forward(&self, noise: Tensor<3>, boxes: Option<Tensor<3>>) -> Tensor<3> {
         match self {
             Self::Gaussian(gaussian) => gaussian.forward(noise),
             Self::Learned(learned) => learned.forward(noise),
+            Self::Boxes(from_boxes) => from_boxes.forward(noise, boxes),
         }
     }
 }

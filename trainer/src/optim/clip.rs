@@ -1,4 +1,4 @@
-//! Clipping by the norm of all gradients together (burn's own clips each parameter alone).
+//! Norms of gradients and scaling by them (burn's own clipping looks at each parameter alone).
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -13,6 +13,20 @@ impl ModuleVisitor for SumOfSquares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
             self.sum += f64::from(gradient.square().sum().into_scalar::<f32>());
+        }
+    }
+}
+
+struct Largest<'a> {
+    gradients: &'a GradientsParams,
+    value: f64,
+}
+
+impl ModuleVisitor for Largest<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.get::<D>(param.id) {
+            let largest = f64::from(gradient.abs().max().into_scalar::<f32>());
+            self.value = self.value.max(largest);
         }
     }
 }
@@ -41,17 +55,17 @@ pub fn square_norm<M: Module>(module: &M, gradients: &GradientsParams) -> f64 {
     visitor.sum
 }
 
-/// Multiplies a module's gradients so that a norm of `norm` becomes at most `limit`; a limit of 0
-/// leaves them alone.
-pub fn clip_global_norm<M: Module>(
-    module: &M,
-    gradients: &mut GradientsParams,
-    norm: f64,
-    limit: f64,
-) {
-    if limit > 0.0 && norm > limit {
-        // PyTorch's `clip_grad_norm_` adds the same 1e-6.
-        let factor = limit / (norm + 1e-6);
-        module.visit(&mut Scale { gradients, factor });
-    }
+/// The largest absolute value of a module's gradients.
+pub fn largest<M: Module>(module: &M, gradients: &GradientsParams) -> f64 {
+    let mut visitor = Largest {
+        gradients,
+        value: 0.0,
+    };
+    module.visit(&mut visitor);
+    visitor.value
+}
+
+/// Multiplies a module's gradients.
+pub fn scale<M: Module>(module: &M, gradients: &mut GradientsParams, factor: f64) {
+    module.visit(&mut Scale { gradients, factor });
 }

@@ -2,10 +2,11 @@
 
 mod clip;
 mod ema;
+mod gradients;
 mod optimizer;
 mod schedule;
 
-pub use clip::{clip_global_norm, square_norm};
 pub use ema::Ema;
+pub use gradients::Gradients;
 pub use optimizer::GroupOptimizer;
 pub use schedule::learning_rate;

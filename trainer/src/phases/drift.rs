@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Side, TrainingSet, Visit};
 use crate::error::Result;
-use crate::grouping::{SlotAttention, slot_noise};
+use super::networks::SlotReader;
+use crate::grouping::{Known, slot_noise};
 use crate::guidance::host;
 
 /// What was found so far.
@@ -39,8 +40,9 @@ impl DriftState {
 /// A fixed batch and the slots its tokens had after phase 1.
 #[derive(Debug)]
 pub struct DriftProbe {
-    features: Tensor<3>,
+    states: Tensor<3>,
     noise: Tensor<3>,
+    known: Known,
     slots: usize,
     owners: Vec<u8>,
 }
@@ -53,7 +55,7 @@ impl DriftProbe {
     /// Where the samples cannot be read.
     pub fn new(
         samples: &dyn TrainingSet,
-        anchor: &SlotAttention,
+        anchor: &SlotReader,
         slots: &SlotsSpec,
         drift: &DriftSpec,
         seed: u64,
@@ -71,7 +73,11 @@ impl DriftProbe {
             .map(|visit| Stream::new(seed, "probe", Purpose::SlotInit).at(visit.position))
             .collect();
         let mut probe = Self {
-            features: samples.features(&visits, device)?,
+            states: samples.features(&visits, device)?,
+            known: match Known::is_used(slots) {
+                true => Known::new(slots, slots.count, &samples.boxes(&visits)?, device),
+                false => Known::default(),
+            },
             noise: slot_noise(&streams, slots.count, slots.size, device),
             slots: slots.count,
             owners: Vec::new(),
@@ -81,18 +87,15 @@ impl DriftProbe {
     }
 
     /// The share of tokens whose slot is another than after phase 1.
-    pub fn changed(&self, slots: &SlotAttention) -> f64 {
+    pub fn changed(&self, slots: &SlotReader) -> f64 {
         let now = self.owners_of(slots);
         let changed = now.iter().zip(&self.owners).filter(|(a, b)| a != b).count();
         changed as f64 / now.len().max(1) as f64
     }
 
-    fn owners_of(&self, slots: &SlotAttention) -> Vec<u8> {
-        use burn::module::Module;
-        let attention = slots
-            .valid()
-            .forward(self.features.clone(), self.noise.clone())
-            .attention;
+    fn owners_of(&self, slots: &SlotReader) -> Vec<u8> {
+        let (_, found) = slots.read(self.states.clone(), self.noise.clone(), &self.known);
+        let attention = found.attention;
         let tokens = attention.dims()[2];
         host(attention)
             .chunks(self.slots * tokens)

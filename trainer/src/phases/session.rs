@@ -1,15 +1,15 @@
 //! A run from where it stands to where it should end.
 
-use burn::module::Module;
 use burn::tensor::Device;
 use glass_schemas::spec::trainer::TrainerSpec;
 
 use super::drift::{DriftProbe, DriftState};
-use super::state::{Networks, TrainState};
+use super::networks::Networks;
+use super::state::TrainState;
 use super::step::{Stepper, phase_of};
 use crate::data::{Order, TrainingSet};
 use crate::error::Result;
-use crate::guidance::Guidance;
+use crate::guidance::{Guide, Teacher};
 use crate::track::Line;
 
 /// Which phases a call runs.
@@ -75,6 +75,8 @@ pub struct Session<'a> {
     pub device: &'a Device,
     /// What phase 1 ended with, where the state is past it.
     pub anchor: Option<Networks>,
+    /// Whose masks are distilled, where they are.
+    pub teacher: Option<Teacher>,
 }
 
 impl Session<'_> {
@@ -89,13 +91,13 @@ impl Session<'_> {
         end: u64,
         around: &mut dyn Surroundings,
     ) -> Result<Outcome> {
-        let [tokens, _] = self.samples.feature_shape();
+        let [tokens, _] = state.networks.feature_shape;
         let mut stepper = Stepper {
             spec: self.spec,
             seed: self.seed,
             samples: self.samples,
             device: self.device,
-            guidance: Guidance::new(&self.spec.guidance, tokens.isqrt()),
+            guidance: Guide::new(self.spec, tokens.isqrt(), self.teacher.clone())?,
             order: Order::new(self.seed, self.samples.len(), self.spec.data.flip),
         };
         let mut probe = None;
@@ -124,7 +126,7 @@ impl Session<'_> {
         Ok(Outcome::Finished)
     }
 
-    /// The UNet is trained in the phases that give it a learning rate.
+    /// The image decoder is trained in the phases that give it a learning rate.
     fn set_trained(&self, state: &mut TrainState, trained: &mut Option<u8>) {
         let Some((number, phase, _)) = phase_of(self.spec, state.step) else {
             return;
@@ -132,10 +134,7 @@ impl Session<'_> {
         if trained.replace(number) == Some(number) {
             return;
         }
-        let part = (phase.learning_rate.unet > 0.0).then_some(self.spec.diffusion.train);
-        if let Some(diffusion) = state.networks.diffusion.take() {
-            state.networks.diffusion = Some(diffusion.trained(part));
-        }
+        state.networks = state.networks.clone().in_phase(self.spec, phase);
     }
 
     fn due(&self, step: u64, end: u64) -> bool {
@@ -170,7 +169,7 @@ impl Session<'_> {
         let anchor = self.anchor.get_or_insert_with(|| state.networks.clone());
         *probe = Some(DriftProbe::new(
             self.samples,
-            &anchor.slots,
+            &anchor.reader(),
             &self.spec.slots,
             &self.spec.drift,
             self.seed,
@@ -188,7 +187,7 @@ impl Session<'_> {
         if state.drift.frozen() || within == 0 || within % self.spec.drift.every != 0 {
             return;
         }
-        state.drift.changed = probe.changed(&state.networks.slots);
+        state.drift.changed = probe.changed(&state.networks.reader());
         state.window.add("drift/changed", state.drift.changed);
         if state.drift.exceeded(&self.spec.drift) {
             tracing::warn!(
@@ -196,8 +195,7 @@ impl Session<'_> {
                 changed = state.drift.changed,
                 "slots drifted: back to those of phase 1, frozen from here on"
             );
-            state.networks.slots = anchor.slots.clone().no_grad();
-            state.networks.features = anchor.features.clone().no_grad();
+            state.networks = state.networks.clone().with_frozen_slots(anchor);
             state.drift = DriftState {
                 frozen_at: Some(state.step),
                 ..state.drift

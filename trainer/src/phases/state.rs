@@ -1,67 +1,49 @@
 //! Everything a step changes.
 
+use std::collections::BTreeMap;
+
 use burn::module::Module;
-use burn::tensor::Device;
-use glass_schemas::spec::trainer::TrainerSpec;
+use glass_schemas::spec::trainer::{OptimizerSpec, TrainerSpec};
 
 use super::drift::DriftState;
-use crate::decoders::{DiffusionDecoder, MlpDecoder, MlpDecoderConfig};
-use crate::grouping::{SlotAttention, SlotAttentionConfig};
-use crate::layers::Initial;
+use super::networks::Networks;
 use crate::optim::{Ema, GroupOptimizer};
+use crate::parts::{Group, Layout, PartVisitor};
 use crate::track::{History, Window};
 
-/// The networks of a run.
-#[derive(Debug, Clone)]
-pub struct Networks {
-    /// Slot attention.
-    pub slots: SlotAttention,
-    /// The feature decoder.
-    pub features: MlpDecoder,
-    /// The image decoder, where a phase of the run uses it.
-    pub diffusion: Option<DiffusionDecoder>,
-}
-
-impl Networks {
-    /// With initial weights and without an image decoder; `feature_shape` is tokens and width.
-    pub fn new(spec: &TrainerSpec, feature_shape: [usize; 2], seed: u64, device: &Device) -> Self {
-        let [tokens, feature_size] = feature_shape;
-        let initial = Initial::new(seed, device);
-        Self {
-            slots: SlotAttentionConfig::new(feature_size, &spec.slots)
-                .init(&initial.scope("slots")),
-            features: MlpDecoderConfig {
-                slot_size: spec.slots.out_size,
-                tokens,
-                feature_size,
-                features: spec.features.clone(),
-            }
-            .init(&initial.scope("features")),
-            diffusion: None,
-        }
-    }
-}
-
-/// The optimiser of each parameter group.
-#[derive(Clone)]
+/// The optimiser of each part.
+#[derive(Clone, Default)]
 pub struct Optimizers {
-    /// Of slot attention.
-    pub slots: GroupOptimizer,
-    /// Of the feature decoder.
-    pub features: GroupOptimizer,
-    /// Of the UNet.
-    pub unet: GroupOptimizer,
+    by_group: BTreeMap<Group, GroupOptimizer>,
 }
 
 impl Optimizers {
-    /// With empty moments.
-    pub fn new(spec: &TrainerSpec) -> Self {
-        let new = || GroupOptimizer::new(&spec.optimizer);
-        Self {
-            slots: new(),
-            features: new(),
-            unet: new(),
+    /// With empty moments, one for each part of the networks.
+    pub fn new(spec: &TrainerSpec, networks: &Networks) -> Self {
+        struct Groups<'a>(&'a OptimizerSpec, Optimizers);
+        impl PartVisitor for Groups<'_> {
+            fn visit<M: Module>(&mut self, layout: &Layout, _: &M) {
+                self.1.set(layout.group, GroupOptimizer::new(self.0));
+            }
         }
+        let mut groups = Groups(&spec.optimizer, Self::default());
+        networks.visit(&mut groups);
+        groups.1
+    }
+
+    /// Of a part.
+    pub fn get(&self, group: Group) -> Option<&GroupOptimizer> {
+        self.by_group.get(&group)
+    }
+
+    /// Of a part, to be stepped.
+    pub fn get_mut(&mut self, group: Group) -> Option<&mut GroupOptimizer> {
+        self.by_group.get_mut(&group)
+    }
+
+    /// Replaces that of a part.
+    pub fn set(&mut self, group: Group, optimizer: GroupOptimizer) {
+        self.by_group.insert(group, optimizer);
     }
 }
 
@@ -88,8 +70,8 @@ impl TrainState {
     /// Slots that were frozen stay so.
     pub(crate) fn freeze_if_drifted(&mut self) {
         if self.drift.frozen() {
-            self.networks.slots = self.networks.slots.clone().no_grad();
-            self.networks.features = self.networks.features.clone().no_grad();
+            let networks = self.networks.clone();
+            self.networks = networks.clone().with_frozen_slots(&networks);
         }
     }
 
@@ -97,8 +79,8 @@ impl TrainState {
     pub fn new(spec: &TrainerSpec, networks: Networks) -> Self {
         Self {
             step: 0,
+            optimizers: Optimizers::new(spec, &networks),
             networks,
-            optimizers: Optimizers::new(spec),
             ema: Ema::new(spec.optimizer.ema),
             drift: DriftState::default(),
             history: History::default(),

@@ -1,28 +1,31 @@
 //! One optimiser step.
 
-use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use glass_schemas::seeds::{Purpose, Stream};
+use glass_schemas::seeds::Purpose;
 use glass_schemas::spec::trainer::{PhaseSpec, Switch, TrainerSpec};
 
-use super::state::{Networks, TrainState};
-use crate::data::{Order, TrainingSet, Visit, step_tokens, visit_stream};
+use super::networks::encode;
+use super::state::{Optimizers, TrainState};
+use crate::data::{Batch, Order, TrainingSet, Visit};
+use crate::decoders::FeatureDraw;
 use crate::error::{Result, TrainerError};
-use crate::grouping::slot_noise;
-use crate::guidance::{Guidance, PseudoMask, host};
-use crate::losses::{mean_square, ramp};
-use crate::optim::{clip_global_norm, learning_rate, square_norm};
+use crate::grouping::{Known, slot_noise};
+use crate::guidance::{Guide, host};
+use crate::losses::ramp;
+use crate::optim::{Ema, Gradients, learning_rate};
+use crate::parts::{Layout, PartMapper, PartVisitor};
 
 /// The losses of one step, before they are weighted.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct StepLosses {
-    /// Denoising.
+    /// The image decoder's.
     pub diffusion: Option<f32>,
-    /// Slot masks against pseudo-masks.
+    /// The guidance's.
     pub semantic: Option<f32>,
     /// Decoded features against features.
     pub instance: Option<f32>,
-    /// Mean IoU of the matched slots and components.
+    /// Mean IoU of the matched slots and masks.
     pub overlap: Option<f32>,
     /// The weighted sum that was minimised.
     pub total: f32,
@@ -68,17 +71,10 @@ pub struct Stepper<'a> {
     pub samples: &'a dyn TrainingSet,
     /// Where networks live; an autodiff device.
     pub device: &'a Device,
-    /// Semantic guidance.
-    pub guidance: Guidance,
+    /// What slots are guided by.
+    pub guidance: Guide,
     /// Which samples come when.
     pub order: Order,
-}
-
-/// Gradients of the three groups, summed over batches.
-struct Accumulated {
-    slots: GradientsAccumulator<crate::grouping::SlotAttention>,
-    features: GradientsAccumulator<crate::decoders::MlpDecoder>,
-    unet: GradientsAccumulator<crate::decoders::UNet>,
 }
 
 impl Stepper<'_> {
@@ -91,11 +87,7 @@ impl Stepper<'_> {
             return Err(TrainerError::state("step", "the run is over"));
         };
         let micro_batches = self.spec.optimizer.accumulate.max(1);
-        let mut gradients = Accumulated {
-            slots: GradientsAccumulator::new(),
-            features: GradientsAccumulator::new(),
-            unet: GradientsAccumulator::new(),
-        };
+        let mut gradients = Gradients::default();
         let mut losses = StepLosses::default();
         for micro in 0..micro_batches {
             let position = self.position(state.step, micro);
@@ -140,138 +132,147 @@ impl Stepper<'_> {
         phase: &PhaseSpec,
         visits: &[Visit],
         share: f64,
-        gradients: &mut Accumulated,
+        gradients: &mut Gradients,
     ) -> Result<StepLosses> {
-        let networks = &state.networks;
-        let features = self.samples.features(visits, self.device)?;
+        let (networks, spec) = (&state.networks, self.spec);
+        let batch = Batch {
+            samples: self.samples,
+            visits,
+            seed: self.seed,
+            step: state.step,
+            device: self.device,
+        };
+        let encoded = encode(networks.encoder.as_ref(), batch.states()?);
         let noise = slot_noise(
-            &self.streams(visits, Purpose::SlotInit),
-            self.spec.slots.count,
-            self.spec.slots.size,
+            &batch.streams(Purpose::SlotInit),
+            spec.slots.count,
+            spec.slots.size,
             self.device,
         );
-        let slots = networks.slots.forward(features.clone(), noise);
-        let mut losses = StepLosses::default();
-        let mut terms: Vec<Tensor<1>> = Vec::new();
+        let known = match Known::is_used(&spec.slots) {
+            true => Known::new(&spec.slots, spec.slots.count, &batch.boxes()?, self.device),
+            false => Known::default(),
+        };
+        let slots = networks.slots.forward_knowing(encoded.features.clone(), noise, &known);
+        let mut sum = WeightedSum::new(share);
 
-        let weight = self.spec.loss.instance;
-        if weight > 0.0 {
-            let [tokens, _] = self.samples.feature_shape();
-            let choice = step_tokens(
-                self.seed,
-                state.step,
-                tokens,
-                self.spec.features.token_share,
-            );
-            let target = choice.select(features, self.device);
-            let decoded = networks.features.forward(slots.slots.clone(), &choice);
-            let loss = mean_square(decoded.features, target);
-            losses.instance = Some(scalar(&loss));
-            losses.total += (weight * f64::from(scalar(&loss))) as f32;
-            terms.push(loss * (weight * share));
+        if let (Some(decoder), true) = (&networks.features, spec.loss.instance > 0.0) {
+            let draw = FeatureDraw {
+                seed: self.seed,
+                step: state.step,
+                token_share: spec.features.token_share,
+            };
+            let loss = decoder.loss(slots.slots.clone(), encoded.target.clone(), &draw);
+            let value = scalar(&loss);
+            sum.losses.instance = Some(value);
+            sum.add(loss, value, spec.loss.instance);
         }
-
-        let weight = self.spec.loss.semantic * ramp(self.spec.loss.semantic_ramp, state.step);
-        if self.spec.loss.semantic > 0.0 {
-            let labels = self.samples.masks(visits)?;
-            let masks = pseudo_masks(&labels, &self.samples.weights(visits));
-            let (linear, term) = self.guidance.loss(&slots.attention, &masks)?;
-            losses.semantic = Some(term.value);
-            losses.overlap = Some(term.overlap);
-            losses.total += (weight * f64::from(term.value)) as f32;
+        if let Some(term) = self.guidance.loss(&slots, &encoded, &batch)? {
+            let weight = spec.loss.semantic * ramp(spec.loss.semantic_ramp, state.step);
+            sum.losses.semantic = Some(term.value);
+            sum.losses.overlap = Some(term.overlap);
             // Even with a weight of zero: only going backward releases the graph.
-            terms.push(linear * (weight * share));
+            sum.add(term.gradient, term.value, weight);
         }
-
-        let weight = self.spec.loss.diffusion;
-        if let (Switch::On, Some(diffusion), true) =
-            (phase.diffusion, &networks.diffusion, weight > 0.0)
+        if let (Switch::On, Some(decoder), true) =
+            (phase.diffusion, &networks.image, spec.loss.diffusion > 0.0)
         {
-            let clean = self.samples.latents(visits, self.device)?;
-            let streams = [Purpose::Timestep, Purpose::Noise].map(|p| self.streams(visits, p));
-            let loss = diffusion.loss(clean, slots.slots, &streams[0], &streams[1])?;
-            losses.diffusion = Some(scalar(&loss));
-            losses.total += (weight * f64::from(scalar(&loss))) as f32;
-            terms.push(loss * (weight * share));
+            let loss = decoder.loss(slots.slots, &batch)?;
+            let value = scalar(&loss);
+            sum.losses.diffusion = Some(value);
+            sum.add(loss, value, spec.loss.diffusion);
         }
 
         // With every network frozen there is nothing to differentiate.
-        let total = terms.into_iter().reduce(|a, b| a + b);
-        if let Some(total) = total.filter(Tensor::is_tracked) {
-            accumulate(networks, &total, gradients);
+        if let Some(total) = sum.total.filter(Tensor::is_tracked) {
+            gradients.add(networks, total.backward());
         }
-        Ok(losses)
+        Ok(sum.losses)
     }
 
-    fn streams(&self, visits: &[Visit], purpose: Purpose) -> Vec<Stream> {
-        visits
-            .iter()
-            .map(|visit| visit_stream(self.seed, purpose, visit))
-            .collect()
-    }
-
-    /// Clips and steps every group.
+    /// Clips and steps every part.
     fn apply(
         &self,
         state: &mut TrainState,
         phase: &PhaseSpec,
         within: u64,
-        mut gradients: Accumulated,
+        mut gradients: Gradients,
         losses: &mut StepLosses,
     ) {
-        let clip = self.spec.optimizer.clip;
-        let rate = learning_rate(phase, within);
-        let moving = |rate: f64| if state.drift.frozen() { 0.0 } else { rate };
-        let networks = state.networks.clone();
-        let mut slots = gradients.slots.grads();
-        let mut features = gradients.features.grads();
-        let mut unet = gradients.unet.grads();
-        let mut squares =
-            square_norm(&networks.slots, &slots) + square_norm(&networks.features, &features);
-        if let Some(diffusion) = &networks.diffusion {
-            squares += square_norm(&diffusion.unet, &unet);
-        }
-        let norm = squares.sqrt();
+        let optimizer = &self.spec.optimizer;
+        let norm = gradients.norm(&state.networks, optimizer.clip_norm);
         losses.gradient_norm = norm;
-        clip_global_norm(&networks.slots, &mut slots, norm, clip);
-        clip_global_norm(&networks.features, &mut features, norm, clip);
-
-        let [slots_rate, features_rate, unet_rate] = [
-            moving(phase.learning_rate.slots) * rate,
-            moving(phase.learning_rate.features) * rate,
-            phase.learning_rate.unet * rate,
-        ];
-        let optimizers = &mut state.optimizers;
-        state.networks.slots = optimizers.slots.step(slots_rate, networks.slots, slots);
-        state.networks.features =
-            optimizers
-                .features
-                .step(features_rate, networks.features, features);
-        if let Some(mut diffusion) = networks.diffusion {
-            clip_global_norm(&diffusion.unet, &mut unet, norm, clip);
-            diffusion.unet = optimizers.unet.step(unet_rate, diffusion.unet, unet);
-            state.networks.diffusion = Some(diffusion);
-        }
-        state.ema.update(&state.networks.slots);
-        state.ema.update(&state.networks.features);
+        gradients.clip(&state.networks, norm, optimizer.clip);
+        state.networks = state.networks.clone().map(&mut StepParts {
+            phase,
+            rate: learning_rate(phase, within),
+            frozen: state.drift.frozen(),
+            optimizers: &mut state.optimizers,
+            gradients: &mut gradients,
+        });
+        state.networks.visit(&mut Average(&mut state.ema));
     }
 }
 
-fn accumulate(networks: &Networks, total: &Tensor<1>, gradients: &mut Accumulated) {
-    let mut all = total.backward();
-    gradients.slots.accumulate(
-        &networks.slots,
-        GradientsParams::from_module(&mut all, &networks.slots),
-    );
-    gradients.features.accumulate(
-        &networks.features,
-        GradientsParams::from_module(&mut all, &networks.features),
-    );
-    if let Some(diffusion) = &networks.diffusion {
-        gradients.unet.accumulate(
-            &diffusion.unet,
-            GradientsParams::from_module(&mut all, &diffusion.unet),
-        );
+/// The weighted sum of a batch's losses, as it is built.
+struct WeightedSum {
+    losses: StepLosses,
+    total: Option<Tensor<1>>,
+    share: f64,
+}
+
+impl WeightedSum {
+    fn new(share: f64) -> Self {
+        Self {
+            losses: StepLosses::default(),
+            total: None,
+            share,
+        }
+    }
+
+    /// Adds a term; `value` is the loss it stands for.
+    fn add(&mut self, term: Tensor<1>, value: f32, weight: f64) {
+        self.losses.total += (weight * f64::from(value)) as f32;
+        let term = term * (weight * self.share);
+        self.total = Some(match self.total.take() {
+            Some(total) => total + term,
+            None => term,
+        });
+    }
+}
+
+/// Steps the optimiser of every part at its own rate.
+struct StepParts<'a> {
+    phase: &'a PhaseSpec,
+    rate: f64,
+    frozen: bool,
+    optimizers: &'a mut Optimizers,
+    gradients: &'a mut Gradients,
+}
+
+impl PartMapper for StepParts<'_> {
+    fn map<M: Module>(&mut self, layout: &Layout, part: M) -> M {
+        let group = layout.group;
+        let gradients = self.gradients.take(group);
+        let rate = match self.frozen && group.shapes_slots() {
+            true => 0.0,
+            false => group.rate(&self.phase.learning_rate) * self.rate,
+        };
+        match self.optimizers.get_mut(group) {
+            Some(optimizer) => optimizer.step(rate, part, gradients),
+            None => part,
+        }
+    }
+}
+
+/// Averages the weights of every part that slots are made of.
+struct Average<'a>(&'a mut Ema);
+
+impl PartVisitor for Average<'_> {
+    fn visit<M: Module>(&mut self, layout: &Layout, part: &M) {
+        if layout.group.shapes_slots() {
+            self.0.update(part);
+        }
     }
 }
 
@@ -287,14 +288,6 @@ fn mean_of(sum: StepLosses, part: StepLosses, before: u32) -> StepLosses {
         total: mean(sum.total, part.total),
         gradient_norm: 0.0,
     }
-}
-
-fn pseudo_masks<'a>(labels: &'a [u8], weights: &[f32]) -> Vec<PseudoMask<'a>> {
-    labels
-        .chunks(labels.len() / weights.len().max(1))
-        .zip(weights)
-        .map(|(labels, &weight)| PseudoMask { labels, weight })
-        .collect()
 }
 
 fn scalar(loss: &Tensor<1>) -> f32 {

@@ -41,11 +41,13 @@ fn cases() -> [Case; 2] {
             epsilon: 1e-6,
             initial: InitialSlots::Gaussian,
             position: Position::None,
+            ..SlotsSpec::default()
         },
         features: FeatureDecoderSpec {
             layers: 2,
             size: 16,
             token_share: 1.0,
+            ..FeatureDecoderSpec::default()
         },
         input_size: 12,
     };
@@ -66,6 +68,7 @@ fn cases() -> [Case; 2] {
             layers: 3,
             size: 12,
             token_share: 1.0,
+            ..FeatureDecoderSpec::default()
         },
         input_size: 8,
     };

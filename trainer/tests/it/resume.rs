@@ -66,6 +66,7 @@ fn run(
         samples: &set,
         device: &device,
         anchor,
+        teacher: None,
     };
     let end = PhaseChoice::All.end(spec);
     let outcome = session.run(&mut state, end, &mut around).unwrap();

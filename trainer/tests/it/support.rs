@@ -24,9 +24,11 @@ pub fn small_spec() -> TrainerSpec {
             slots: 1e-3,
             features: 1e-3,
             unet: 0.0,
+            ..LearningRates::default()
         },
         warmup: 2,
         schedule: Schedule::Cosine,
+        ..PhaseSpec::default()
     };
     let mut spec = TrainerSpec {
         slots: SlotsSpec {
@@ -42,6 +44,7 @@ pub fn small_spec() -> TrainerSpec {
             layers: 2,
             size: 16,
             token_share: 0.5,
+            ..FeatureDecoderSpec::default()
         },
         guidance: GuidanceSpec {
             resolution: 8,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use glass_nets::NetsError;
-use glass_trainer::eval::model::{Encoder, SlotModel, Slots};
+use glass_trainer::eval::model::{DecoderOrders, Encoder, SlotModel, Slots};
 use image::{Rgb, RgbImage};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -116,11 +116,12 @@ impl SlotModel for RandomColours {
     }
 
     fn attend(&self, features: Tensor<3>, noise: Tensor<3>) -> Slots {
-        let logits = noise.clone().matmul(features.swap_dims(1, 2));
-        Slots { slots: noise.clone(), raw: noise, attention: activation::softmax(logits, 1) }
+        let logits = noise.clone().matmul(features.clone().swap_dims(1, 2));
+        let attention = activation::softmax(logits, 1);
+        Slots { slots: noise.clone(), raw: noise, attention, target: features }
     }
 
-    fn decoder_masks(&self, _slots: Tensor<3>) -> Option<Tensor<3>> {
+    fn decoder_masks(&self, _: &Slots, _: DecoderOrders) -> Option<Tensor<3>> {
         None
     }
 }

@@ -7,6 +7,7 @@ mod architecture;
 mod block;
 mod config;
 mod names;
+mod tail;
 mod vit;
 
 use std::path::Path;
@@ -23,6 +24,7 @@ use architecture::Architecture;
 use block::Block;
 pub use config::Dinov2Config;
 use names::Names;
+pub use tail::{Dinov2Tail, FinalNorm};
 pub use vit::ViTConfig;
 
 /// transformers' `Dinov2Model`, `Dinov2WithRegistersModel`, and `ViTModel` without its pooler.
@@ -38,6 +40,7 @@ pub struct Dinov2Model {
     interpolation: PositionInterpolation,
     dim: usize,
     patch: usize,
+    scaled: bool,
 }
 
 impl Dinov2Model {
@@ -78,6 +81,7 @@ impl Dinov2Model {
             },
             dim,
             patch: sizes.patch,
+            scaled: sizes.scaled,
         })
     }
 
@@ -95,6 +99,11 @@ impl Dinov2Model {
     /// Side of a patch in pixels.
     pub fn patch_size(&self) -> usize {
         self.patch
+    }
+
+    /// Whether it is a DINOv2, whose blocks scale what they add, or a DINO.
+    pub fn is_dinov2(&self) -> bool {
+        self.scaled
     }
 
     /// Number of blocks.

@@ -4,7 +4,9 @@
 //! builds upon (Latent Slot Diffusion for the slots and their optimiser, DINOSAUR for the feature
 //! decoder). A run spec writes down what it changes; the resolved table is stored with the run.
 
+mod check;
 mod data;
+mod decoders;
 mod model;
 mod objective;
 mod schedule;
@@ -12,14 +14,18 @@ mod schedule;
 use serde::{Deserialize, Serialize};
 
 pub use data::{Crop, DataSource, DataSpec, TrainingResampling};
-pub use model::{
-    DiffusionDecoderSpec, EncoderSpec, FeatureDecoderSpec, InitialSlots, Latents, Position,
-    SlotsSpec, UNetPart,
+pub use decoders::{
+    DiffusionDecoderSpec, FeatureDecoderKind, FeatureDecoderSpec, ImageDecoderKind,
+    ImageDecoderSpec, Latents, Orders, UNetPart,
 };
-pub use objective::{GuidanceSpec, LossSpec, Ramp, Reliability};
+pub use model::{
+    EncoderKind, EncoderOutput, EncoderSpec, InitialSlots, InitialWeights, KnownCount, Position,
+    SlotsSpec, TokenWidth, Truncation,
+};
+pub use objective::{GuidanceSource, GuidanceSpec, LossSpec, Ramp, Reliability};
 use schedule::second_phase;
 
-pub use schedule::{LearningRates, OptimizerName, OptimizerSpec, PhaseSpec, Schedule};
+pub use schedule::{ClipNorm, LearningRates, OptimizerName, OptimizerSpec, PhaseSpec, Schedule};
 
 /// Everything that decides what a training run computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,9 +39,11 @@ pub struct TrainerSpec {
     pub slots: SlotsSpec,
     /// `[trainer.features]`: instance guidance.
     pub features: FeatureDecoderSpec,
-    /// `[trainer.diffusion]`: the image decoder.
+    /// `[trainer.image]`: which image decoder.
+    pub image: ImageDecoderSpec,
+    /// `[trainer.diffusion]`: the image decoder that is a pretrained UNet.
     pub diffusion: DiffusionDecoderSpec,
-    /// `[trainer.guidance]`: semantic guidance.
+    /// `[trainer.guidance]`: which masks steer the slots.
     pub guidance: GuidanceSpec,
     /// `[trainer.loss]`
     pub loss: LossSpec,
@@ -63,6 +71,7 @@ impl Default for TrainerSpec {
             encoder: EncoderSpec::default(),
             slots: SlotsSpec::default(),
             features: FeatureDecoderSpec::default(),
+            image: ImageDecoderSpec::default(),
             diffusion: DiffusionDecoderSpec::default(),
             guidance: GuidanceSpec::default(),
             loss: LossSpec::default(),

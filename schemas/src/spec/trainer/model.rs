@@ -4,23 +4,55 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// The frozen feature encoder.
+use super::Switch;
+
+/// The feature encoder: frozen, or trained from a block on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EncoderSpec {
-    /// Folder of a DINOv2 checkpoint in the layout of `transformers`.
+    /// Which network.
+    pub kind: EncoderKind,
+    /// Folder of its checkpoint in the layout of `transformers`.
     pub weights: PathBuf,
     /// Side in pixels of the picture it sees (GLASS: 448, which gives 32 × 32 tokens).
     pub image_size: u32,
+    /// Which tokens of a vision transformer are its features.
+    pub output: EncoderOutput,
+    /// The first block of a vision transformer that is trained, counted from 0; none where it is
+    /// frozen. The decoder's target stays the features of the frozen network (SPOT).
+    pub train_from: Option<usize>,
 }
 
 impl Default for EncoderSpec {
     fn default() -> Self {
         Self {
+            kind: EncoderKind::Dinov2,
             weights: PathBuf::from("assets/mini/dinov2"),
             image_size: 448,
+            output: EncoderOutput::Normalised,
+            train_from: None,
         }
     }
+}
+
+/// Which network turns pictures into tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EncoderKind {
+    /// DINOv2, with or without registers.
+    Dinov2,
+    /// DINO (ViT-B/16, ViT-S/8 and their like).
+    Dino,
+}
+
+/// Which tokens of a vision transformer are its features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EncoderOutput {
+    /// After the last layer norm (`x_norm_patchtokens`: GLASS, Latent Slot Diffusion).
+    Normalised,
+    /// As the last block leaves them (DINOSAUR, SPOT).
+    Plain,
 }
 
 /// Slot attention (`MultiHeadSTEVESA` of Latent Slot Diffusion, configuration of GLASS COCO).
@@ -37,7 +69,8 @@ pub struct SlotsSpec {
     pub size: usize,
     /// Hidden width of the residual MLP after each round.
     pub mlp_size: usize,
-    /// Width of the slots given to the decoders; the cross-attention width of the UNet.
+    /// Width of the slots given to the decoders; the cross-attention width of the UNet. Not read
+    /// without an output layer.
     pub out_size: usize,
     /// Added to the attention before it is normalised over the tokens.
     pub epsilon: f64,
@@ -45,6 +78,26 @@ pub struct SlotsSpec {
     pub initial: InitialSlots,
     /// What is added to the features before slots see them.
     pub position: Position,
+    /// Width of the tokens that slots compete for.
+    pub tokens: TokenWidth,
+    /// Whether a layer norm and a linear map lead from the slots to the decoders.
+    pub output: Switch,
+    /// Through how many iterations gradients flow.
+    pub truncation: Truncation,
+    /// Whether slots beyond the number of objects stay empty.
+    pub known_count: KnownCount,
+    /// How weights start.
+    pub weights: InitialWeights,
+}
+
+impl SlotsSpec {
+    /// Width of the slots that decoders get.
+    pub const fn decoded_size(&self) -> usize {
+        match self.output {
+            Switch::On => self.out_size,
+            Switch::Off => self.size,
+        }
+    }
 }
 
 impl Default for SlotsSpec {
@@ -59,6 +112,11 @@ impl Default for SlotsSpec {
             epsilon: 1e-6,
             initial: InitialSlots::Gaussian,
             position: Position::Grid,
+            tokens: TokenWidth::Features,
+            output: Switch::On,
+            truncation: Truncation::None,
+            known_count: KnownCount::Off,
+            weights: InitialWeights::Torch,
         }
     }
 }
@@ -71,6 +129,8 @@ pub enum InitialSlots {
     Gaussian,
     /// One learned vector a slot.
     Learned,
+    /// An MLP of the objects' boxes (`init_mlp` of GLASS's evaluation code).
+    Boxes,
 }
 
 /// Position embedding of the tokens.
@@ -83,70 +143,45 @@ pub enum Position {
     Grid,
 }
 
-/// The spatial-broadcast MLP decoder of the features.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FeatureDecoderSpec {
-    /// Hidden layers.
-    pub layers: usize,
-    /// Their width.
-    pub size: usize,
-    /// Share of the tokens decoded in a step, drawn anew each step; 1 decodes all.
-    pub token_share: f64,
-}
-
-impl Default for FeatureDecoderSpec {
-    fn default() -> Self {
-        Self {
-            layers: 3,
-            size: 2048,
-            token_share: 1.0,
-        }
-    }
-}
-
-/// The diffusion decoder: a pretrained UNet with slots in place of text.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DiffusionDecoderSpec {
-    /// Folder of a Stable Diffusion checkpoint in the layout of `diffusers`.
-    pub weights: PathBuf,
-    /// Where the clean latents come from.
-    pub latents: Latents,
-    /// Side in pixels of the picture that is encoded, where latents are encoded.
-    pub image_size: u32,
-    /// Which parameters of the UNet phase 2 trains.
-    pub train: UNetPart,
-}
-
-impl Default for DiffusionDecoderSpec {
-    fn default() -> Self {
-        Self {
-            weights: PathBuf::from("assets/mini/stable-diffusion"),
-            latents: Latents::Encode,
-            image_size: 256,
-            train: UNetPart::All,
-        }
-    }
-}
-
-/// Where the clean latents come from.
+/// Width of the tokens that slots compete for: the outputs of the MLP between features and slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Latents {
-    /// The latent column of the generations: what the sampler ended with. A mirrored sample
-    /// mirrors its latent, which is only nearly the latent of the mirrored image.
-    Stored,
-    /// A sample of the autoencoder's posterior of the (mirrored) image, as Latent Slot Diffusion.
-    Encode,
+pub enum TokenWidth {
+    /// That of the features (Latent Slot Diffusion, SPOT).
+    Features,
+    /// That of the slots (DINOSAUR).
+    Slots,
 }
 
-/// Which parameters of the UNet are trained.
+/// Through how many iterations gradients flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Truncation {
+    /// All.
+    None,
+    /// The last one, and straight through to the initial slots (BO-QSA; SPOT's student).
+    BiLevel,
+}
+
+/// Whether slots beyond the number of annotated objects take part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KnownCount {
+    /// The number of objects is not used.
+    Off,
+    /// As many slots as objects: the ground has to share one (`--dynamic` of GLASS's evaluation
+    /// code). At least one, where the published code divides by zero.
+    Objects,
+    /// One more for the ground.
+    ObjectsAndBackground,
+}
+
+/// How weights of slots and feature decoder start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum UNetPart {
-    /// All of them.
-    All,
-    /// Only its cross-attention layers.
-    Attn2,
+pub enum InitialWeights {
+    /// PyTorch's defaults.
+    Torch,
+    /// Xavier uniform, Kaiming before a ReLU, an orthogonal recurrence, biases of zero (SLATE, SPOT).
+    Xavier,
 }

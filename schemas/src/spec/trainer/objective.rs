@@ -4,10 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Switch;
 
-/// How pseudo-masks steer the slots.
+/// How masks steer the slots.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GuidanceSpec {
+    /// Which masks.
+    pub source: GuidanceSource,
+    /// The run whose decoder masks are the teacher's, for distillation.
+    pub teacher: Option<String>,
     /// Whether the ground (label 0) is a component to be matched like an object.
     pub background: Switch,
     /// Side in pixels on which masks are compared: the slot masks are enlarged to it (bilinear),
@@ -20,11 +24,27 @@ pub struct GuidanceSpec {
 impl Default for GuidanceSpec {
     fn default() -> Self {
         Self {
+            source: GuidanceSource::PseudoMasks,
+            teacher: None,
             background: Switch::On,
             resolution: 256,
             reliability: Reliability::Off,
         }
     }
+}
+
+/// Which masks steer the slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GuidanceSource {
+    /// None.
+    None,
+    /// Those of the mask datasets: matched slots, binary cross entropy (GLASS).
+    PseudoMasks,
+    /// The boxes of annotated objects, painted one over the other: the same loss.
+    BoxMasks,
+    /// The decoder masks of a trained run: matched slots, cross entropy over all slots (SPOT).
+    Distillation,
 }
 
 /// How the quality columns of the masks weigh a sample's semantic loss.
@@ -41,11 +61,11 @@ pub enum Reliability {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LossSpec {
-    /// Weight of the denoising loss; phases switch it with `diffusion`.
+    /// Weight of the image decoder's loss; phases switch it with `diffusion`.
     pub diffusion: f64,
-    /// Weight of the mask loss; 0 leaves semantic guidance out.
+    /// Weight of the guidance's loss; 0 leaves guidance out.
     pub semantic: f64,
-    /// Weight of the feature loss; 0 leaves instance guidance out.
+    /// Weight of the feature decoder's loss; 0 leaves instance guidance out.
     pub instance: f64,
     /// The steps over which the semantic weight rises from zero. With the full weight from step
     /// 0, all objects may collapse into one slot before slots have begun to compete for features.

@@ -18,8 +18,10 @@ pub struct OptimizerSpec {
     pub epsilon: f64,
     /// Decoupled weight decay (AdamW) or L2 penalty (Adam).
     pub weight_decay: f64,
-    /// Largest L2 norm of all gradients together; 0 does not clip.
+    /// Largest norm of all gradients together; 0 does not clip.
     pub clip: f64,
+    /// Which norm that is.
+    pub clip_norm: ClipNorm,
     /// Batches whose gradients are averaged before a step.
     pub accumulate: u32,
     /// Decay of the averaged weights; 0 keeps no average.
@@ -35,6 +37,7 @@ impl Default for OptimizerSpec {
             epsilon: 1e-8,
             weight_decay: 1e-2,
             clip: 1.0,
+            clip_norm: ClipNorm::L2,
             accumulate: 1,
             ema: 0.0,
         }
@@ -51,6 +54,16 @@ pub enum OptimizerName {
     AdamW,
 }
 
+/// The norm that gradients are clipped by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClipNorm {
+    /// Root of the sum of squares.
+    L2,
+    /// The largest component (SPOT).
+    Infinity,
+}
+
 /// One phase of training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -59,7 +72,7 @@ pub struct PhaseSpec {
     pub steps: u64,
     /// Samples in a batch.
     pub batch: usize,
-    /// Whether the denoising loss is part of the phase.
+    /// Whether the image decoder's loss is part of the phase.
     pub diffusion: Switch,
     /// Highest learning rates.
     pub learning_rate: LearningRates,
@@ -67,6 +80,10 @@ pub struct PhaseSpec {
     pub warmup: u64,
     /// What it does afterwards.
     pub schedule: Schedule,
+    /// The share of the highest rate that a cosine ends with.
+    pub floor: f64,
+    /// Steps in which the rate halves, where the schedule halves it.
+    pub half_life: u64,
 }
 
 impl Default for PhaseSpec {
@@ -78,6 +95,8 @@ impl Default for PhaseSpec {
             learning_rate: LearningRates::default(),
             warmup: 2_500,
             schedule: Schedule::Constant,
+            floor: 0.0,
+            half_life: 100_000,
         }
     }
 }
@@ -91,6 +110,8 @@ impl PhaseSpec {
                 slots: 2e-6,
                 features: 2e-6,
                 unet: 2e-5,
+                encoder: 0.0,
+                image: 0.0,
             },
             ..Self::default()
         }
@@ -108,6 +129,8 @@ pub(super) fn second_phase<'de, D: Deserializer<'de>>(deserializer: D) -> Result
         learning_rate: Option<WrittenRates>,
         warmup: Option<u64>,
         schedule: Option<Schedule>,
+        floor: Option<f64>,
+        half_life: Option<u64>,
     }
     #[derive(Default, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -115,6 +138,8 @@ pub(super) fn second_phase<'de, D: Deserializer<'de>>(deserializer: D) -> Result
         slots: Option<f64>,
         features: Option<f64>,
         unet: Option<f64>,
+        encoder: Option<f64>,
+        image: Option<f64>,
     }
     let written = Written::deserialize(deserializer)?;
     let (default, rates) = (
@@ -129,9 +154,13 @@ pub(super) fn second_phase<'de, D: Deserializer<'de>>(deserializer: D) -> Result
             slots: rates.slots.unwrap_or(default.learning_rate.slots),
             features: rates.features.unwrap_or(default.learning_rate.features),
             unet: rates.unet.unwrap_or(default.learning_rate.unet),
+            encoder: rates.encoder.unwrap_or(default.learning_rate.encoder),
+            image: rates.image.unwrap_or(default.learning_rate.image),
         },
         warmup: written.warmup.unwrap_or(default.warmup),
         schedule: written.schedule.unwrap_or(default.schedule),
+        floor: written.floor.unwrap_or(default.floor),
+        half_life: written.half_life.unwrap_or(default.half_life),
     })
 }
 
@@ -143,8 +172,12 @@ pub struct LearningRates {
     pub slots: f64,
     /// The feature decoder.
     pub features: f64,
-    /// The UNet.
+    /// The pretrained UNet.
     pub unet: f64,
+    /// The trained part of the encoder.
+    pub encoder: f64,
+    /// An image decoder that is trained from nothing.
+    pub image: f64,
 }
 
 impl Default for LearningRates {
@@ -153,16 +186,23 @@ impl Default for LearningRates {
             slots: 2e-5,
             features: 2e-5,
             unet: 0.0,
+            encoder: 0.0,
+            image: 0.0,
         }
     }
 }
 
 /// The learning rate after warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Schedule {
     /// Stays.
     Constant,
-    /// Falls to zero at the phase's last step along half a cosine.
+    /// Falls to the floor at the phase's last step along half a cosine that begins with the phase.
     Cosine,
+    /// The same with a cosine that begins after the warm-up (SPOT's `cosine_scheduler`).
+    CosineAfterWarmup,
+    /// Halves every `half_life` steps after the warm-up (OCLF's
+    /// `exponential_decay_after_optional_warmup`).
+    Halving,
 }

@@ -1,0 +1,130 @@
+//! What slots are decoded into: features, images.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The decoder of the features.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FeatureDecoderSpec {
+    /// Which one.
+    pub kind: FeatureDecoderKind,
+    /// Hidden layers of the MLP, blocks of the Transformer.
+    pub layers: usize,
+    /// Width of the hidden layers, of the Transformer's feed-forward layer.
+    pub size: usize,
+    /// Attention heads of the Transformer.
+    pub heads: usize,
+    /// In which orders the Transformer decodes.
+    pub orders: Orders,
+    /// Share of the tokens that the MLP decodes in a step, drawn anew each step; 1 decodes all.
+    pub token_share: f64,
+}
+
+impl Default for FeatureDecoderSpec {
+    fn default() -> Self {
+        Self {
+            kind: FeatureDecoderKind::Mlp,
+            layers: 3,
+            size: 2048,
+            heads: 6,
+            orders: Orders::Standard,
+            token_share: 1.0,
+        }
+    }
+}
+
+/// Which decoder of the features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FeatureDecoderKind {
+    /// None: slots are learned from images alone.
+    None,
+    /// The spatial-broadcast MLP (DINOSAUR, GLASS).
+    Mlp,
+    /// The autoregressive Transformer (DINOSAUR, SPOT).
+    Transformer,
+}
+
+/// In which orders an autoregressive decoder goes over the tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Orders {
+    /// Row by row.
+    Standard,
+    /// Eight scans from the corners and a spiral; one of them drawn for each step (SPOT).
+    Nine,
+}
+
+/// The decoder of images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImageDecoderSpec {
+    /// Which one. A decoder's own constants are in its table.
+    pub kind: ImageDecoderKind,
+}
+
+impl Default for ImageDecoderSpec {
+    fn default() -> Self {
+        Self {
+            kind: ImageDecoderKind::StableDiffusion,
+        }
+    }
+}
+
+/// Which decoder of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageDecoderKind {
+    /// None: slots are learned from features alone.
+    None,
+    /// A pretrained UNet with slots in place of text: `[trainer.diffusion]`.
+    StableDiffusion,
+}
+
+/// The diffusion decoder: a pretrained UNet with slots in place of text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiffusionDecoderSpec {
+    /// Folder of a Stable Diffusion checkpoint in the layout of `diffusers`.
+    pub weights: PathBuf,
+    /// Where the clean latents come from.
+    pub latents: Latents,
+    /// Side in pixels of the picture that is encoded, where latents are encoded.
+    pub image_size: u32,
+    /// Which parameters of the UNet phase 2 trains.
+    pub train: UNetPart,
+}
+
+impl Default for DiffusionDecoderSpec {
+    fn default() -> Self {
+        Self {
+            weights: PathBuf::from("assets/mini/stable-diffusion"),
+            latents: Latents::Encode,
+            image_size: 256,
+            train: UNetPart::All,
+        }
+    }
+}
+
+/// Where the clean latents come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Latents {
+    /// The latent column of the generations: what the sampler ended with. A mirrored sample
+    /// mirrors its latent, which is only nearly the latent of the mirrored image.
+    Stored,
+    /// A sample of the autoencoder's posterior of the (mirrored) image, as Latent Slot Diffusion.
+    Encode,
+}
+
+/// Which parameters of the UNet are trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UNetPart {
+    /// All of them.
+    All,
+    /// Only its cross-attention layers.
+    Attn2,
+}
