@@ -1,4 +1,5 @@
-"""Goldens of the mask extractor: our own transcription, in torch, of Dataset Diffusion's published algorithm.
+"""Goldens of the mask extractor: our own transcription, in torch, of the published algorithms of Dataset Diffusion,
+DAAM and DiffuMask.
 
 Attention maps come from a formula that both sides compute (hash, centres, products and quotients in float64, so that
 they agree to the bit), and from eight prompts' worth of maps that Stable Diffusion's small sibling in `assets/` made
@@ -28,9 +29,44 @@ def bicubic(maps, width, height):
     return F.interpolate(maps[None], (height, width), mode="bicubic")[0]
 
 
-def averaged(cross, side, clamp=False):
-    maps = [bicubic(maps, side, side) for maps in cross]
-    return torch.stack([m.clamp_min(0) if clamp else m for m in maps]).mean(0)
+def averaged(cross, side):
+    return torch.stack([bicubic(maps, side, side) for maps in cross]).mean(0)
+
+
+def daam(cross, heads, side):
+    """DAAM's mean: every head of every layer once; `heads` says how many a resolution has (their maps are equal here)."""
+    heads = heads or [1] * len(cross)
+    maps = [bicubic(maps, side, side).clamp_min(0) for maps, count in zip(cross, heads) for _ in range(int(count))]
+    return torch.stack(maps).mean(0)
+
+
+def diffumask(cross, width, height):
+    """Every resolution at the image's size over its own maximum, then the mean."""
+    maps = [bicubic(maps, width, height) for maps in cross]
+    return torch.stack([m / m.amax((1, 2), keepdim=True) for m in maps]).mean(0)
+
+
+def otsu(values, low, high):
+    """Of low, low + 0.01 … high the threshold with the largest variance between its two sides, the lowest of equals."""
+    values = values.numpy().ravel()
+    best, chosen = -1.0, None
+    for step in range(int(round((high - low) / 0.01)) + 1):
+        threshold = np.float32(low) + np.float32(0.01) * np.float32(step)
+        above = values[values >= threshold].astype(np.float64)
+        below = values[values < threshold].astype(np.float64)
+        variance = len(above) * len(below) * (above.mean() - below.mean()) ** 2 if len(above) and len(below) else 0.0
+        if variance > best:
+            best, chosen = variance, threshold
+    return chosen
+
+
+def adaptive(maps, ids, low, high):
+    """The strongest class of those that reach their own threshold, else 0."""
+    own = np.array([otsu(m, low, high) for m in maps], np.float32)
+    scores = np.where(maps.numpy() >= own[:, None, None], maps.numpy(), -np.inf)
+    mask = np.asarray(ids, np.uint8)[scores.argmax(0)]
+    mask[np.isinf(scores.max(0))] = 0
+    return mask
 
 
 def refine(cross, self_attention, power):
@@ -63,11 +99,15 @@ def extract(settings, cross, self_attention, ids):
     width, height = settings["size"]
     low, high = settings["low"], settings["high"]
     if settings["extractor"] == "daam":
-        maps = normalised(bicubic(averaged(cross, settings["self"], clamp=True), width, height))
+        maps = normalised(bicubic(daam(cross, settings.get("weights"), settings["self"]), width, height))
+    elif settings["extractor"] == "diffumask":
+        maps = diffumask(cross, width, height)
     elif settings["extractor"] == "cross-only":
         maps = bicubic(normalised(averaged(cross, settings["self"])), width, height)
     else:
         maps = bicubic(refine(cross, self_attention, settings["power"]), width, height)
+    if settings.get("threshold") == "adaptive":
+        return adaptive(maps, ids, low, high)
     return threshold(maps, ids, low, high)
 
 
@@ -128,6 +168,14 @@ GROUPS = {
     "cross-only": {**PRESET, "extractor": "cross-only", "cross": [8, 16], "size": [256, 256], "samples": 2},
     "daam": {**PRESET, "extractor": "daam", "self": 64, "cross": [16, 32], "low": 0.4, "high": 0.4,
              "size": [256, 256], "samples": 2},
+    "daam-heads": {**PRESET, "extractor": "daam", "self": 64, "cross": [16, 32], "weights": [2, 1], "low": 0.4,
+                   "high": 0.4, "size": [256, 256], "samples": 2},
+    "diffumask": {**PRESET, "extractor": "diffumask", "cross": [16, 32, 64], "threshold": "adaptive", "low": 0.35,
+                  "high": 0.54, "size": [256, 256], "samples": 8},
+    "diffumask-not-square": {**PRESET, "extractor": "diffumask", "cross": [8, 16], "threshold": "adaptive",
+                             "low": 0.35, "high": 0.54, "size": [200, 136], "samples": 6},
+    "adaptive": {**PRESET, "cross": [8], "self": 16, "power": 1, "threshold": "adaptive", "low": 0.35, "high": 0.54,
+                 "size": [200, 136], "samples": 2},
 }
 DRAWN = {
     "drawn-mini": {**PRESET, "cross": [8], "self": 16, "power": 1, "size": [128, 128]},

@@ -1,11 +1,11 @@
 //! One sample from attention to mask and quality signals.
 
-use glass_schemas::spec::MasksSpec;
+use glass_schemas::spec::{MasksSpec, ThresholdChoice};
 
-use crate::extractors::{Extractor, HeatMaps, NormaliseAt};
+use crate::extractors::{Extractor, HeatMaps, NormaliseAt, Scale};
 use crate::refine::{
-    Bicubic, Interval, MAX_CLASS_ID, Plane, UNCERTAIN, area_share, intersection_over_union,
-    label_normalised_pixels, label_pixels, min_max, normalised_entropy, peak,
+    Bicubic, Interval, MAX_CLASS_ID, Plane, Sweep, UNCERTAIN, area_share, intersection_over_union,
+    label_adaptively, label_pixels, mean_over_maxima, min_max, normalised_entropy, peak,
 };
 use crate::{Attention, ExtractError};
 
@@ -21,11 +21,20 @@ pub struct DropRules {
     pub agreement: Option<f32>,
 }
 
+/// How scores in [0, 1] become labels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Threshold {
+    /// The same for all; undecided pixels between two values.
+    Interval(Interval),
+    /// One for every class of every image.
+    Adaptive(Sweep),
+}
+
 /// How masks are cut from heat maps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cutting {
     /// Thresholds.
-    pub interval: Interval,
+    pub threshold: Threshold,
     /// Phantom classes.
     pub drop: DropRules,
 }
@@ -41,19 +50,26 @@ impl Cutting {
             area: spec.drop_below_area,
             agreement: spec.drop_below_agreement,
         };
-        Self::new(Interval { low: spec.low, high: spec.high }, drop)
+        let (low, high) = (spec.low, spec.high);
+        let threshold = match spec.threshold {
+            ThresholdChoice::Interval => Threshold::Interval(Interval { low, high }),
+            ThresholdChoice::Adaptive => Threshold::Adaptive(Sweep { low, high }),
+        };
+        Self::new(threshold, drop)
     }
 
     /// Checks the thresholds.
     ///
     /// # Errors
     /// [`ExtractError::Settings`] where `low` is above `high`.
-    pub fn new(interval: Interval, drop: DropRules) -> Result<Self, ExtractError> {
-        if interval.low.is_nan() || interval.high.is_nan() || interval.low > interval.high {
-            let problem = format!("is {}, above `masks.high` = {}", interval.low, interval.high);
+    pub fn new(threshold: Threshold, drop: DropRules) -> Result<Self, ExtractError> {
+        let (Threshold::Interval(Interval { low, high }) | Threshold::Adaptive(Sweep { low, high })) =
+            threshold;
+        if low.is_nan() || high.is_nan() || low > high {
+            let problem = format!("is {low}, above `masks.high` = {high}");
             return Err(ExtractError::Settings { field: "low", problem });
         }
-        Ok(Self { interval, drop })
+        Ok(Self { threshold, drop })
     }
 }
 
@@ -114,13 +130,13 @@ pub fn extract(
     let ids = ids.iter().map(|&id| mask_value(id)).collect::<Result<Vec<u8>, _>>()?;
     let raw = extractor.heat_maps(&parts.all)?;
     let everyone: Vec<usize> = (0..ids.len()).collect();
-    let labels = cut(&raw, &everyone, &ids, size, cutting.interval);
+    let labels = cut(&raw, &everyone, &ids, size, cutting.threshold);
     let agreement = match &parts.halves {
-        Some(halves) => half_agreement(extractor, cutting.interval, halves, &ids, size)?,
+        Some(halves) => half_agreement(extractor, cutting.threshold, halves, &ids, size)?,
         None => vec![f32::NAN; ids.len()],
     };
     let mut quality = Vec::with_capacity(ids.len());
-    for ((map, &id), agreement) in raw.classes.iter().zip(&ids).zip(agreement) {
+    for ((map, &id), agreement) in raw.finest().iter().zip(&ids).zip(agreement) {
         let (peak, area) = (peak(map), area_share(&labels, id));
         let dropped = verdict(&cutting.drop, peak, area, agreement);
         quality.push(Quality { peak, area, entropy: normalised_entropy(map), agreement, dropped });
@@ -130,7 +146,7 @@ pub fn extract(
     let labels = if kept.len() == ids.len() {
         labels
     } else {
-        cut(&raw, &kept, &ids, size, cutting.interval)
+        cut(&raw, &kept, &ids, size, cutting.threshold)
     };
     let agreement = kept.iter().map(|&c| quality[c].agreement).sum::<f32>() / kept.len() as f32;
     Ok(Extraction { labels, quality, agreement })
@@ -144,32 +160,56 @@ fn mask_value(id: u32) -> Result<u8, ExtractError> {
 }
 
 /// Labels from the heat maps of the classes `kept`.
-fn cut(raw: &HeatMaps, kept: &[usize], ids: &[u8], size: Plane, interval: Interval) -> Vec<u8> {
+fn cut(raw: &HeatMaps, kept: &[usize], ids: &[u8], size: Plane, threshold: Threshold) -> Vec<u8> {
     let ids: Vec<u8> = kept.iter().map(|&class| ids[class]).collect();
-    let mut maps: Vec<Vec<f32>> = kept.iter().map(|&class| raw.classes[class].clone()).collect();
-    let resize = Bicubic::new(Plane::square(raw.resolution as usize), size);
-    match raw.normalise {
-        NormaliseAt::Map => {
-            for map in &mut maps {
-                min_max(map);
-            }
-            label_pixels(&maps, &ids, &resize, interval)
-        }
-        NormaliseAt::Image => label_normalised_pixels(&maps, &ids, &resize, interval),
+    if let (Threshold::Interval(interval), NormaliseAt::Map, [scale]) =
+        (threshold, raw.normalise, raw.scales.as_slice())
+    {
+        // The usual way needs no map of the image's size.
+        let maps: Vec<Vec<f32>> = kept.iter().map(|&class| normalised(&scale.classes[class])).collect();
+        return label_pixels(&maps, &ids, &resize(scale, size), interval);
     }
+    let maps: Vec<Vec<f32>> = kept.iter().map(|&class| scores(raw, class, size)).collect();
+    match threshold {
+        Threshold::Interval(interval) => label_pixels(&maps, &ids, &Bicubic::new(size, size), interval),
+        Threshold::Adaptive(sweep) => label_adaptively(&maps, &ids, sweep),
+    }
+}
+
+/// Normalised scores of one class at the image's size.
+fn scores(raw: &HeatMaps, class: usize, size: Plane) -> Vec<f32> {
+    let mut full = raw.scales.iter().map(|scale| match raw.normalise {
+        NormaliseAt::Map => resize(scale, size).resize(&normalised(&scale.classes[class])),
+        NormaliseAt::Image => normalised(&resize(scale, size).resize(&scale.classes[class])),
+        NormaliseAt::EachScale => resize(scale, size).resize(&scale.classes[class]),
+    });
+    match raw.normalise {
+        NormaliseAt::EachScale => mean_over_maxima(full, size.len()),
+        NormaliseAt::Map | NormaliseAt::Image => full.next().unwrap_or_default(),
+    }
+}
+
+fn normalised(map: &[f32]) -> Vec<f32> {
+    let mut map = map.to_vec();
+    min_max(&mut map);
+    map
+}
+
+fn resize(scale: &Scale, size: Plane) -> Bicubic {
+    Bicubic::new(Plane::square(scale.resolution as usize), size)
 }
 
 fn half_agreement(
     extractor: &dyn Extractor,
-    interval: Interval,
+    threshold: Threshold,
     halves: &[Attention<'_>; 2],
     ids: &[u8],
     size: Plane,
 ) -> Result<Vec<f32>, ExtractError> {
     let everyone: Vec<usize> = (0..ids.len()).collect();
     let [even, odd] = halves;
-    let even = cut(&extractor.heat_maps(even)?, &everyone, ids, size, interval);
-    let odd = cut(&extractor.heat_maps(odd)?, &everyone, ids, size, interval);
+    let even = cut(&extractor.heat_maps(even)?, &everyone, ids, size, threshold);
+    let odd = cut(&extractor.heat_maps(odd)?, &everyone, ids, size, threshold);
     Ok(ids.iter().map(|&id| intersection_over_union(&even, &odd, id)).collect())
 }
 

@@ -16,6 +16,6 @@ mod stage;
 
 pub use attention::Attention;
 pub use error::ExtractError;
-pub use extraction::{Cutting, DropRules, Dropped, Extraction, Parts, Quality, extract};
+pub use extraction::{Cutting, DropRules, Dropped, Extraction, Parts, Quality, Threshold, extract};
 pub use row::MaskMaker;
 pub use stage::{Args, extract_masks};

@@ -30,7 +30,7 @@ pub use evaluation::EvaluationSpec;
 pub use execution::{Addressing, ExecutionSpec, StoreSpec};
 pub use generator::{ClassPromptMode, GeneratorSpec, ImageFormat, Reliability, SchedulerChoice};
 pub use images::{AnnotationFormat, EmptyPictures, ImagesSpec};
-pub use masks::{ExtractorChoice, MasksSpec};
+pub use masks::{ExtractorChoice, MasksSpec, ThresholdChoice};
 pub use overrides::nearest_key;
 pub use precision::Precision;
 pub use source::{SourceKind, SourceSpec};

@@ -21,7 +21,7 @@ impl Extractor for CrossOnly {
     }
 
     fn heat_maps(&self, attention: &Attention<'_>) -> Result<HeatMaps, ExtractError> {
-        let classes = averaged_cross(attention, &self.cross, self.resolution, |_| {})?;
-        Ok(HeatMaps { resolution: self.resolution, classes, normalise: NormaliseAt::Map })
+        let classes = averaged_cross(attention, &self.cross, &[], self.resolution, |_| {})?;
+        Ok(HeatMaps::single(self.resolution, classes, NormaliseAt::Map))
     }
 }

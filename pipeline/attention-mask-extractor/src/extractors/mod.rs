@@ -6,11 +6,13 @@
 
 mod cross_only;
 mod daam;
+mod diffumask;
 mod resolutions;
 mod self_refined;
 
 pub use cross_only::CrossOnly;
 pub use daam::Daam;
+pub use diffumask::DiffuMask;
 pub use self_refined::SelfRefined;
 
 use glass_schemas::spec::{ExtractorChoice, MasksSpec};
@@ -22,19 +24,42 @@ use crate::{Attention, ExtractError};
 pub enum NormaliseAt {
     /// At their own resolution; interpolation may then leave the range (Dataset Diffusion).
     Map,
-    /// After interpolation to the image (DAAM).
+    /// After interpolation to the image, to [0, 1] (DAAM).
     Image,
+    /// After interpolation to the image, every scale over its own maximum; then the scales are
+    /// averaged (DiffuMask).
+    EachScale,
 }
 
-/// One heat map per class, not yet normalised.
+/// Heat maps of one resolution.
 #[derive(Debug, Clone, PartialEq)]
-pub struct HeatMaps {
+pub struct Scale {
     /// Side of the maps.
     pub resolution: u32,
     /// `resolution²` values a class.
     pub classes: Vec<Vec<f32>>,
+}
+
+/// One heat map per class and scale, not yet normalised.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeatMaps {
+    /// At least one; more only with [`NormaliseAt::EachScale`].
+    pub scales: Vec<Scale>,
     /// When they are normalised.
     pub normalise: NormaliseAt,
+}
+
+impl HeatMaps {
+    /// Maps of one resolution.
+    pub fn single(resolution: u32, classes: Vec<Vec<f32>>, normalise: NormaliseAt) -> Self {
+        Self { scales: vec![Scale { resolution, classes }], normalise }
+    }
+
+    /// The maps of the finest scale: what peaks and entropies are taken from.
+    pub fn finest(&self) -> &[Vec<f32>] {
+        let finest = self.scales.iter().max_by_key(|scale| scale.resolution);
+        finest.map_or(&[], |scale| &scale.classes)
+    }
 }
 
 /// The maps an extractor reads; a dataset that lacks one of them cannot be extracted with it.
@@ -75,6 +100,9 @@ pub fn from_spec(spec: &MasksSpec) -> Result<Box<dyn Extractor>, ExtractError> {
             Box::new(SelfRefined { cross, resolution, power: spec.power })
         }
         ExtractorChoice::CrossOnly => Box::new(CrossOnly { cross, resolution }),
-        ExtractorChoice::Daam => Box::new(Daam { cross, resolution }),
+        ExtractorChoice::Daam => {
+            Box::new(Daam { cross, weights: spec.cross_weights.clone(), resolution })
+        }
+        ExtractorChoice::DiffuMask => Box::new(DiffuMask { cross }),
     })
 }

@@ -5,17 +5,19 @@ use crate::{Attention, ExtractError};
 /// class.
 ///
 /// Each stored map is a mean within its resolution already; every resolution then weighs the same
-/// (GLASS: maps "across multiple timesteps and resolutions are extracted and averaged").
-/// `after_resize` sees each map before it is added.
+/// (GLASS: maps "across multiple timesteps and resolutions are extracted and averaged"), or as
+/// `weights` say, one a resolution. `after_resize` sees each map before it is added.
 pub(super) fn averaged_cross(
     attention: &Attention<'_>,
     cross: &[u32],
+    weights: &[f32],
     resolution: u32,
     after_resize: impl Fn(&mut [f32]),
 ) -> Result<Vec<Vec<f32>>, ExtractError> {
     let target = Plane::square(resolution as usize);
     let mut sums = vec![vec![0.0_f32; target.len()]; attention.classes()];
-    for &side in cross {
+    for (index, &side) in cross.iter().enumerate() {
+        let weight = weights.get(index).copied().unwrap_or(1.0);
         let source = Plane::square(side as usize);
         let resize = Bicubic::new(source, target);
         let maps = attention.cross(side)?.chunks_exact(source.len());
@@ -23,11 +25,11 @@ pub(super) fn averaged_cross(
             let mut map = resize.resize(map);
             after_resize(&mut map);
             for (sum, value) in sum.iter_mut().zip(map) {
-                *sum += value;
+                *sum += weight * value;
             }
         }
     }
-    let share = cross.len() as f32;
+    let share = if weights.is_empty() { cross.len() as f32 } else { weights.iter().sum() };
     for value in sums.iter_mut().flatten() {
         *value /= share;
     }

@@ -26,13 +26,13 @@ impl Extractor for SelfRefined {
     }
 
     fn heat_maps(&self, attention: &Attention<'_>) -> Result<HeatMaps, ExtractError> {
-        let mut classes = averaged_cross(attention, &self.cross, self.resolution, |_| {})?;
+        let mut classes = averaged_cross(attention, &self.cross, &[], self.resolution, |_| {})?;
         if self.power > 0 {
             let matrix = attention.self_attention(self.resolution)?;
             let positions = self.resolution as usize * self.resolution as usize;
             let refined = propagate(matrix, &classes.concat(), positions, self.power);
             classes = refined.chunks_exact(positions).map(<[f32]>::to_vec).collect();
         }
-        Ok(HeatMaps { resolution: self.resolution, classes, normalise: NormaliseAt::Map })
+        Ok(HeatMaps::single(self.resolution, classes, NormaliseAt::Map))
     }
 }

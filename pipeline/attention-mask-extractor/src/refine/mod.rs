@@ -5,15 +5,16 @@
 //! self-attention as repeated products, min-max per class, argmax with an interval of uncertain
 //! values.
 
+mod adaptive;
 mod bicubic;
 mod normalise;
 mod propagate;
 mod signals;
 mod threshold;
 
+pub use adaptive::{Sweep, label_adaptively};
 pub use bicubic::{Bicubic, Plane};
-pub use normalise::{Spread, min_max};
+pub use normalise::{Spread, mean_over_maxima, min_max};
 pub use propagate::propagate;
 pub use signals::{area_share, intersection_over_union, normalised_entropy, peak};
-pub(crate) use threshold::label_normalised_pixels;
 pub use threshold::{GROUND, Interval, MAX_CLASS_ID, UNCERTAIN, label_pixels};

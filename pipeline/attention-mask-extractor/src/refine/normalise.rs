@@ -7,6 +7,25 @@ pub enum Spread {
     Flat,
 }
 
+/// The mean of several maps of `pixels` values, each over its own maximum (DiffuMask). A map whose
+/// maximum is not above zero adds nothing: the published code divides by it.
+pub fn mean_over_maxima(maps: impl Iterator<Item = Vec<f32>>, pixels: usize) -> Vec<f32> {
+    let (mut sum, mut count) = (vec![0.0_f32; pixels], 0);
+    for map in maps {
+        count += 1;
+        let maximum = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        if maximum > 0.0 && maximum.is_finite() {
+            for (sum, value) in sum.iter_mut().zip(map) {
+                *sum += value / maximum;
+            }
+        }
+    }
+    for value in &mut sum {
+        *value /= count.max(1) as f32;
+    }
+    sum
+}
+
 /// Brings a map to [0, 1] in place: minus its minimum, over the maximum of that.
 ///
 /// A map without contrast becomes zero. The published code divides by zero there, and the NaN turns

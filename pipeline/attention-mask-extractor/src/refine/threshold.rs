@@ -1,4 +1,4 @@
-use super::{Bicubic, min_max};
+use super::Bicubic;
 
 /// Mask value where no class reaches the lower threshold.
 pub const GROUND: u8 = 0;
@@ -51,22 +51,4 @@ pub fn label_pixels(
         }
     }
     labels
-}
-
-/// As [`label_pixels`], but maps are normalised after the interpolation, at full size (DAAM).
-pub(crate) fn label_normalised_pixels(
-    maps: &[Vec<f32>],
-    ids: &[u8],
-    resize: &Bicubic,
-    interval: Interval,
-) -> Vec<u8> {
-    let full: Vec<Vec<f32>> = maps
-        .iter()
-        .map(|map| {
-            let mut full = resize.resize(map);
-            min_max(&mut full);
-            full
-        })
-        .collect();
-    label_pixels(&full, ids, &Bicubic::new(resize.target(), resize.target()), interval)
 }

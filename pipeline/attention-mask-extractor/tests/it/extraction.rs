@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use glass_attention_mask_extractor::extractors::CrossOnly;
 use glass_attention_mask_extractor::refine::{Interval, Plane};
 use glass_attention_mask_extractor::{
-    Attention, Cutting, DropRules, Dropped, ExtractError, Extraction, Parts, extract,
+    Attention, Cutting, DropRules, Dropped, ExtractError, Extraction, Parts, Threshold, extract,
 };
 
 const SIDE: u32 = 4;
@@ -29,7 +29,7 @@ fn parts() -> Parts<'static> {
 
 fn run(parts: &Parts<'_>, drop: DropRules, ids: &[u32]) -> Result<Extraction, ExtractError> {
     let extractor = CrossOnly { cross: vec![SIDE], resolution: SIDE };
-    let cutting = Cutting::new(Interval { low: 0.5, high: 0.6 }, drop)?;
+    let cutting = Cutting::new(Threshold::Interval(Interval { low: 0.5, high: 0.6 }), drop)?;
     extract(&extractor, &cutting, parts, ids, Plane::square(4))
 }
 
@@ -119,6 +119,10 @@ fn maps_of_wrong_length_or_with_nan_are_refused() {
 
 #[test]
 fn thresholds_in_the_wrong_order_are_refused() {
-    let error = Cutting::new(Interval { low: 0.7, high: 0.6 }, DropRules::default()).unwrap_err();
+    let error = Cutting::new(
+        Threshold::Interval(Interval { low: 0.7, high: 0.6 }),
+        DropRules::default(),
+    )
+    .unwrap_err();
     assert_eq!(error.to_string(), "`masks.low` is 0.7, above `masks.high` = 0.6");
 }

@@ -4,8 +4,12 @@ use glass_schemas::spec::{ExtractorChoice, MasksSpec};
 
 use crate::formula;
 
-const ALL: [ExtractorChoice; 3] =
-    [ExtractorChoice::SelfRefined, ExtractorChoice::CrossOnly, ExtractorChoice::Daam];
+const ALL: [ExtractorChoice; 4] = [
+    ExtractorChoice::SelfRefined,
+    ExtractorChoice::CrossOnly,
+    ExtractorChoice::Daam,
+    ExtractorChoice::DiffuMask,
+];
 
 fn spec(extractor: ExtractorChoice) -> MasksSpec {
     MasksSpec {
@@ -24,9 +28,13 @@ fn every_extractor_reads_only_what_it_says() {
         let needs = extractor.needs();
         let attention = formula::attention(5, 2, &needs.cross, needs.self_attention);
         let maps = extractor.heat_maps(&attention).unwrap();
-        assert_eq!(maps.classes.len(), 2, "{choice:?}");
-        assert_eq!(maps.resolution, 16);
-        assert!(maps.classes.iter().all(|map| map.len() == 256));
+        assert_eq!(maps.finest().len(), 2, "{choice:?}");
+        for scale in &maps.scales {
+            assert!(extractor.needs().cross.contains(&scale.resolution), "{choice:?}");
+            let positions = (scale.resolution * scale.resolution) as usize;
+            assert!(scale.classes.iter().all(|map| map.len() == positions));
+        }
+        assert!(maps.finest().iter().all(|map| map.len() == 256));
         assert!(extractor.describe().contains("[8, 16]"));
     }
 }
@@ -54,11 +62,25 @@ fn every_resolution_weighs_the_same() {
     let attention = formula::attention(2, 1, &[8, 16], None);
     let map = |cross_resolutions: Vec<u32>| {
         let spec = MasksSpec { cross_resolutions, ..spec(ExtractorChoice::CrossOnly) };
-        from_spec(&spec).unwrap().heat_maps(&attention).unwrap().classes.remove(0)
+        from_spec(&spec).unwrap().heat_maps(&attention).unwrap().scales.remove(0).classes.remove(0)
     };
     let (both, coarse, fine) = (map(vec![8, 16]), map(vec![8]), map(vec![16]));
     for ((both, coarse), fine) in both.iter().zip(coarse).zip(fine) {
         assert!((both - (coarse + fine) / 2.0).abs() < 1e-7);
+    }
+}
+
+#[test]
+fn weights_of_resolutions_are_those_of_a_weighted_mean() {
+    let attention = formula::attention(2, 1, &[8, 16], None);
+    let map = |cross_resolutions: Vec<u32>, cross_weights: Vec<f32>| {
+        let spec = MasksSpec { cross_resolutions, cross_weights, ..spec(ExtractorChoice::Daam) };
+        from_spec(&spec).unwrap().heat_maps(&attention).unwrap().scales.remove(0).classes.remove(0)
+    };
+    let (both, coarse, fine) =
+        (map(vec![8, 16], vec![3.0, 1.0]), map(vec![8], vec![]), map(vec![16], vec![]));
+    for ((both, coarse), fine) in both.iter().zip(coarse).zip(fine) {
+        assert!((both - (3.0 * coarse + fine) / 4.0).abs() < 1e-7);
     }
 }
 

@@ -1,5 +1,6 @@
 use glass_attention_mask_extractor::refine::{
-    Bicubic, GROUND, Interval, Plane, Spread, UNCERTAIN, area_share, intersection_over_union,
+    Bicubic, GROUND, Interval, Plane, Spread, Sweep, UNCERTAIN, area_share, intersection_over_union,
+    label_adaptively,
     label_pixels, min_max, normalised_entropy, peak, propagate,
 };
 use proptest::prelude::*;
@@ -137,4 +138,27 @@ proptest! {
             prop_assert!((value - 0.7).abs() < 1e-5);
         }
     }
+}
+
+const SWEEP: Sweep = Sweep { low: 0.35, high: 0.54 };
+
+#[test]
+fn an_adaptive_threshold_falls_between_the_two_levels_of_a_map() {
+    let thresholds = SWEEP.thresholds();
+    assert_eq!(thresholds.len(), 20);
+    assert!((thresholds[19] - 0.54).abs() < 1e-6);
+    let levels = |low: f32, high: f32| [vec![low; 30], vec![high; 10]].concat();
+    // Any threshold above the lower level and not above the higher one separates them: the first is taken.
+    let chosen = SWEEP.choose(&levels(0.402, 0.9));
+    assert!((chosen - 0.41).abs() < 1e-6, "{chosen}");
+    assert_eq!(SWEEP.choose(&levels(0.1, 0.9)), 0.35);
+    // Nothing is separated: the lowest stands.
+    assert_eq!(SWEEP.choose(&[0.9; 8]), 0.35);
+}
+
+#[test]
+fn adaptive_labels_know_no_uncertain_pixel_and_take_the_strongest_class_above_its_own_threshold() {
+    // The first map separates at 0.41, so that its 0.402 is ground although it beats the second map there.
+    let maps = [vec![0.402, 0.402, 0.9, 0.9], vec![0.1, 0.395, 0.8, 0.95]];
+    assert_eq!(label_adaptively(&maps, &[3, 7], SWEEP), [GROUND, GROUND, 3, 7]);
 }
