@@ -59,6 +59,14 @@ pub enum MetricsError {
         /// Highest label that can be used.
         limit: u16,
     },
+    /// A label beyond the classes of an evaluation.
+    #[error("label {label} is no class, classes go from 0 to {}", classes.saturating_sub(1))]
+    Class {
+        /// The label.
+        label: u16,
+        /// Classes, background among them.
+        classes: usize,
+    },
     /// Features that cannot be compared.
     #[error("features {problem}")]
     Features {

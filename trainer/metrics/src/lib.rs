@@ -10,6 +10,7 @@
 mod annotations;
 mod ari;
 mod assignment;
+mod confusion;
 mod contingency;
 mod error;
 mod generation;
@@ -27,6 +28,7 @@ mod truth;
 pub use annotations::{Annotation, RegionKind, Segmentation};
 pub use ari::{Points, adjusted_rand_index};
 pub use assignment::{Objective, assign};
+pub use confusion::Confusion;
 pub use contingency::{Contingency, IouMatrix, Objects};
 pub use error::MetricsError;
 pub use generation::{

@@ -1,17 +1,31 @@
 //! `trainer evaluate --masks`.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use glass_stage::{Context, ExitStatus, Explain as _};
+use serde::Serialize;
 
 use crate::eval::annotations::Annotations;
 use crate::eval::collect::Collector;
 use crate::eval::given::{Missing, open};
-use crate::eval::judge::{judge, numbers};
+use crate::eval::judge::{Unit, judge, numbers};
+use crate::eval::semantic::{self, ClassValues, SemanticTable};
 use crate::eval::{EvalError, Table, protocols};
+
+/// What the values of masks are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Level {
+    /// Each value is a segment.
+    Segments,
+    /// Each value is a class, and each connected part of a class a segment.
+    Components,
+    /// Each value is a class: class-wise IoU over the set.
+    Semantic,
+}
 
 /// Score masks made elsewhere; needs no picture, weight or spec.
 #[derive(clap::Args, Clone, Debug)]
@@ -24,6 +38,14 @@ pub struct JudgeArgs {
     /// COCO annotations of the images (polygons, both forms of run lengths, crowds)
     #[arg(long, value_name = "FILE", requires = "masks")]
     pub annotations: PathBuf,
+    /// What the values of the masks are: segments (whatever their values), class masks whose connected parts are
+    /// segments, or classes that are compared with the classes of the annotations, at the images' own sizes
+    #[arg(long, value_enum, requires = "masks", default_value = "segments")]
+    pub level: Level,
+    /// With `--level semantic`: which value is which class, a name of the annotations a line (the first is value 1) or
+    /// `VALUE NAME` [default: value n is the n-th class of the annotations; 0 is ground, 255 undecided]
+    #[arg(long, value_name = "FILE", requires = "masks")]
+    pub classes: Option<PathBuf>,
     /// Protocols: `all`, ids, or .toml files as in `manifests/eval`
     #[arg(long, value_name = "ID", requires = "masks", value_delimiter = ',', num_args = 1.., default_value = "all")]
     pub protocol: Vec<String>,
@@ -33,6 +55,9 @@ pub struct JudgeArgs {
     /// Write the scores of every image here, as Parquet
     #[arg(long, value_name = "FILE", requires = "masks")]
     pub per_image: Option<PathBuf>,
+    /// Write what was judged here, on the square of the first protocol, as Parquet: for the pictures of `compare`
+    #[arg(long, value_name = "FILE", requires = "masks")]
+    pub label_maps: Option<PathBuf>,
     /// What to do with images that have no mask: refuse, or leave them out of every mean
     #[arg(long, value_enum, requires = "masks", default_value = "refuse")]
     pub missing: Missing,
@@ -43,7 +68,12 @@ pub struct JudgeArgs {
 /// # Errors
 /// The user's: annotations, masks, protocols.
 pub async fn judge_masks(args: JudgeArgs, context: Context) -> anyhow::Result<ExitStatus> {
-    match tokio::task::spawn_blocking(move || run(&args, &context)).await? {
+    let task = tokio::task::spawn_blocking(move || match args.level {
+        Level::Segments => objects(&args, Unit::Values, &context),
+        Level::Components => objects(&args, Unit::Parts, &context),
+        Level::Semantic => classes(&args, &context),
+    });
+    match task.await? {
         Ok(()) => Ok(ExitStatus::Done),
         Err(EvalError::Interrupted) => Ok(ExitStatus::Interrupted),
         Err(error) => explained(error),
@@ -60,34 +90,70 @@ pub(super) fn explained<T>(error: EvalError) -> anyhow::Result<T> {
     if user { result.blame_user() } else { result }
 }
 
-fn run(args: &JudgeArgs, context: &Context) -> Result<(), EvalError> {
+/// Discovery protocols.
+fn objects(args: &JudgeArgs, unit: Unit, context: &Context) -> Result<(), EvalError> {
+    refuse(args.classes.is_some(), "classes", "names what values mean; it is for `--level semantic`")?;
     let protocols = protocols::named(&args.protocol)?;
     let annotations = Annotations::open(&args.annotations, None)?;
     let source = open(&args.masks, &annotations, args.missing)?;
     let table = args.per_image.as_deref().map(create).transpose()?.map(BufWriter::new);
+    let maps = args.label_maps.as_deref().map(create).transpose()?.map(BufWriter::new);
     let task = context.progress.task("evaluate", "images", annotations.pictures().len() as u64);
     let mut collector = Collector::new(&protocols, 0, table, |pictures| {
         task.advance(pictures as u64);
         if context.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    judge(&annotations, &args.masks, source, &protocols, &mut collector)?;
+    })?
+    .with_maps(maps)?;
+    judge(&annotations, &args.masks, source, unit, &protocols, &mut collector)?;
     let collected = collector.finish()?;
     task.finish();
-    if let (Some(mut table), Some(path)) = (collected.table, &args.per_image) {
-        table.flush().map_err(EvalError::write(path))?;
+    for (written, path) in [(collected.table, &args.per_image), (collected.maps, &args.label_maps)] {
+        if let (Some(mut written), Some(path)) = (written, path) {
+            written.flush().map_err(EvalError::write(path))?;
+        }
     }
-    let numbers =
-        serde_json::to_string_pretty(&numbers(&collected.summary)).map_err(|error| EvalError::Table(error.into()))?;
+    report(args, &numbers(&collected.summary), &Table(&collected.summary))
+}
+
+/// Class-wise IoU.
+fn classes(args: &JudgeArgs, context: &Context) -> Result<(), EvalError> {
+    let means = "is of single images; class-wise numbers are sums over the set";
+    refuse(args.per_image.is_some(), "per-image", means)?;
+    refuse(args.label_maps.is_some(), "label-maps", "is for object discovery")?;
+    refuse(args.protocol != ["all"], "protocol", "is for object discovery")?;
+    let annotations = Annotations::open(&args.annotations, None)?;
+    let values = match &args.classes {
+        Some(path) => ClassValues::read(path, annotations.classes())?,
+        None => ClassValues::in_order(annotations.classes().len()),
+    };
+    let source = open(&args.masks, &annotations, args.missing)?;
+    let task = context.progress.task("evaluate", "images", annotations.pictures().len() as u64);
+    let found = semantic::judge(&annotations, &args.masks, source, &values, |pictures| {
+        task.advance(pictures as u64);
+        if context.stop.is_set() { Err(EvalError::Interrupted) } else { Ok(()) }
+    })?;
+    task.finish();
+    report(args, &found.numbers(), &SemanticTable(&found))
+}
+
+/// Numbers to where `--json` says, the table to stdout unless they went there.
+fn report(args: &JudgeArgs, numbers: &impl Serialize, table: &impl Display) -> Result<(), EvalError> {
+    let numbers = serde_json::to_string_pretty(numbers).map_err(|error| EvalError::Table(error.into()))?;
     match &args.json {
         Some(path) if path == Path::new("-") => println!("{numbers}"),
         path => {
             if let Some(path) = path {
                 std::fs::write(path, numbers + "\n").map_err(EvalError::write(path))?;
             }
-            print!("{}", Table(&collected.summary));
+            print!("{table}");
         }
     }
     Ok(())
+}
+
+/// Refuses a flag that the level has no use for.
+fn refuse(given: bool, flag: &'static str, problem: &str) -> Result<(), EvalError> {
+    if given { Err(EvalError::Flag { flag, problem: problem.to_owned() }) } else { Ok(()) }
 }
 
 fn create(path: &Path) -> Result<File, EvalError> {

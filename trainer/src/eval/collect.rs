@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use glass_metrics::Protocol;
 
+use super::label_maps::LabelMapTable;
 use super::run::{Look, Row, Sink};
 use super::samples::Samples;
 use super::scores::{Means, ProtocolSummary, values};
@@ -16,6 +17,7 @@ pub struct Collector<'a, W: Write + Send> {
     protocols: &'a [Protocol],
     means: Means,
     table: Option<ImageTable<W>>,
+    maps: Option<LabelMapTable<W>>,
     samples: Samples,
     looks: usize,
     progress: Box<dyn FnMut(usize) -> ControlFlow<()> + 'a>,
@@ -27,6 +29,8 @@ pub struct Collected<W> {
     pub summary: Vec<ProtocolSummary>,
     /// Where the per-image table was written, if it was asked for.
     pub table: Option<W>,
+    /// Where the label maps were written, if they were asked for.
+    pub maps: Option<W>,
     /// Files of the folder `samples`.
     pub samples: Vec<(String, Vec<u8>)>,
 }
@@ -47,13 +51,25 @@ impl<'a, W: Write + Send> Collector<'a, W> {
             protocols,
             means: Means::default(),
             table: table.map(ImageTable::new).transpose()?,
+            maps: None,
             samples: Samples::default(),
             looks,
             progress: Box::new(progress),
         })
     }
 
-    /// Closes the table and draws the sheets.
+    /// Also writes the label maps of the first protocol into `target`.
+    ///
+    /// # Errors
+    /// [`EvalError::Table`].
+    pub fn with_maps(mut self, target: Option<W>) -> Result<Self, EvalError> {
+        if let (Some(target), Some(protocol)) = (target, self.protocols.first()) {
+            self.maps = Some(LabelMapTable::new(target, protocol)?);
+        }
+        Ok(self)
+    }
+
+    /// Closes the tables and draws the sheets.
     ///
     /// # Errors
     /// [`EvalError::Table`], [`EvalError::Drawing`].
@@ -62,6 +78,7 @@ impl<'a, W: Write + Send> Collector<'a, W> {
         Ok(Collected {
             summary: self.means.summary(self.protocols),
             table: self.table.map(ImageTable::finish).transpose()?,
+            maps: self.maps.map(LabelMapTable::finish).transpose()?,
             samples: self.samples.finish(id)?,
         })
     }
@@ -72,6 +89,9 @@ impl<W: Write + Send> Sink for Collector<'_, W> {
         let protocol = &self.protocols[row.protocol];
         let values = values(protocol, &row.scores);
         self.means.add(row, &values);
+        if let Some(maps) = &mut self.maps {
+            maps.push(row)?;
+        }
         self.table.as_mut().map_or(Ok(()), |table| table.push(row, protocol, &values))
     }
 

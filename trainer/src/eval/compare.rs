@@ -133,6 +133,9 @@ pub struct Difference {
     pub interval: [f64; 2],
     /// Images that differ most, the largest first, with their differences.
     pub largest: Vec<(String, f64)>,
+    /// The file in which they were drawn, rows in that order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
 }
 
 /// Pairs the images of two runs, for every protocol and metric that both have.
@@ -174,6 +177,7 @@ pub fn differences(
             sd,
             interval: [low, high],
             largest,
+            picture: None,
         })
     };
     keys.par_iter().filter_map(compare).collect()

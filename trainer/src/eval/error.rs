@@ -57,6 +57,14 @@ pub enum EvalError {
         /// What is wrong with its value.
         problem: String,
     },
+    /// A flag that does not fit the others.
+    #[error("`--{flag}` {problem}")]
+    Flag {
+        /// Its name.
+        flag: &'static str,
+        /// Why it does not.
+        problem: String,
+    },
     /// A tensor that does not have the shape it should have.
     #[error("{0}")]
     Shape(String),
@@ -87,6 +95,7 @@ impl EvalError {
             )),
             Self::Data(error) => error.hint(),
             Self::Given { hint, .. } => Some(hint.clone()),
+            Self::Flag { .. } => Some("leave it out, or see `--help`".into()),
             Self::Write { .. } => Some("the folder must be there and writable".into()),
             Self::File { .. } => Some("check the path and the permissions".into()),
             Self::Nets(source) => source.hint().map(str::to_owned),

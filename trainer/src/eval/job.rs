@@ -22,7 +22,7 @@ use super::model::SlotModel;
 use super::predict::Networks;
 use super::run::Plan;
 use super::scores::ProtocolSummary;
-use super::{EvalError, Method, Table, Trained, protocols, run};
+use super::{EvalError, Method, Table, Trained, label_maps, protocols, run};
 
 /// Folder of evaluations that score no checkpoint.
 const WITHOUT_RUN: &str = "baselines";
@@ -168,12 +168,15 @@ impl<'a> Prepared<'a> {
             device: request.device.clone(),
         };
         let looks = request.spec.evaluation.samples as usize;
-        let mut collector = Collector::new(&plan.protocols, looks, Some(Vec::new()), progress)?;
+        let maps = request.candidate.map(|_| Vec::new());
+        let mut collector =
+            Collector::new(&plan.protocols, looks, Some(Vec::new()), progress)?.with_maps(maps)?;
         run::evaluate(&data, &networks, &plan, &mut collector)?;
-        let Collected { summary, table, samples } = collector.finish()?;
+        let Collected { summary, table, maps, samples } = collector.finish()?;
         let text = Table(&summary).to_string();
         results.protocols = summary;
         let mut files = vec![("per-image.parquet".to_owned(), table.unwrap_or_default()), ("table.txt".to_owned(), text.into_bytes())];
+        files.extend(maps.map(|maps| (label_maps::FILE.to_owned(), maps)));
         files.extend(samples.into_iter().map(|(name, bytes)| (format!("samples/{name}"), bytes)));
         files.push(("results.json".to_owned(), serde_json::to_vec_pretty(&results)?));
         Ok(files)

@@ -15,6 +15,24 @@ use super::{EvalError, Method};
 /// Pictures in memory at once, a core.
 const PICTURES_A_CORE: usize = 8;
 
+/// What is one segment of a given mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Every value.
+    Values,
+    /// Every connected part of a class, as baselines that segment classes are judged on objects.
+    Parts,
+}
+
+impl Unit {
+    fn method(self) -> Method {
+        match self {
+            Self::Values => Method::Given,
+            Self::Parts => Method::GivenParts,
+        }
+    }
+}
+
 /// Scores every picture of `source` under every protocol. Memory does not grow with their number.
 ///
 /// # Errors
@@ -23,6 +41,7 @@ pub fn judge(
     annotations: &Annotations,
     path: &Path,
     source: Source<'_>,
+    unit: Unit,
     protocols: &[Protocol],
     sink: &mut dyn Sink,
 ) -> Result<(), EvalError> {
@@ -31,7 +50,7 @@ pub fn judge(
     while source.peek().is_some() {
         let batch: Vec<Given<'_>> = source.by_ref().take(at_once).collect::<Result<_, _>>()?;
         let rows: Vec<Vec<Row<'_>>> =
-            batch.par_iter().map(|given| score(annotations, path, given, protocols)).collect::<Result<_, _>>()?;
+            batch.par_iter().map(|given| score(annotations, path, given, unit, protocols)).collect::<Result<_, _>>()?;
         for row in rows.iter().flatten() {
             sink.row(row)?;
         }
@@ -44,24 +63,38 @@ fn score<'a>(
     annotations: &Annotations,
     path: &Path,
     given: &Given<'a>,
+    unit: Unit,
     protocols: &[Protocol],
 ) -> Result<Vec<Row<'a>>, EvalError> {
     let picture = given.picture;
-    let segments = given.segments(path)?;
+    let segments = match unit {
+        Unit::Values => given.segments(path)?,
+        Unit::Parts => given.segments(path)?.parts().map_err(|problem| no_parts(path, picture, problem))?,
+    };
     let truths = annotations.truths(picture, protocols)?;
     let mut rows = Vec::with_capacity(protocols.len());
     for (index, (protocol, truth)) in protocols.iter().zip(&truths).enumerate() {
         let Some(truth) = truth else { continue };
         let labels = segments.square(protocol, picture)?;
         let labels = labels.ok_or_else(|| wrong_size(path, picture, &segments, protocols))?;
-        rows.push(Row::new(picture, Method::Given, 0, index, protocol.score(truth, &labels)?, &labels));
+        let row = Row::new(picture, unit.method(), 0, index, protocol.score(truth, &labels)?, &labels);
+        rows.push(if index == 0 { row.keeping(labels) } else { row });
     }
     Ok(rows)
 }
 
+fn no_parts(path: &Path, picture: &Picture, problem: String) -> EvalError {
+    EvalError::Given {
+        path: path.to_owned(),
+        field: format!("the mask of image `{}` (id {})", picture.name, picture.id),
+        problem,
+        hint: "write one class a pixel, 0 for ground".into(),
+    }
+}
+
 fn wrong_size(path: &Path, picture: &Picture, segments: &Segments, protocols: &[Protocol]) -> EvalError {
     let found = match segments {
-        Segments::Labels(labels) => labels.size(),
+        Segments::Labels { map, .. } => map.size(),
         Segments::Soft { side, .. } => (*side, *side),
     };
     let fits = |protocol: &&Protocol| (protocol.mask_size as usize, protocol.mask_size as usize) == found;

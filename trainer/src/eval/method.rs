@@ -8,8 +8,10 @@ pub enum Method {
     Slots(MaskSource),
     /// A method without training.
     Baseline(Baseline),
-    /// Masks made elsewhere.
+    /// Masks made elsewhere, each value a segment.
     Given,
+    /// Class masks made elsewhere, each connected part of a class a segment.
+    GivenParts,
 }
 
 impl Method {
@@ -30,6 +32,7 @@ impl Method {
             Self::Baseline(Baseline::Untrained) => "untrained slots",
             Self::Baseline(Baseline::Ceiling) => "truth on the token grid",
             Self::Given => "given masks",
+            Self::GivenParts => "connected parts of given masks",
         }
     }
 

@@ -143,7 +143,7 @@ pub fn predict(
         if let Some(model) = networks.trained {
             let source = |&method: &Method| match method {
                 Method::Slots(source) => Some((method, source)),
-                Method::Baseline(_) | Method::Given => None,
+                Method::Baseline(_) | Method::Given | Method::GivenParts => None,
             };
             predictions.extend(soft(model, &features.states, asked.iter().filter_map(source).collect())?);
         }

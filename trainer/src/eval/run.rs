@@ -45,6 +45,8 @@ pub struct Row<'a> {
     pub segments: usize,
     /// All scores.
     pub scores: ImageScores,
+    /// What was scored, where it is kept: first protocol, first seed, not of baselines.
+    pub labels: Option<LabelMap>,
 }
 
 impl<'a> Row<'a> {
@@ -58,7 +60,12 @@ impl<'a> Row<'a> {
         labels: &LabelMap,
     ) -> Self {
         let segments = labels.distinct().len();
-        Self { picture, method, seed, protocol, segments, scores }
+        Self { picture, method, seed, protocol, segments, scores, labels: None }
+    }
+
+    /// Keeps what was scored.
+    pub fn keeping(self, labels: LabelMap) -> Self {
+        Self { labels: Some(labels), ..self }
     }
 }
 
@@ -227,7 +234,9 @@ fn score_picture<'a>(
             let Some(truth) = &loaded.truths[index] else { continue };
             let labels = prediction.pictures[at].labels(grid, protocol.mask_size as usize, truth);
             let (method, seed) = (prediction.method, prediction.seed);
-            rows.push(Row::new(loaded.picture, method, seed, index, protocol.score(truth, &labels)?, &labels));
+            let row = Row::new(loaded.picture, method, seed, index, protocol.score(truth, &labels)?, &labels);
+            let kept = index == 0 && Some(&seed) == plan.seeds.first() && matches!(method, Method::Slots(_));
+            rows.push(if kept { row.keeping(labels) } else { row });
         }
     }
     Ok(rows)

@@ -3,7 +3,11 @@
 mod overlay;
 mod palette;
 mod sheet;
+mod table;
+mod text;
 
 pub use overlay::{Ground, overlay, paint};
 pub use palette::{COLOURS, colour};
 pub use sheet::Sheet;
+pub use table::{PictureRow, PictureTable};
+pub use text::{Caption, LINE};

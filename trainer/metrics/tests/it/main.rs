@@ -9,4 +9,5 @@ mod goldens;
 mod ground_truth;
 mod maps;
 mod properties;
+mod semantic;
 mod stats;

@@ -12,18 +12,30 @@ mod results;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use glass_metrics::{LabelMap, Protocol, Sampling, Segmentation};
+use glass_metrics::{Connectivity, LabelMap, Mask, Protocol, Sampling, Segmentation};
 
 use self::archive::Archive;
 use super::EvalError;
 use super::annotations::{Annotations, Picture};
 use super::masks::soft_to_labels;
 
+/// Value of ground in class masks.
+pub const GROUND: i64 = 0;
+/// Value of undecided pixels in class masks.
+pub const UNDECIDED: i64 = 255;
+/// What soft masks lack.
+const SOFT: &str = "holds soft masks, which have no classes";
+
 /// Segments of one picture.
 #[derive(Debug)]
 pub enum Segments {
     /// One segment a pixel.
-    Labels(LabelMap),
+    Labels {
+        /// Numbered from 0 in the order of their values.
+        map: LabelMap,
+        /// The value that each label stands for in the file.
+        values: Vec<i64>,
+    },
     /// Soft masks of the evaluated square, brought to its size as a model's are.
     Soft {
         /// `[slots, side, side]`
@@ -44,11 +56,11 @@ impl Segments {
     pub fn square(&self, protocol: &Protocol, picture: &Picture) -> Result<Option<LabelMap>, EvalError> {
         let side = protocol.mask_size as usize;
         let labels = match self {
-            Self::Labels(labels) if labels.size() == (picture.width, picture.height) => {
-                labels.sample(&Sampling::square(protocol, picture.width, picture.height, side))?
+            Self::Labels { map, .. } if map.size() == (picture.width, picture.height) => {
+                map.sample(&Sampling::square(protocol, picture.width, picture.height, side))?
             }
-            Self::Labels(labels) if labels.size() == (side, side) => labels.clone(),
-            Self::Labels(_) => return Ok(None),
+            Self::Labels { map, .. } if map.size() == (side, side) => map.clone(),
+            Self::Labels { .. } => return Ok(None),
             Self::Soft { masks, slots, side: grid } => soft_to_labels(masks, *slots, *grid, side),
         };
         Ok(Some(labels))
@@ -72,7 +84,29 @@ impl Segments {
             let label = distinct.binary_search(&run[0]).unwrap_or_default() as u16;
             labels.resize(labels.len() + run.len(), label);
         }
-        LabelMap::new(width, height, labels).map(Self::Labels).map_err(|error| error.to_string())
+        let map = LabelMap::new(width, height, labels).map_err(|error| error.to_string())?;
+        Ok(Self::Labels { map, values: distinct })
+    }
+
+    /// Class masks taken apart: every connected part of a class (neighbours along sides and corners) becomes a segment
+    /// of its own. Ground (0) and undecided pixels (255) stay one segment.
+    ///
+    /// # Errors
+    /// What is wrong: soft masks have no classes, and there are only so many labels.
+    pub fn parts(self) -> Result<Self, String> {
+        let Self::Labels { map, values } = self else { return Err(SOFT.into()) };
+        let (width, height) = map.size();
+        let mut parts = vec![0_i64; width * height];
+        let mut count = 0;
+        for (label, _) in values.iter().enumerate().filter(|(_, value)| !matches!(**value, GROUND | UNDECIDED)) {
+            let class = Mask::of_label(&map, label as u16);
+            let (numbered, areas) = class.components(Connectivity::Eight).map_err(|error| error.to_string())?;
+            for (part, &number) in parts.iter_mut().zip(numbered.labels()).filter(|(_, number)| **number > 0) {
+                *part = count + i64::from(number);
+            }
+            count += areas.len() as i64;
+        }
+        Self::of_values(width, height, &parts)
     }
 
     /// Soft masks `[slots, height, width]`: at the picture's size the best slot of every pixel, otherwise a square that
@@ -92,8 +126,8 @@ impl Segments {
             return Err("has a value that is not a number".into());
         }
         if (width, height) == (picture.width, picture.height) {
-            let labels = LabelMap::from_argmax(&masks, slots, width, height);
-            return labels.map(Self::Labels).map_err(|error| error.to_string());
+            let map = LabelMap::from_argmax(&masks, slots, width, height).map_err(|error| error.to_string())?;
+            return Ok(Self::Labels { map, values: (0..slots as i64).collect() });
         }
         if width != height || width == 0 {
             return Err(format!(
