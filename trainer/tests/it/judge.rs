@@ -395,3 +395,157 @@ fn a_table_of_png_files_in_any_order_is_read() {
     write("twice.parquet", &["0", "0"]);
     contains(&case.refused("twice.parquet", &[]), &["twice.parquet", "row 1", "second time"]);
 }
+
+/// The class of every object: 1 for red, 2 for blue.
+fn class_masks(case: &Case, count: u32, values: [u8; 2]) {
+    for index in 0..count {
+        let class = |label| match label {
+            5 => values[0],
+            9 => values[1],
+            other => other,
+        };
+        let labels = Case::labels(index).into_iter().map(class).collect();
+        GrayImage::from_raw(SIDE, SIDE, labels).unwrap().save(case.path(&format!("{index}.png"))).unwrap();
+    }
+}
+
+fn semantic(numbers: &[Value], metric: &str) -> f64 {
+    let found = numbers.iter().find(|number| number["metric"] == metric).unwrap();
+    assert_eq!(found["protocol"], "semantic");
+    found["value"].as_f64().unwrap()
+}
+
+#[test]
+fn class_masks_are_judged_class_by_class() {
+    let case = Case::new(3);
+    class_masks(&case, 3, [1, 2]);
+    let level = ["--level", "semantic"];
+    let exact = case.numbers("", &level);
+    for metric in ["miou", "miou_without_background", "iou/red", "iou/blue", "iou/background", "judged_pixels"] {
+        assert_eq!(semantic(&exact, metric), 1.0, "{metric}");
+    }
+    // In one of three pictures the red square is called blue, in another half of the pixels are undecided.
+    class_masks(&case, 1, [2, 2]);
+    let mut half = Case::labels(1).iter().map(|&label| [0, 1, 2][usize::from(label / 5 + label / 9)]).collect::<Vec<u8>>();
+    assert!(half.contains(&2));
+    half[PIXELS / 2..].fill(255);
+    GrayImage::from_raw(SIDE, SIDE, half).unwrap().save(case.path("1.png")).unwrap();
+    let found = case.numbers("", &level);
+    assert_eq!(semantic(&found, "judged_pixels"), 1.0 - 0.5 / 3.0);
+    let red = [0, 1, 2].map(|index| Case::labels(index).iter().filter(|&&label| label == 5).count());
+    let upper = Case::labels(1)[..PIXELS / 2].iter().filter(|&&label| label == 5).count();
+    let expected = (upper + red[2]) as f64 / (red[0] + upper + red[2]) as f64;
+    assert!((semantic(&found, "iou/red") - expected).abs() < 1e-12);
+    assert_eq!(semantic(&found, "iou/background"), 1.0);
+}
+
+#[test]
+fn a_class_list_says_which_value_is_which_class() {
+    let case = Case::new(2);
+    class_masks(&case, 2, [40, 7]);
+    let message = case.refused("", &["--level", "semantic"]);
+    contains(&message, &["`0.png`", "the value 7", "--classes"]);
+    case.write("classes.txt", b"# other numbers\n0 background\n40 Red\n7 blue\n");
+    let list = case.path("classes.txt");
+    let level = ["--level", "semantic", "--classes", list.to_str().unwrap()];
+    assert_eq!(semantic(&case.numbers("", &level), "miou"), 1.0);
+    case.write("classes.txt", b"40 green\n");
+    contains(&case.refused("", &level), &["line 1", "`green`", "`red`, `blue`"]);
+    case.write("classes.txt", b"40 red\n40 blue\n");
+    contains(&case.refused("", &level), &["line 2", "a second time"]);
+    contains(&case.refused("", &level[2..]), &["--classes", "semantic"]);
+    contains(&case.refused("", &["--level", "semantic", "--protocol", "spot"]), &["`--protocol`", "discovery"]);
+}
+
+#[test]
+fn connected_parts_of_a_class_are_objects() {
+    let case = Case::new(3);
+    // Both squares are of one class: as one segment they miss each other's object, as parts they are exact.
+    class_masks(&case, 3, [1, 1]);
+    let (as_classes, _) = value(&case.numbers("", &["--protocol", "spot"]), "spot", "mbo_i");
+    assert!(as_classes < 0.7, "{as_classes}");
+    perfect(&case.numbers("", &["--level", "components"]), 3);
+    // Undecided pixels go to the ground.
+    let labels = Case::labels(0).into_iter().map(|label| if label == 0 { 255 } else { 1 }).collect();
+    GrayImage::from_raw(SIDE, SIDE, labels).unwrap().save(case.path("0.png")).unwrap();
+    perfect(&case.numbers("", &["--level", "components"]), 3);
+    let soft: Vec<u8> = [0.5_f32; 2 * 16 * 16].iter().flat_map(|value| value.to_le_bytes()).collect();
+    std::fs::remove_file(case.path("0.png")).unwrap();
+    case.write("0.npy", &npy("<f4", "2, 16, 16", &soft));
+    contains(&case.refused("", &["--level", "components"]), &["`0.png`", "soft masks"]);
+}
+
+#[test]
+fn images_that_differ_most_are_drawn_with_the_masks_of_every_run() {
+    let case = Case::new(4).pngs(4);
+    let folders = ["exact", "without"].map(|name| case.path(name));
+    let evaluate = |folder: &Path| {
+        std::fs::create_dir(folder).unwrap();
+        let [table, maps] = ["per-image.parquet", "label-maps.parquet"].map(|name| folder.join(name));
+        let flags = ["--per-image", table.to_str().unwrap(), "--label-maps", maps.to_str().unwrap()];
+        case.numbers("", &flags);
+    };
+    evaluate(&folders[0]);
+    let labels = Case::labels(2).into_iter().map(|label| label % 9).collect();
+    GrayImage::from_raw(SIDE, SIDE, labels).unwrap().save(case.path("2.png")).unwrap();
+    evaluate(&folders[1]);
+    // What was stored can be judged again.
+    let stored = case.numbers("exact/label-maps.parquet", &["--protocol", "glass-release"]);
+    assert_eq!(value(&stored, "glass-release", "mbo_i"), (1.0, 4));
+
+    let pictures = case.path("pictures");
+    let compare = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
+        command.arg("compare").args(&folders).args(["--json", "-", "--images", "2", "--metric", "mbo_i"]);
+        command.arg("--pictures").arg(&pictures).arg("--image-folder").arg(case.data.folder());
+        command.arg("--annotations").arg(case.data.instances()).args(more).output().unwrap()
+    };
+    let output = compare(&[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let differences: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let drawn: Vec<&Value> = differences.iter().filter(|difference| !difference["picture"].is_null()).collect();
+    assert_eq!(drawn.len(), 1);
+    assert_eq!((&drawn[0]["protocol"], &drawn[0]["largest"][0][0]), (&json!("glass-release"), &json!("2.png")));
+    let picture = image::open(pictures.join(drawn[0]["picture"].as_str().unwrap())).unwrap().into_rgb8();
+    // Image, truth and two runs in a row, two rows.
+    assert!(picture.width() > 4 * 192 && picture.height() > 2 * 192, "{:?}", picture.dimensions());
+    let cell = |column: u32| -> Vec<u8> {
+        let view = image::imageops::crop_imm(&picture, 6 + column * 198, 17, 192, 192);
+        view.to_image().into_raw()
+    };
+    assert_ne!(cell(2), cell(3));
+    assert_ne!(cell(0), cell(1));
+
+    std::fs::remove_file(folders[1].join("label-maps.parquet")).unwrap();
+    let refused = compare(&[]);
+    assert_eq!(refused.status.code(), Some(1));
+    contains(&String::from_utf8_lossy(&refused.stderr), &["label-maps.parquet", "evaluate it again"]);
+}
+
+/// A table that is already computed, in a store and in the folder of a run.
+#[test]
+fn runs_are_found_in_a_store_by_their_name() {
+    let case = Case::new(2).pngs(2);
+    for (run, eval) in [("a", "eval-1"), ("b", "eval-1"), ("b", "eval-2")] {
+        let folder = case.path(&format!("store/runs/{run}/eval/{eval}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        case.numbers("", &["--per-image", folder.join("per-image.parquet").to_str().unwrap()]);
+    }
+    let store = case.path("store");
+    let compare = |runs: [&str; 2]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
+        command.arg("compare").args(runs).arg("--store").arg(&store).output().unwrap()
+    };
+    assert!(compare(["a", "b/eval-2"]).status.success());
+    for (runs, problem) in [(["a", "b"], "eval-1, eval-2"), (["a", "c"], "was not evaluated")] {
+        let refused = compare(runs);
+        assert_eq!(refused.status.code(), Some(1));
+        contains(&String::from_utf8_lossy(&refused.stderr), &[problem, "hint: "]);
+    }
+    let local = Command::new(env!("CARGO_BIN_EXE_trainer"))
+        .arg("compare")
+        .args([store.join("runs/a"), store.join("runs/b/eval/eval-1")])
+        .output()
+        .unwrap();
+    assert!(local.status.success(), "{}", String::from_utf8_lossy(&local.stderr));
+}

@@ -7,6 +7,7 @@ mod eval_data;
 mod eval_run;
 mod events;
 mod guidance;
+mod insight;
 mod judge;
 mod masks;
 mod order;

@@ -24,10 +24,30 @@ pub(super) fn series(lines: &str) -> BTreeMap<String, Vec<(f64, f64)>> {
     series
 }
 
-/// One curve with its ends labelled.
-pub(super) fn draw(name: &str, points: &[(f64, f64)]) -> String {
+/// Colours of several curves in one drawing; they repeat.
+const COLOURS: [&str; 8] =
+    ["#3b78e7", "#e04b3f", "#2f9e5b", "#e8a21c", "#8a4fc4", "#1aa5b8", "#d9569b", "#86694a"];
+
+/// A curve: step and value.
+pub(super) type Points = Vec<(f64, f64)>;
+
+/// Curves by the drawing they belong to: those called `group/NUMBER` share one (a slot each).
+pub(super) fn grouped(series: BTreeMap<String, Points>) -> BTreeMap<String, Vec<Points>> {
+    let mut drawings: BTreeMap<String, Vec<Points>> = BTreeMap::new();
+    for (name, points) in series {
+        let drawing = match name.rsplit_once('/') {
+            Some((group, number)) if number.parse::<u32>().is_ok() => group.to_owned(),
+            _ => name,
+        };
+        drawings.entry(drawing).or_default().push(points);
+    }
+    drawings
+}
+
+/// Curves on common axes, the ends labelled.
+pub(super) fn draw(name: &str, curves: &[Points]) -> String {
     let bounds = |pick: fn(&(f64, f64)) -> f64| {
-        let values = points.iter().map(pick);
+        let values = curves.iter().flatten().map(pick);
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
     };
     let ((x0, x1), (y0, y1)) = (bounds(|p| p.0), bounds(|p| p.1));
@@ -35,18 +55,22 @@ pub(super) fn draw(name: &str, points: &[(f64, f64)]) -> String {
         let range = if high > low { high - low } else { 1.0 };
         MARGIN + (value - low) / range * (length - 2.0 * MARGIN)
     };
-    let mut path = String::new();
-    for (i, (x, y)) in points.iter().enumerate() {
-        let command = if i == 0 { 'M' } else { 'L' };
-        let (px, py) = (place(*x, (x0, x1), WIDTH), HEIGHT - place(*y, (y0, y1), HEIGHT));
-        let _ = write!(path, "{command}{px:.1} {py:.1}");
+    let mut paths = String::new();
+    for (points, colour) in curves.iter().zip(COLOURS.iter().cycle()) {
+        paths.push_str("<path d=\"");
+        for (i, (x, y)) in points.iter().enumerate() {
+            let command = if i == 0 { 'M' } else { 'L' };
+            let (px, py) = (place(*x, (x0, x1), WIDTH), HEIGHT - place(*y, (y0, y1), HEIGHT));
+            let _ = write!(paths, "{command}{px:.1} {py:.1}");
+        }
+        let _ = write!(paths, "\" fill=none stroke={colour} stroke-width=1.6 />");
     }
     let label = |x: f64, y: f64, text: String| {
         format!("<text x={x} y={y} font-size=11 fill=currentColor>{text}</text>")
     };
     format!(
         "<div class=curve><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=img aria-label=\"{name}\">\
-         <path d=\"{path}\" fill=none stroke=#3b78e7 stroke-width=1.6 />{}{}{}{}{}</svg></div>",
+         {paths}{}{}{}{}{}</svg></div>",
         label(MARGIN, 18.0, escape(name)),
         label(2.0, MARGIN + 4.0, number(y1)),
         label(2.0, HEIGHT - MARGIN + 4.0, number(y0)),
@@ -67,7 +91,7 @@ fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{draw, series};
+    use super::{draw, grouped, series};
 
     #[test]
     fn numbers_are_collected_by_name_and_broken_lines_passed_over() {
@@ -79,7 +103,16 @@ mod tests {
 
     #[test]
     fn a_flat_curve_is_drawn_without_infinities() {
-        let markup = draw("x", &[(1.0, 0.0), (2.0, 0.0)]);
+        let markup = draw("x", &[vec![(1.0, 0.0), (2.0, 0.0)]]);
         assert!(!markup.contains("NaN") && !markup.contains("inf"), "{markup}");
+    }
+
+    #[test]
+    fn numbered_curves_share_a_drawing() {
+        let text = "{\"step\":1,\"slots/share/00\":0.5,\"slots/share/01\":0.5,\"slots/used\":2}\n";
+        let drawings = grouped(series(text));
+        assert_eq!(drawings["slots/share"].len(), 2);
+        assert_eq!(drawings["slots/used"].len(), 1);
+        assert_eq!(draw("slots/share", &drawings["slots/share"]).matches("<path").count(), 2);
     }
 }

@@ -134,13 +134,16 @@ pub(in crate::report) async fn losses(
     let lines = metrics(inputs, store).await?;
     page.section(
         "Training",
-        "Losses, learning rates and drift over the steps of both phases (means over the steps \
-         between two points). The semantic weight starts at zero and rises once slots compete.",
+        "Losses, gradients, slots and drift over the steps of both phases (means over the steps \
+         between two points; slots at the points). slots/share: tokens that each slot wins, \
+         slots/used: slots that win any, attention/entropy: 1 where tokens have not chosen, \
+         drift/changed: tokens that changed their slot since phase 1. The semantic weight starts \
+         at zero and rises once slots compete.",
     );
     page.raw("<div class=curves>");
-    for (name, points) in curves::series(&lines) {
-        if name != "phase" && points.len() > 1 {
-            page.raw(&curves::draw(&name, &points));
+    for (name, curves) in curves::grouped(curves::series(&lines)) {
+        if name != "phase" && curves.iter().any(|points| points.len() > 1) {
+            page.raw(&curves::draw(&name, &curves));
         }
     }
     page.raw("</div>");
