@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use glass_stage::{Context, ExitStatus, Explain as _};
 use serde::Serialize;
 
+use crate::data::annotated::{self as data, Access, AnnotatedImages, Faults};
+use crate::data::check::detect;
 use crate::eval::annotations::Annotations;
 use crate::eval::collect::Collector;
 use crate::eval::given::{Missing, open};
@@ -35,9 +37,13 @@ pub struct JudgeArgs {
     /// square at the protocol's
     #[arg(long, value_name = "PATH")]
     pub masks: PathBuf,
-    /// COCO annotations of the images (polygons, both forms of run lengths, crowds)
-    #[arg(long, value_name = "FILE", requires = "masks")]
+    /// Truth: COCO annotations (polygons, both forms of run lengths, crowds), or the folder of a set as it was unpacked
+    /// (`trainer data check` says which are known: VOC 2012, label maps, …)
+    #[arg(long, value_name = "FILE|DIR", requires = "masks")]
     pub annotations: PathBuf,
+    /// Which part of the set in that folder: val2017, val, …
+    #[arg(long, value_name = "NAME", requires = "masks", default_value = "")]
+    pub split: String,
     /// What the values of the masks are: segments (whatever their values), class masks whose connected parts are
     /// segments, or classes that are compared with the classes of the annotations, at the images' own sizes
     #[arg(long, value_enum, requires = "masks", default_value = "segments")]
@@ -90,12 +96,40 @@ pub(super) fn explained<T>(error: EvalError) -> anyhow::Result<T> {
     if user { result.blame_user() } else { result }
 }
 
+/// Where truth is.
+enum Truth {
+    /// COCO's file; pictures are not looked for.
+    File(Annotations),
+    /// A set with its pictures.
+    Set(AnnotatedImages),
+}
+
+impl Truth {
+    fn open(args: &JudgeArgs) -> Result<Self, EvalError> {
+        let path = &args.annotations;
+        if !path.is_dir() {
+            return Ok(Self::File(Annotations::open(path, None)?));
+        }
+        let (uri, access) = (path.display().to_string(), Access::local());
+        let set = detect(&uri, None, &args.split, &access)?;
+        Ok(Self::Set(data::open(&set, &access, &mut Faults::Refuse)?))
+    }
+
+    fn annotations(&self) -> &Annotations {
+        match self {
+            Self::File(annotations) => annotations,
+            Self::Set(set) => set.annotations(),
+        }
+    }
+}
+
 /// Discovery protocols.
 fn objects(args: &JudgeArgs, unit: Unit, context: &Context) -> Result<(), EvalError> {
     refuse(args.classes.is_some(), "classes", "names what values mean; it is for `--level semantic`")?;
     let protocols = protocols::named(&args.protocol)?;
-    let annotations = Annotations::open(&args.annotations, None)?;
-    let source = open(&args.masks, &annotations, args.missing)?;
+    let truth = Truth::open(args)?;
+    let annotations = truth.annotations();
+    let source = open(&args.masks, annotations, args.missing)?;
     let table = args.per_image.as_deref().map(create).transpose()?.map(BufWriter::new);
     let maps = args.label_maps.as_deref().map(create).transpose()?.map(BufWriter::new);
     let task = context.progress.task("evaluate", "images", annotations.pictures().len() as u64);
@@ -104,7 +138,7 @@ fn objects(args: &JudgeArgs, unit: Unit, context: &Context) -> Result<(), EvalEr
         if context.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?
     .with_maps(maps)?;
-    judge(&annotations, &args.masks, source, unit, &protocols, &mut collector)?;
+    judge(annotations, &args.masks, source, unit, &protocols, &mut collector)?;
     let collected = collector.finish()?;
     task.finish();
     for (written, path) in [(collected.table, &args.per_image), (collected.maps, &args.label_maps)] {
@@ -121,14 +155,16 @@ fn classes(args: &JudgeArgs, context: &Context) -> Result<(), EvalError> {
     refuse(args.per_image.is_some(), "per-image", means)?;
     refuse(args.label_maps.is_some(), "label-maps", "is for object discovery")?;
     refuse(args.protocol != ["all"], "protocol", "is for object discovery")?;
-    let annotations = Annotations::open(&args.annotations, None)?;
+    let truth = Truth::open(args)?;
+    let annotations = truth.annotations();
+    let names = semantic::class_names(annotations);
     let values = match &args.classes {
-        Some(path) => ClassValues::read(path, annotations.classes())?,
-        None => ClassValues::in_order(annotations.classes().len()),
+        Some(path) => ClassValues::read(path, &names)?,
+        None => ClassValues::in_order(names.len()),
     };
-    let source = open(&args.masks, &annotations, args.missing)?;
+    let source = open(&args.masks, annotations, args.missing)?;
     let task = context.progress.task("evaluate", "images", annotations.pictures().len() as u64);
-    let found = semantic::judge(&annotations, &args.masks, source, &values, |pictures| {
+    let found = semantic::judge(annotations, &args.masks, source, &values, |pictures| {
         task.advance(pictures as u64);
         if context.stop.is_set() { Err(EvalError::Interrupted) } else { Ok(()) }
     })?;

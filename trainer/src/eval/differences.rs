@@ -10,6 +10,7 @@ use super::compare::Difference;
 use super::label_maps::StoredMaps;
 use super::picture::View;
 use super::samples::png;
+use crate::data::annotated::DataError;
 use crate::viz::{Ground, PictureRow, PictureTable, overlay};
 
 /// How strongly labels cover a picture.
@@ -80,7 +81,7 @@ fn row(
     let view = View { size: protocol.mask_size, ..View::of(protocol) };
     let square = view
         .square(&data.decode(picture)?)
-        .map_err(|source| EvalError::Picture { path: data.path(picture), source })?;
+        .map_err(|source| DataError::Picture { path: data.path(picture), source })?;
     let mut cells = vec![
         (square.clone(), vec!["image".to_owned()]),
         (over(&square, &truth.instances, Ground::Clear), vec!["truth".to_owned()]),

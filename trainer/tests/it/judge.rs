@@ -549,3 +549,34 @@ fn runs_are_found_in_a_store_by_their_name() {
         .unwrap();
     assert!(local.status.success(), "{}", String::from_utf8_lossy(&local.stderr));
 }
+
+/// Pictures beside class maps, as a set of label maps is unpacked; 255 is undecided.
+#[test]
+fn class_masks_are_judged_against_class_maps() {
+    let case = Case::new(2);
+    let set = case.path("set");
+    for folder in ["images", "classes"] {
+        std::fs::create_dir_all(set.join(folder)).unwrap();
+    }
+    class_masks(&case, 2, [1, 2]);
+    for index in 0..2 {
+        let name = format!("{index}.png");
+        std::fs::copy(case.data.folder().join(&name), set.join("images").join(&name)).unwrap();
+        let mut map = image::open(case.path(&name)).unwrap().into_luma8();
+        // The upper half is undecided, and what the masks say there does not matter.
+        map.iter_mut().take(PIXELS / 2).for_each(|label| *label = 255);
+        map.save(set.join("classes").join(&name)).unwrap();
+    }
+    let truth = set.display().to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_trainer"))
+        .args(["evaluate", "--level", "semantic", "--json", "-", "--annotations", &truth, "--masks"])
+        .arg(case.masks.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let numbers: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((semantic(&numbers, "judged_pixels"), semantic(&numbers, "miou")), (0.5, 1.0));
+    let names: Vec<&str> =
+        numbers.iter().filter_map(|number| number["metric"].as_str()?.strip_prefix("iou/")).collect();
+    assert_eq!(names, ["background", "class 1", "class 2"]);
+}

@@ -8,7 +8,9 @@ mod print;
 
 use std::path::Path;
 
-use glass_metrics::{Confusion, IGNORE, LabelMap, Objects};
+use glass_metrics::{
+    Confusion, Crowds, EmptyLabels, LabelMap, Objects, Overlaps, PaintOrder, Protocol, Sampling, TruthLabels, VoidPixels,
+};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -19,13 +21,24 @@ use super::EvalError;
 use super::annotations::{Annotations, Picture};
 use super::given::{Given, Segments, Source};
 
-/// Printed beside every number. The rules: all pixels of an image at its own size; annotations painted whatever their
-/// order, crowds among them; pixels under annotations of two classes and pixels with 255 in the mask are left out; sums
-/// over the set; a class that occurs in neither truth nor mask takes no part in a mean.
+/// Printed beside every number. The rules: all pixels of an image at its own size; crowds are of their class; pixels
+/// under two annotations are left out (torchvision's reference training, `ConvertCocoPolysToMask`), and so are undecided
+/// ones, 255 in truth or mask; sums over the set; a class that occurs in neither takes no part in a mean.
 pub const PROTOCOL: &str = "semantic";
+
+/// Classes that can be told apart where the annotations name none.
+const UNNAMED: usize = 254;
 
 /// Pictures in memory at once, a core.
 const PICTURES_A_CORE: usize = 8;
+
+/// Names of the classes, class 1 first; made up where the annotations have none.
+pub fn class_names(annotations: &Annotations) -> Vec<String> {
+    match annotations.classes() {
+        [] => (1..=UNNAMED).map(|class| format!("class {class}")).collect(),
+        names => names.to_vec(),
+    }
+}
 
 /// Class-wise numbers of a set.
 #[derive(Debug, Clone)]
@@ -63,8 +76,8 @@ pub fn judge(
     values: &ClassValues,
     mut progress: impl FnMut(usize) -> Result<(), EvalError>,
 ) -> Result<Semantic, EvalError> {
-    let names: Vec<String> =
-        std::iter::once("background".to_owned()).chain(annotations.classes().iter().cloned()).collect();
+    let names: Vec<String> = std::iter::once("background".to_owned()).chain(class_names(annotations)).collect();
+    let rules = rules();
     let mut whole = Semantic { confusion: Confusion::new(names.len()), names, images: 0 };
     let mut source = source.peekable();
     let at_once = PICTURES_A_CORE * rayon::current_num_threads();
@@ -72,7 +85,7 @@ pub fn judge(
         let batch: Vec<Given<'_>> = source.by_ref().take(at_once).collect::<Result<_, _>>()?;
         let count = |given: &Given<'_>| -> Result<Confusion, EvalError> {
             let mut confusion = Confusion::new(whole.names.len());
-            confusion.add(&truth(annotations, given.picture)?, &prediction(path, given, values)?)?;
+            confusion.add(&truth(annotations, given.picture, &rules)?, &prediction(path, given, values)?)?;
             Ok(confusion)
         };
         let counted: Vec<Confusion> = batch.par_iter().map(count).collect::<Result<_, _>>()?;
@@ -85,15 +98,26 @@ pub fn judge(
     Ok(whole)
 }
 
-/// The class of every pixel; [`IGNORE`] under annotations of two classes.
-fn truth(annotations: &Annotations, picture: &Picture) -> Result<LabelMap, EvalError> {
-    let mut map = LabelMap::filled(picture.width, picture.height, 0);
-    for region in annotations.regions(picture)? {
-        for (label, _) in map.labels_mut().iter_mut().zip(region.mask.bits()).filter(|(_, inside)| **inside) {
-            *label = if *label == 0 || *label == region.category { region.category } else { IGNORE };
-        }
+/// How classes are painted; only what concerns truth at its own size is read of it.
+fn rules() -> Protocol {
+    Protocol {
+        id: PROTOCOL.to_owned(),
+        paint: PaintOrder::LaterWins,
+        overlaps: Overlaps::Ignore,
+        crowds: Crowds::Include,
+        void: VoidPixels::Ignore,
+        labels: TruthLabels::Keep,
+        empty_labels: EmptyLabels::Skip,
+        ..Protocol::spot()
     }
-    Ok(map)
+}
+
+/// The class of every pixel.
+fn truth(annotations: &Annotations, picture: &Picture, rules: &Protocol) -> Result<LabelMap, EvalError> {
+    let sampling = Sampling::whole(picture.width, picture.height);
+    let truth = annotations.truth(picture, rules, &sampling)?;
+    // No rule of ours leaves a picture out.
+    Ok(truth.map_or_else(|| LabelMap::filled(picture.width, picture.height, 0), |truth| truth.semantics))
 }
 
 /// The classes that the mask of an image gives its pixels.
@@ -127,6 +151,12 @@ fn prediction(path: &Path, given: &Given<'_>, values: &ClassValues) -> Result<La
 }
 
 impl Semantic {
+    /// Number, name and IoU of the classes that occur.
+    fn occurring(&self) -> impl Iterator<Item = (usize, &str, f64)> {
+        let classes = self.names.iter().zip(self.confusion.iou()).enumerate();
+        classes.filter_map(|(class, (name, iou))| Some((class, name.as_str(), iou?)))
+    }
+
     /// All numbers, those over classes first.
     pub fn numbers(&self) -> Vec<Number> {
         let number = |metric: String, value| Number { protocol: PROTOCOL, metric, value, images: self.images };
@@ -138,7 +168,7 @@ impl Semantic {
             ("judged_pixels", self.confusion.judged()),
         ];
         let over_classes = over_classes.into_iter().map(|(metric, value)| number(metric.to_owned(), value));
-        let classes = self.names.iter().zip(self.confusion.iou());
-        over_classes.chain(classes.map(|(name, iou)| number(format!("iou/{name}"), iou))).collect()
+        let classes = self.occurring().map(|(_, name, iou)| number(format!("iou/{name}"), Some(iou)));
+        over_classes.chain(classes).collect()
     }
 }
