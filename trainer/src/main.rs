@@ -41,7 +41,7 @@ impl AsRef<ProcessArgs> for Cli {
 }
 
 fn main() -> ExitCode {
-    glass_stage::stage_main("trainer", |cli: Cli, context| async move {
+    glass_stage::program_main("trainer", |cli: Cli, context| async move {
         match cli.command {
             Command::Train(args) => train(args, context).await,
             Command::Evaluate(args) => evaluate(args, context).await,

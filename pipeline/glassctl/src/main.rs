@@ -74,5 +74,5 @@ async fn run(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
 }
 
 fn main() -> std::process::ExitCode {
-    glass_stage::stage_main("glassctl", run)
+    glass_stage::program_main("glassctl", run)
 }

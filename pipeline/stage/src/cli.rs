@@ -24,7 +24,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Flags of every binary, stage or not; [`crate::stage_main`] applies them.
+/// Flags of every binary, stage or not; [`crate::stage_main`] and [`crate::program_main`] apply them.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ProcessArgs {
     /// CPU threads of the network [default: all cores]

@@ -9,7 +9,7 @@ use clap::Parser;
 use crate::cli::ProcessArgs;
 use crate::exit::ExitStatus;
 use crate::progress::Progress;
-use crate::signals::Stop;
+use crate::signals::{Overdue, Stop};
 use crate::{explain, logging, system};
 
 /// What the body of a binary gets from [`stage_main`].
@@ -67,11 +67,36 @@ where
     }
 }
 
+/// [`stage_main`] for programs that are no stage: a signal is told to the body, which takes the time
+/// it needs to end. A stage leaves some seconds after the signal whatever it does.
+pub fn program_main<A, B, F>(name: &'static str, body: B) -> ExitCode
+where
+    A: Parser + AsRef<ProcessArgs>,
+    B: FnOnce(A, Context) -> F,
+    F: Future<Output = anyhow::Result<ExitStatus>>,
+{
+    start(name, std::env::args_os(), body, Overdue::GoesOn).into()
+}
+
 /// [`stage_main`] with the command line given: the program's name, then its flags.
 pub fn stage_main_from<A, B, F>(
     name: &'static str,
     command_line: impl IntoIterator<Item = OsString>,
     body: B,
+) -> ExitStatus
+where
+    A: Parser + AsRef<ProcessArgs>,
+    B: FnOnce(A, Context) -> F,
+    F: Future<Output = anyhow::Result<ExitStatus>>,
+{
+    start(name, command_line, body, Overdue::Leaves)
+}
+
+fn start<A, B, F>(
+    name: &'static str,
+    command_line: impl IntoIterator<Item = OsString>,
+    body: B,
+    overdue: Overdue,
 ) -> ExitStatus
 where
     A: Parser + AsRef<ProcessArgs>,
@@ -97,6 +122,7 @@ where
             stop: Stop::default(),
             progress,
         },
+        overdue,
     );
     let status = result.unwrap_or_else(|error| {
         report(&error, process.log_format);
@@ -108,7 +134,12 @@ where
     status
 }
 
-fn serve<A, B, F>(body: B, args: A, context: Context) -> anyhow::Result<ExitStatus>
+fn serve<A, B, F>(
+    body: B,
+    args: A,
+    context: Context,
+    overdue: Overdue,
+) -> anyhow::Result<ExitStatus>
 where
     B: FnOnce(A, Context) -> F,
     F: Future<Output = anyhow::Result<ExitStatus>>,
@@ -117,7 +148,7 @@ where
         .enable_all()
         .build()?;
     let result = runtime.block_on(async {
-        context.stop.on_signals()?;
+        context.stop.on_signals(overdue)?;
         body(args, context).await
     });
     // A blocking task that hangs on a dead store must not hold the exit up.

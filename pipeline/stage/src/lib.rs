@@ -12,7 +12,7 @@
 //!  async, prefetched       bounded     its own thread   bounded   blocking   async, overlapped
 //! ```
 //!
-//! The trainer is no stage but shares [`stage_main`], [`Stop`] and [`ExitStatus`].
+//! The trainer is no stage but shares [`program_main`], [`Stop`] and [`ExitStatus`].
 
 mod again;
 mod cli;
@@ -41,7 +41,7 @@ mod write;
 pub use compute::Pace;
 pub use condition::Condition;
 pub use cli::{LogFormat, Only, ProcessArgs, Retry, SpecArgs, StageArgs};
-pub use entry::{Context, stage_main, stage_main_from};
+pub use entry::{Context, program_main, stage_main, stage_main_from};
 pub use error::{Result, StageError};
 pub use exit::ExitStatus;
 pub use explain::{Blame, Explain, blame, hint, render, status};

@@ -2,12 +2,30 @@
 //!
 //! Schedulers announce the end in these ways: Slurm and Kubernetes send SIGTERM some time before
 //! SIGKILL, `sbatch --signal=USR1@60` sends SIGUSR1, people press Ctrl-C. All three ask for the
-//! same: finish what takes a moment, commit nothing by halves, exit with 75.
+//! same: finish what takes a moment, commit nothing by halves, exit with 75. What does not end in a
+//! moment, a long batch or a store that does not answer, is left behind: no commit names it.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+
+use crate::system;
+
+/// When a stage that was asked to stop leaves at the latest, whatever it is in the middle of. The run loop
+/// gives up its batch and its writes before; what is left is a store that does not answer when a dataset is
+/// opened, or weights that are being read. Schedulers kill what is still there after ten seconds.
+const GRACE: Duration = Duration::from_secs(9);
+
+/// What becomes of a program that was asked to stop and is not done [`GRACE`] later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    /// It leaves with 75: a stage, which loses no more than a batch and a shard that is not committed.
+    Leaves,
+    /// It goes on until it is done, e.g. with a checkpoint.
+    GoesOn,
+}
 
 /// A request to stop, shared by everything that may run long. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -49,7 +67,7 @@ impl Stop {
     /// Sets the request when one of the three signals arrives, for the rest of the process.
     /// A second Ctrl-C ends the process at once: nothing it leaves behind is ever visible. A second
     /// SIGTERM does not, because schedulers deliver it to the process and again to its group.
-    pub(crate) fn on_signals(&self) -> io::Result<()> {
+    pub(crate) fn on_signals(&self, overdue: Overdue) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut user = signal(SignalKind::user_defined1())?;
@@ -73,8 +91,21 @@ impl Stop {
                     "stopping after the current batch; Ctrl-C to stop at once"
                 );
                 stop.set();
+                if overdue == Overdue::Leaves {
+                    // A thread: whatever hangs, it may hang the runtime.
+                    std::thread::spawn(leave);
+                }
             }
         });
         Ok(())
     }
+}
+
+fn leave() {
+    std::thread::sleep(GRACE);
+    tracing::warn!(
+        seconds = GRACE.as_secs(),
+        "giving up what is under way: run the same command again to resume"
+    );
+    system::leave(crate::ExitStatus::Interrupted)
 }

@@ -1,12 +1,13 @@
 //! Killed, stopped, doubled: the dataset is always the same in the end.
 
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use glass_dataset::{Dataset, Store, StoreOptions};
 use glass_schemas::ids::Digest;
 use glass_stage::ExitStatus;
 
-use crate::process::{code, finish, plan_of, run, start};
+use crate::process::{code, finish, plan_of, run, start, start_in};
 use crate::toy::{check_complete, datasets};
 
 const SHARDS: u64 = 12;
@@ -99,6 +100,32 @@ async fn a_signal_stops_it_with_75_and_a_second_run_completes() {
             expected
         );
     }
+}
+
+#[test]
+fn it_leaves_in_time_when_the_store_does_not_even_answer_at_first() {
+    // Takes connections and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let environment = [
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+    ];
+    let child = start_in(&environment, Path::new("s3://bucket"), &[]);
+    drop(silent.accept().map(std::mem::forget));
+    let asked = Instant::now();
+    // SAFETY: the child is ours and was not waited for.
+    assert_eq!(
+        unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGTERM) },
+        0
+    );
+    let (status, log) = finish(child);
+    assert_eq!(status, code(ExitStatus::Interrupted), "{log}");
+    assert!(asked.elapsed() < Duration::from_secs(10), "{log}");
+    assert!(log.contains("run the same command again"), "{log}");
 }
 
 #[tokio::test]

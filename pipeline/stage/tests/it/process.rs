@@ -112,6 +112,10 @@ pub fn plan_of(shards: u64, rows: u32) -> Plan {
 }
 
 pub fn start(store: &Path, flags: &[&str]) -> Child {
+    start_in(&[], store, flags)
+}
+
+pub fn start_in(environment: &[(&str, &str)], store: &Path, flags: &[&str]) -> Child {
     let mut line = vec!["--store", store.to_str().unwrap()];
     line.extend(flags);
     Command::new(std::env::current_exe().unwrap())
@@ -122,6 +126,7 @@ pub fn start(store: &Path, flags: &[&str]) -> Child {
             "--test-threads=1",
         ])
         .env(COMMAND_LINE, line.join("\n"))
+        .envs(environment.iter().copied())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
