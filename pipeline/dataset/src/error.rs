@@ -251,6 +251,9 @@ impl DatasetError {
                 "`glassctl verify` lists what is damaged: put a copy of these objects back, or make the dataset again in another store"
             }
             Self::Unsettled { .. } => "run the same command again: nothing was lost",
+            Self::Store { source, .. } if is_full(source) => {
+                "the disk is full: free some space and run the same command again; nothing was lost"
+            }
             Self::Store { .. } if self.is_transient() => "the store may be busy or away; run again",
             _ => return None,
         };
@@ -275,10 +278,20 @@ fn join(ids: &[DatasetId]) -> String {
 pub(crate) fn is_transient(error: &object_store::Error) -> bool {
     match error {
         object_store::Error::Generic { source, .. } => match io_kind(source.as_ref()) {
-            Some(kind) => !is_denial(kind) && kind != io::ErrorKind::StorageFull,
+            Some(kind) => !is_denial(kind) && !is_full(error),
             None => true,
         },
         object_store::Error::JoinError { .. } => true,
+        _ => false,
+    }
+}
+
+/// Whether there is no room left on the disk.
+fn is_full(error: &object_store::Error) -> bool {
+    match error {
+        object_store::Error::Generic { source, .. } => {
+            io_kind(source.as_ref()) == Some(io::ErrorKind::StorageFull)
+        }
         _ => false,
     }
 }
