@@ -6,6 +6,7 @@
 mod attention;
 mod captions;
 mod common;
+mod document;
 mod generations;
 mod masks;
 mod quarantine;
@@ -22,6 +23,7 @@ use crate::SchemaError;
 pub use attention::{AttentionMap, AttentionRow, MapKind, Part};
 pub use captions::CaptionRow;
 pub use common::{ClassLabel, EncodedImage};
+pub use document::schema_document;
 pub use generations::GenerationRow;
 pub use masks::{ClassQuality, MaskRow, UNCERTAIN};
 pub use quarantine::QuarantineRow;

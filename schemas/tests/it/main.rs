@@ -1,6 +1,7 @@
 //! What the formats promise.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod documents;
 mod identity;
 mod randomness;
 mod rows;
