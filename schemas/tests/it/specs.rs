@@ -1,5 +1,6 @@
 use glass_schemas::SchemaError;
 use glass_schemas::spec::RunSpec;
+use glass_schemas::spec::trainer::DataSource;
 
 fn refuse(text: &str) -> (String, Option<String>) {
     match RunSpec::parse(text, "run.toml") {
@@ -59,7 +60,8 @@ fn every_shipped_run_spec_parses() {
         for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
             let path = file.unwrap().path();
             let spec = RunSpec::load(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-            assert!(!spec.captioner.weights.is_empty(), "{}", path.display());
+            let real = spec.trainer.data.source == DataSource::Images;
+            assert!(real || !spec.captioner.weights.is_empty(), "{}", path.display());
             count += 1;
         }
     }

@@ -20,6 +20,9 @@ pub struct RunDocument {
     pub seed: u64,
     /// The datasets trained on.
     pub datasets: Vec<DatasetId>,
+    /// Digest of the real images trained on: names, sizes, annotations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<Digest>,
     /// Digest of the pretrained weights by role.
     pub weights: BTreeMap<String, Digest>,
 }

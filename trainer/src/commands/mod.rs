@@ -6,6 +6,7 @@ mod draw;
 mod evaluate;
 mod judge;
 mod options;
+mod samples;
 mod surroundings;
 mod train;
 

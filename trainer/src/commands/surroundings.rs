@@ -11,7 +11,7 @@ use image::{ImageFormat, RgbImage};
 use tokio::runtime::Handle;
 
 use crate::checkpoint::{Meter, Run, pack};
-use crate::data::{LocalSet, Side, TrainingSet, Visit, visit_stream};
+use crate::data::{Side, TrainingSet, Visit, visit_stream};
 use crate::error::{Result, TrainerError};
 use crate::grouping::{Known, slot_noise};
 use crate::guidance::host;
@@ -23,7 +23,7 @@ pub struct StoreSurroundings<'a> {
     run: &'a Run,
     spec: &'a TrainerSpec,
     seed: u64,
-    samples: &'a LocalSet,
+    samples: &'a dyn TrainingSet,
     context: &'a Context,
     runtime: &'a Handle,
     meter: &'a Meter,
@@ -36,7 +36,7 @@ impl<'a> StoreSurroundings<'a> {
         run: &'a Run,
         spec: &'a TrainerSpec,
         seed: u64,
-        samples: &'a LocalSet,
+        samples: &'a dyn TrainingSet,
         context: &'a Context,
         runtime: &'a Handle,
         meter: &'a Meter,

@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use burn::tensor::Device;
 use clap::ValueEnum;
-use glass_dataset::{Dataset, Store};
+use glass_dataset::Store;
 use glass_nets::weights::folder_digest;
-use glass_schemas::ids::{DatasetId, DatasetKind, Digest};
+use glass_schemas::ids::{DatasetId, Digest};
 use glass_schemas::spec::RunSpec;
 use glass_schemas::spec::trainer::{
     GuidanceSource, ImageDecoderKind, Latents, PhaseSpec, Switch, TrainerSpec,
@@ -17,9 +17,10 @@ use glass_schemas::spec::trainer::{
 use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
 use super::options::explained;
+use super::samples::{Needed, Samples, Unpacking};
 use super::{RunOptions, StoreSurroundings};
 use crate::checkpoint::{Meter, Run, RunDocument, unpack};
-use crate::data::{LatentEncoder, LocalSet, Preparation, TrainingSet, Upstream};
+use crate::data::TrainingSet;
 use crate::decoders::ImageDecoder;
 use crate::encoders::{self, TrainedEncoder};
 use crate::eval::trained::{Fetched, WithImage};
@@ -85,7 +86,7 @@ struct Prepared {
     spec: TrainerSpec,
     seed: u64,
     run: Run,
-    samples: LocalSet,
+    samples: Box<dyn TrainingSet>,
     device: Device,
     meter: Meter,
     teacher: Option<Fetched>,
@@ -101,8 +102,8 @@ struct Prepared {
 pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStatus> {
     let spec = args.run.spec()?;
     let store = SpecArgs::open_store(&spec)?;
-    let upstream = upstream(&store, &spec, args.upstream.as_ref()).await?;
-    let mut document = document(&spec, args.run.seed(&spec), &upstream)?;
+    let samples = Samples::find(&store, &spec, args.upstream.as_ref()).await?;
+    let mut document = document(&spec, args.run.seed(&spec), &samples)?;
     let teacher = teacher(&store, &spec.trainer, &mut document).await?;
     let run = Run::create(&store, &document).await?;
     let choice = PhaseChoice::from(args.phase);
@@ -133,20 +134,17 @@ pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStat
     let scratch = args
         .scratch
         .unwrap_or_else(|| std::env::temp_dir().join("glass"));
-    let preparation = Preparation {
-        spec: &spec.trainer,
-        upstream: &upstream,
+    let latents = if uses_latents(&spec.trainer) { Needed::Yes } else { Needed::No };
+    let needs = Unpacking {
+        spec: &spec,
+        encoder,
         encoder_digest: document.weights[ENCODER],
         scratch: &scratch,
+        seed: document.seed,
+        latents,
+        device: &device,
     };
-    let samples = explained(preparation.open(encoder).await)?;
-    let samples = match spec.trainer.diffusion.latents {
-        Latents::Encode if uses_latents(&spec.trainer) => {
-            let encoder = explained(LatentEncoder::load(&spec.trainer.diffusion, &device))?;
-            samples.with_encoded_latents(encoder, document.seed)
-        }
-        Latents::Encode | Latents::Stored => samples,
-    };
+    let samples = samples.unpack(needs).await?;
     let prepared = Prepared {
         spec: spec.trainer.clone(),
         seed: document.seed,
@@ -196,33 +194,7 @@ async fn teacher(
     Ok(Some(teacher))
 }
 
-/// The masks that the spec stands for, and the generations they were made from.
-async fn upstream(
-    store: &Store,
-    spec: &RunSpec,
-    named: Option<&DatasetId>,
-) -> anyhow::Result<Upstream> {
-    let Some(id) = named else {
-        return Ok(Upstream {
-            generations: Dataset::find(store, DatasetKind::Generations, spec).await?,
-            masks: Dataset::find(store, DatasetKind::Masks, spec).await?,
-        });
-    };
-    let masks = Dataset::open(store, id).await?;
-    // Masks are made from attention means; the images drawn in the same pass carry the same hash.
-    let attention = masks.identity().upstream.iter().find(|id| id.kind() == DatasetKind::Attention);
-    match attention {
-        Some(id) => {
-            let generations = id.sibling(DatasetKind::Generations);
-            Ok(Upstream { generations: Dataset::open(store, &generations).await?, masks })
-        }
-        None => Err(anyhow::anyhow!("`{id}` was not made from attention means"))
-            .blame_user()
-            .hint("--upstream takes a masks dataset"),
-    }
-}
-
-fn document(spec: &RunSpec, seed: u64, upstream: &Upstream) -> anyhow::Result<RunDocument> {
+fn document(spec: &RunSpec, seed: u64, samples: &Samples) -> anyhow::Result<RunDocument> {
     let trainer = &spec.trainer;
     let mut weights: BTreeMap<String, Digest> = BTreeMap::new();
     weights.insert(
@@ -241,13 +213,12 @@ fn document(spec: &RunSpec, seed: u64, upstream: &Upstream) -> anyhow::Result<Ru
     let mut trainer = trainer.clone();
     trainer.encoder.weights = PathBuf::new();
     trainer.diffusion.weights = PathBuf::new();
+    trainer.data.images = trainer.data.images.without_places();
     Ok(RunDocument {
         spec: trainer,
         seed,
-        datasets: vec![
-            upstream.generations.id().clone(),
-            upstream.masks.id().clone(),
-        ],
+        datasets: samples.datasets(),
+        images: samples.images(),
         weights,
     })
 }
@@ -310,11 +281,11 @@ fn run_session(
         None => None,
     };
     meter.prepared();
-    let mut around = StoreSurroundings::new(&run, &spec, seed, &samples, &context, runtime, &meter);
+    let mut around = StoreSurroundings::new(&run, &spec, seed, samples.as_ref(), &context, runtime, &meter);
     let mut session = Session {
         spec: &spec,
         seed,
-        samples: &samples,
+        samples: samples.as_ref(),
         device: &device,
         anchor,
         teacher,

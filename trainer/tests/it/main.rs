@@ -3,9 +3,11 @@
 
 mod command;
 mod compose;
+mod data_check;
 mod eval_data;
 mod eval_run;
 mod events;
+mod formats;
 mod guidance;
 mod insight;
 mod judge;
@@ -13,7 +15,9 @@ mod masks;
 mod order;
 mod painter;
 mod properties;
+mod real_images;
 mod reference;
 mod resume;
 mod support;
 mod toy;
+mod views;

@@ -1,10 +1,10 @@
 //! Values of `[trainer]` that do not go together.
 
 use super::{
-    FeatureDecoderKind, FeatureDecoderSpec, GuidanceSource, ImageDecoderKind, InitialSlots,
-    PhaseSpec, Schedule, TrainerSpec,
+    Crop, DataSource, FeatureDecoderKind, FeatureDecoderSpec, GuidanceSource, ImageDecoderKind, InitialSlots,
+    PhaseSpec, Schedule, Switch, TrainerSpec,
 };
-use crate::spec::Fault;
+use crate::spec::{AnnotationFormat, Fault};
 
 impl TrainerSpec {
     /// Refuses what no run can be made of.
@@ -12,6 +12,7 @@ impl TrainerSpec {
         self.check_slots()?;
         self.features.check()?;
         self.check_guidance()?;
+        self.check_data()?;
         for (phase, keys) in [
             (&self.phase1, ["trainer.phase1.batch", "trainer.phase1.floor", "trainer.phase1.half_life"]),
             (&self.phase2, ["trainer.phase2.batch", "trainer.phase2.floor", "trainer.phase2.half_life"]),
@@ -61,6 +62,33 @@ impl TrainerSpec {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Real images have boxes and objects, generated ones pseudo-masks and latents.
+    fn check_data(&self) -> Result<(), Fault> {
+        let data = &self.data;
+        if data.source == DataSource::Generated {
+            return Ok(());
+        }
+        if data.images.uri.is_empty() {
+            let message = "is missing: `trainer.data.source` is `images`";
+            return Err(("trainer.data.images.uri", message.to_owned()));
+        }
+        if data.crop == Crop::Random && data.cache == Switch::On {
+            let message = "is `on`, but `trainer.data.crop` is `random`: features differ at every visit and cannot be \
+                           kept; write `off`";
+            return Err(("trainer.data.cache", message.to_owned()));
+        }
+        if self.guidance.source == GuidanceSource::PseudoMasks && self.loss.semantic > 0.0 {
+            let message = "is `pseudo-masks`, which real images do not have: write `none` or `box-masks`, or \
+                           `trainer.loss.semantic = 0`";
+            return Err(("trainer.guidance.source", message.to_owned()));
+        }
+        if self.needs_boxes() && data.images.format == AnnotationFormat::Pictures {
+            let message = "is `pictures`, which come without the boxes that this method needs";
+            return Err(("trainer.data.images.format", message.to_owned()));
+        }
+        Ok(())
     }
 
     /// Whether a step needs the boxes of annotated objects.

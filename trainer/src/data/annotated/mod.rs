@@ -207,6 +207,11 @@ impl AnnotatedImages {
         open(&spec, &Access::local(), &mut Faults::Refuse)
     }
 
+    /// What annotators said, without the pictures.
+    pub fn into_annotations(self) -> Annotations {
+        self.annotations
+    }
+
     /// What annotators said.
     pub fn annotations(&self) -> &Annotations {
         &self.annotations

@@ -19,7 +19,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader
 
 use super::error::{DataError, Faults, Result};
 use super::files::{Access, Files};
-use super::folders::some;
+use super::folders::{some, stem};
 use super::label_png::{HEAD, label_map, size_in_head};
 use super::maps::{MapSource, Maps, fault};
 use super::open::{Opened, number};
@@ -194,7 +194,7 @@ impl Tables {
                     let field = format!("row {}, column `{map}`,", row + at);
                     let size = size.map_err(|problem| fault(path.clone(), field, problem));
                     if let Some((width, height)) = faults.take(size)? {
-                        let name = format!("{}#{}", table.key, row + at);
+                        let name = format!("{}#{}", stem(&table.key), row + at);
                         pictures.push(Picture { name, width, height, ..Picture::of_row(table.start + row + at) });
                     }
                 }

@@ -4,7 +4,6 @@ mod detect;
 mod report;
 mod sheet;
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use glass_metrics::RegionKind;
@@ -80,9 +79,9 @@ pub(super) struct Seen {
     pub errors: Vec<DataError>,
     /// Width and height, where it could be decoded.
     pub size: Option<(usize, usize)>,
-    /// Class of every object.
-    pub objects: Vec<u16>,
-    /// Objects without a pixel.
+    /// Class and pixels of every object.
+    pub objects: Vec<(u16, usize)>,
+    /// Objects and crowds without a pixel.
     pub empty: usize,
     pub crowds: usize,
     /// The decoded picture, where the sheet wants it.
@@ -105,11 +104,12 @@ impl Seen {
         match images.annotations().regions(picture) {
             Ok(regions) => {
                 for region in regions {
+                    let pixels = region.mask.area();
                     match region.kind {
-                        RegionKind::Object => seen.objects.push(region.category),
+                        RegionKind::Object => seen.objects.push((region.category, pixels)),
                         RegionKind::Crowd => seen.crowds += 1,
                     }
-                    seen.empty += usize::from(region.mask.bounds().is_none());
+                    seen.empty += usize::from(pixels == 0);
                 }
             }
             Err(error) => {
@@ -118,10 +118,5 @@ impl Seen {
             }
         }
         seen
-    }
-
-    /// The classes that occur.
-    pub fn classes(&self) -> BTreeSet<u16> {
-        self.objects.iter().copied().collect()
     }
 }

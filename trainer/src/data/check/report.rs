@@ -61,6 +61,8 @@ pub struct ClassCount {
     pub instances: u64,
     /// Pictures that show one.
     pub images: u64,
+    /// Pixels of its objects, overlaps counted for each.
+    pub pixels: u64,
 }
 
 /// One thing that is wrong.
@@ -146,9 +148,13 @@ impl Report {
             }
             self.sizes = Some([smallest, largest]);
         }
-        let mut counts: BTreeMap<u16, u64> = BTreeMap::new();
-        seen.objects.iter().for_each(|class| *counts.entry(*class).or_default() += 1);
-        for label in seen.classes() {
+        let mut counts: BTreeMap<u16, [u64; 2]> = BTreeMap::new();
+        for &(label, pixels) in &seen.objects {
+            let [instances, all] = counts.entry(label).or_default();
+            *instances += 1;
+            *all += pixels as u64;
+        }
+        for (label, [instances, pixels]) in counts {
             let at = match self.classes.binary_search_by_key(&label, |class| class.label) {
                 Ok(at) => at,
                 Err(at) => {
@@ -156,14 +162,16 @@ impl Report {
                     at
                 }
             };
-            self.classes[at].images += 1;
-            self.classes[at].instances += counts[&label];
+            let class = &mut self.classes[at];
+            class.images += 1;
+            class.instances += instances;
+            class.pixels += pixels;
         }
     }
 }
 
 fn class(label: u16, name: Option<String>) -> ClassCount {
-    ClassCount { label, name, instances: 0, images: 0 }
+    ClassCount { label, name, instances: 0, images: 0, pixels: 0 }
 }
 
 impl fmt::Display for Report {
@@ -187,7 +195,7 @@ impl fmt::Display for Report {
         let more = found.len().saturating_sub(CLASSES);
         let shown = found.iter().take(CLASSES).map(|class| match &class.name {
             Some(name) => format!("{name} {}", class.instances),
-            None => format!("{} {}", class.label, class.instances),
+            None => format!("`{}` {}", class.label, class.instances),
         });
         let shown = shown.collect::<Vec<_>>().join(", ");
         let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
