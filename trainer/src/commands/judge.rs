@@ -13,7 +13,7 @@ use crate::data::annotated::{self as data, Access, AnnotatedImages, Faults};
 use crate::data::check::detect;
 use crate::eval::annotations::Annotations;
 use crate::eval::collect::Collector;
-use crate::eval::given::{Missing, open};
+use crate::eval::given::{Missing, UNDECIDED, open};
 use crate::eval::judge::{Unit, judge, numbers};
 use crate::eval::semantic::{self, ClassValues, SemanticTable};
 use crate::eval::{EvalError, Table, protocols};
@@ -111,7 +111,11 @@ impl Truth {
             return Ok(Self::File(Annotations::open(path, None)?));
         }
         let (uri, access) = (path.display().to_string(), Access::local());
-        let set = detect(&uri, None, &args.split, &access)?;
+        let mut set = detect(&uri, None, &args.split, &access)?;
+        if args.level == Level::Semantic {
+            // Class maps mark undecided pixels as VOC's do; of instance maps 255 may be the 255th.
+            set.void = set.void.or(Some(UNDECIDED as u16));
+        }
         Ok(Self::Set(data::open(&set, &access, &mut Faults::Refuse)?))
     }
 

@@ -9,7 +9,7 @@ mod print;
 use std::path::Path;
 
 use glass_metrics::{
-    Confusion, Crowds, EmptyLabels, LabelMap, Objects, Overlaps, PaintOrder, Protocol, Sampling, TruthLabels, VoidPixels,
+    Confusion, Crowds, EmptyLabels, LabelMap, MetricsError, Objects, Overlaps, PaintOrder, Protocol, Sampling, TruthLabels, VoidPixels,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -85,8 +85,8 @@ pub fn judge(
         let batch: Vec<Given<'_>> = source.by_ref().take(at_once).collect::<Result<_, _>>()?;
         let count = |given: &Given<'_>| -> Result<Confusion, EvalError> {
             let mut confusion = Confusion::new(whole.names.len());
-            confusion.add(&truth(annotations, given.picture, &rules)?, &prediction(path, given, values)?)?;
-            Ok(confusion)
+            let added = confusion.add(&truth(annotations, given.picture, &rules)?, &prediction(path, given, values)?);
+            added.map_err(|error| refuse_truth(annotations, given.picture, &error)).map(|()| confusion)
         };
         let counted: Vec<Confusion> = batch.par_iter().map(count).collect::<Result<_, _>>()?;
         for confusion in &counted {
@@ -96,6 +96,16 @@ pub fn judge(
         progress(batch.len())?;
     }
     Ok(whole)
+}
+
+/// Truth with more classes than the annotations name; masks were checked before.
+fn refuse_truth(annotations: &Annotations, picture: &Picture, error: &MetricsError) -> EvalError {
+    EvalError::Given {
+        path: annotations.path().to_owned(),
+        field: format!("the class map of image `{}`", picture.name),
+        problem: format!("cannot be compared with: {error}"),
+        hint: "class maps hold classes from 0 to 254 and 255 for undecided pixels".into(),
+    }
 }
 
 /// How classes are painted; only what concerns truth at its own size is read of it.
