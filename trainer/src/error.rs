@@ -32,6 +32,14 @@ pub enum TrainerError {
         /// What is wrong with it.
         message: String,
     },
+    /// A checkpoint made elsewhere cannot be used.
+    #[error("checkpoint `{}` {message}", path.display())]
+    Release {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
     /// The loss is not a number any more.
     #[error("the loss of step {step} is {value}")]
     Diverged {
@@ -69,13 +77,20 @@ pub enum TrainerError {
 impl TrainerError {
     /// Whether the user's input has to change: the run spec, or the data it names.
     pub fn is_user_input(&self) -> bool {
-        matches!(self, Self::Spec { .. } | Self::Data { .. } | Self::Images(_))
+        matches!(self, Self::Spec { .. } | Self::Data { .. } | Self::Images(_) | Self::Release { .. } | Self::Nets(_))
     }
 
     /// Advice for the user, where there is some.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Images(error) => error.hint(),
+            Self::Nets(error) => Some(error.hint().unwrap_or("check the path and the file").to_owned()),
+            Self::Release { .. } => Some(
+                "known are folders of GLASS and Latent Slot Diffusion (with `multiheadstevesa/`) and safetensors files of \
+                 SPOT and DINOSAUR; `glassctl models convert FILE --key model` (`--key state_dict` for DINOSAUR) makes \
+                 those; what they do not say, the run spec says: see `manifests/baselines`"
+                    .into(),
+            ),
             _ => None,
         }
     }

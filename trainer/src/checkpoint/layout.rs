@@ -21,7 +21,7 @@ const POSITION_BUFFER: &str = "pos.pe";
 const POSITION_WEIGHT: &str = "pos.projection.weight";
 
 /// A 1 × 1 convolution and its input, as published.
-fn publish_position(slots: &mut Named, tokens: usize) {
+pub(super) fn publish_position(slots: &mut Named, tokens: usize) {
     let Some((shape, _)) = slots.get_mut(POSITION_WEIGHT) else {
         return;
     };

@@ -5,12 +5,15 @@
 //! state is saved and no batch is replayed: weights, moments, averages and the step say it all.
 
 mod cost;
+mod export;
 mod layout;
 mod objects;
+pub mod release;
 mod run;
 mod tensors;
 
 pub use cost::{AttemptCost, Meter};
+pub use export::export;
 pub use layout::{SLOTS_LAYOUT, feature_names, slot_names, unet_names};
 pub use objects::{Objects, pack, unpack};
 pub use run::{CheckpointRecord, Run, RunDocument};

@@ -1,6 +1,7 @@
 //! `trainer evaluate`.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command};
 use glass_nets::Backend;
@@ -8,9 +9,10 @@ use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
 use super::RunOptions;
 use super::judge::{JudgeArgs, explained, judge_masks};
+use crate::checkpoint::release::Release;
 use crate::eval::EvalError;
 use crate::eval::job::{Prepared, Request, stored, write};
-use crate::eval::trained::{Fetched, TrainedSlots, WithImage};
+use crate::eval::trained::{Fetched, TrainedSlots, WithImage, published};
 
 /// What `trainer evaluate` scores: slots of a run, or with `--masks` masks made elsewhere.
 #[derive(Clone, Debug)]
@@ -63,6 +65,11 @@ pub struct SlotArgs {
     /// Checkpoint of that run [default: the newest]
     #[arg(long, value_name = "STEP", requires = "run")]
     pub step: Option<u64>,
+    /// A published checkpoint to score instead of a run: a folder of GLASS or Latent Slot Diffusion
+    /// (`multiheadstevesa/`), or a safetensors file of SPOT or DINOSAUR. The encoder, and what a checkpoint does not say
+    /// of itself, are the spec's
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["run", "masks"])]
+    pub checkpoint: Option<PathBuf>,
     /// Pictures computed at once; never changes a number
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub batch_size: usize,
@@ -97,7 +104,14 @@ async fn evaluate_slots(args: SlotArgs, context: Context) -> anyhow::Result<Exit
     };
     let runtime = tokio::runtime::Handle::current();
     let outcome = tokio::task::spawn_blocking(move || -> anyhow::Result<(String, Option<String>)> {
-        let loaded = fetched.map(|fetched| fetched.load(&spec.trainer, &device, WithImage::No)).transpose()?;
+        let loaded = match (fetched, &args.checkpoint) {
+            (Some(fetched), _) => Some(fetched.load(&spec.trainer, &device, WithImage::No)?),
+            (None, Some(path)) => {
+                let release = super::options::explained(Release::open(path, &spec.trainer))?;
+                Some(super::options::explained(published(release, &device))?)
+            }
+            (None, None) => None,
+        };
         let untrained = |slot_seed: u64, input_size: usize| -> Box<dyn crate::eval::model::SlotModel> {
             Box::new(TrainedSlots::untrained(&spec.trainer, input_size, seed.wrapping_add(slot_seed), &device))
         };

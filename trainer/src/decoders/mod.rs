@@ -13,6 +13,8 @@ pub use broadcast::{BroadcastDecoder, BroadcastDecoderConfig, Painted};
 pub use diffusion::{DiffusionDecoder, UNet};
 pub use features::{FeatureDecoder, FeatureDraw, MaskOrders};
 pub use image::ImageDecoder;
-pub use mlp::{Decoded, MlpDecoder, MlpDecoderConfig, TokenChoice};
+pub use mlp::{Decoded, LAYOUT as MLP_LAYOUT, MlpDecoder, MlpDecoderConfig, TokenChoice};
 pub use orders::{TokenOrder, token_orders};
-pub use transformer::{TransformerDecoder, TransformerDecoderConfig, transformer_names};
+pub use transformer::{
+    LAYOUT as TRANSFORMER_LAYOUT, TransformerDecoder, TransformerDecoderConfig, transformer_names,
+};

@@ -9,7 +9,7 @@ use glass_schemas::spec::trainer::{EncoderKind, EncoderSpec};
 use image::RgbImage;
 
 pub use trained::{Encoded, TrainedEncoder};
-pub use vit::{TransformerEncoder, TunedBlocks, VisionTransformer};
+pub use vit::{LAYOUT as BLOCKS_LAYOUT, TransformerEncoder, TunedBlocks, VisionTransformer};
 
 use crate::error::Result;
 

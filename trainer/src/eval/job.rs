@@ -157,6 +157,16 @@ impl<'a> Prepared<'a> {
         let own = &request.spec.trainer.encoder;
         let encoder = request.candidate.map_or_else(|| own.clone(), |candidate| candidate.encoder_at(&own.weights));
         let encoder = FrozenEncoder::load(&encoder, &request.device).context("the encoder cannot be loaded")?;
+        let expected = request.candidate.and_then(|candidate| candidate.slots.token_width());
+        if let Some(expected) = expected.filter(|&expected| expected != encoder.dim()) {
+            return Err(EvalError::Given {
+                path: own.weights.clone(),
+                field: "the encoder".into(),
+                problem: format!("gives tokens of {} values, these slots take {expected}", encoder.dim()),
+                hint: "`[trainer.encoder]` must name the encoder that the slots were trained with".into(),
+            }
+            .into());
+        }
         let wanted = plan.methods.contains(&Method::Baseline(Baseline::Untrained));
         let seeds = plan.seeds.iter().filter(|_| wanted);
         let untrained: Vec<Box<dyn SlotModel>> =

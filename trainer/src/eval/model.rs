@@ -63,6 +63,11 @@ pub trait SlotModel {
     /// Length of one slot's initial noise.
     fn noise_dim(&self) -> usize;
 
+    /// Width of the tokens that it was made for, where it is made for one.
+    fn token_width(&self) -> Option<usize> {
+        None
+    }
+
     /// `features` are `[batch, tokens, dim]`; `noise` is standard normal, `[batch, slots, noise_dim]`, and sets the
     /// number of slots.
     fn attend(&self, features: Tensor<3>, noise: Tensor<3>) -> Slots;

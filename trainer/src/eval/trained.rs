@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::job::Candidate;
 use super::model::{DecoderOrders, SlotModel, Slots, Told};
+use crate::checkpoint::release::Release;
 use crate::checkpoint::{CheckpointRecord, Objects, Run, RunDocument, unpack};
 use crate::data::ObjectBox;
 use crate::decoders::{FeatureDecoder, ImageDecoder, MaskOrders, UNet};
@@ -67,6 +68,10 @@ impl SlotModel for TrainedSlots {
 
     fn noise_dim(&self) -> usize {
         self.reader.slots.size()
+    }
+
+    fn token_width(&self) -> Option<usize> {
+        Some(self.reader.slots.input_size())
     }
 
     fn told(&self) -> Told {
@@ -155,6 +160,16 @@ impl Fetched {
         &self.document
     }
 
+    /// The run's id.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// The checkpoint as it is stored.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
     /// What its objects are.
     ///
     /// # Errors
@@ -220,6 +235,24 @@ impl Fetched {
             image: networks.image,
         })
     }
+}
+
+/// The slots of a checkpoint that was published, without an image decoder.
+///
+/// # Errors
+/// As [`Release::networks`].
+pub fn published(release: Release, device: &Device) -> crate::Result<Loaded> {
+    let (digest, spec) = (release.digest().short(16), release.spec().clone());
+    let networks = release.networks(&device.clone().autodiff())?;
+    Ok(Loaded {
+        candidate: Candidate {
+            run: format!("checkpoint-{digest}"),
+            checkpoint: digest,
+            slots: Box::new(TrainedSlots::new(&networks, &spec)),
+            encoder: spec.encoder,
+        },
+        image: None,
+    })
 }
 
 /// Whether a checkpoint holds the weights of an image decoder.

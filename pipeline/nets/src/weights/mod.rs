@@ -166,6 +166,14 @@ impl Weights {
         Ok(Tensor::from_data(values, (device, dtype.into())))
     }
 
+    /// The values of a tensor of any float type, row by row in the file's own shape.
+    ///
+    /// # Errors
+    /// [`NetsError::MissingTensor`] or [`NetsError::WrongType`], naming the tensor and its file.
+    pub fn floats(&self, name: &str) -> Result<Vec<f32>> {
+        self.values(name, self.shape(name).unwrap_or_default())
+    }
+
     /// Checks that every tensor has been taken.
     ///
     /// `ignored` lists names that the network does not need, such as buffers that upstream saves:
