@@ -60,6 +60,7 @@ fn main() -> glass_trainer::Result<()> {
         device: &device,
         guidance: Guide::new(&spec, 16, None)?,
         order: Order::new(0, set.len(), 0.5),
+        usage: None,
     };
     for _ in 0..3 {
         stepper.step(&mut state)?;

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use glass_stage::ProcessArgs;
 use glass_trainer::commands::{
-    CompareArgs, DataArgs, DrawArgs, Drawing, EvaluateArgs, TrainArgs, compare, data, draw, evaluate,
-    train,
+    CompareArgs, DataArgs, DrawArgs, Drawing, EvaluateArgs, ExplainArgs, ExportArgs, TrainArgs, compare,
+    data, draw, evaluate, explain, export_run, train,
 };
 
 /// Trains slots on generated images and looks at what they learned.
@@ -26,6 +26,10 @@ enum Command {
     Evaluate(EvaluateArgs),
     /// Compare evaluations of the same images, image by image
     Compare(CompareArgs),
+    /// Look at the samples of one training step: which of them made its loss
+    Explain(ExplainArgs),
+    /// Write a checkpoint in the layout that GLASS and Latent Slot Diffusion publish
+    Export(ExportArgs),
     /// Look at annotated images: what is there, what is wrong
     Data(DataArgs),
     /// Draw pictures again from their slots
@@ -46,6 +50,8 @@ fn main() -> ExitCode {
             Command::Train(args) => train(args, context).await,
             Command::Evaluate(args) => evaluate(args, context).await,
             Command::Compare(args) => compare(args, context).await,
+            Command::Explain(args) => explain(args, context).await,
+            Command::Export(args) => export_run(args, context).await,
             Command::Data(args) => data(args, context).await,
             Command::Generate(args) => draw(Drawing::Reconstructions, args, context).await,
             Command::Compose(args) => draw(Drawing::Compositions, args, context).await,

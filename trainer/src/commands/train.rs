@@ -130,21 +130,7 @@ pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStat
         .device
         .parse::<glass_nets::Backend>()?
         .device()?;
-    let encoder = explained(encoders::load(&spec.trainer.encoder, &device))?;
-    let scratch = args
-        .scratch
-        .unwrap_or_else(|| std::env::temp_dir().join("glass"));
-    let latents = if uses_latents(&spec.trainer) { Needed::Yes } else { Needed::No };
-    let needs = Unpacking {
-        spec: &spec,
-        encoder,
-        encoder_digest: document.weights[ENCODER],
-        scratch: &scratch,
-        seed: document.seed,
-        latents,
-        device: &device,
-    };
-    let samples = samples.unpack(needs).await?;
+    let samples = unpacked(samples, &spec, &document, args.scratch, &device).await?;
     let prepared = Prepared {
         spec: spec.trainer.clone(),
         seed: document.seed,
@@ -158,6 +144,48 @@ pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStat
     };
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || run_session(prepared, context, &runtime)).await?
+}
+
+/// The training set of a run, unpacked in `scratch`. `spec` says where weights lie.
+pub(super) async fn unpacked(
+    samples: Samples,
+    spec: &RunSpec,
+    document: &RunDocument,
+    scratch: Option<PathBuf>,
+    device: &Device,
+) -> anyhow::Result<Box<dyn TrainingSet>> {
+    let encoder = explained(encoders::load(&spec.trainer.encoder, device))?;
+    let scratch = scratch.unwrap_or_else(|| std::env::temp_dir().join("glass"));
+    let latents = if uses_latents(&spec.trainer) { Needed::Yes } else { Needed::No };
+    let needs = Unpacking {
+        spec,
+        encoder,
+        encoder_digest: document.weights[ENCODER],
+        scratch: &scratch,
+        seed: document.seed,
+        latents,
+        device,
+    };
+    samples.unpack(needs).await
+}
+
+/// Networks with initial weights for the steps before `end`; `states` is what a sample is to the encoder's trained part.
+pub(super) fn fresh(
+    spec: &TrainerSpec,
+    states: [usize; 2],
+    seed: u64,
+    end: u64,
+    device: &Device,
+) -> anyhow::Result<Networks> {
+    let encoder = explained(TrainedEncoder::new(&spec.encoder, device))?;
+    let shape = encoder.as_ref().map_or(states, |encoder| encoder.feature_shape(states));
+    let mut networks = Networks::new(spec, shape, seed, device);
+    networks.encoder = encoder;
+    if uses_image(spec) && end > first_image_step(spec) {
+        networks.image =
+            ImageDecoder::new(spec, device).context("the image decoder cannot be loaded")?;
+    }
+    Ok(networks)
 }
 
 /// The role of the encoder's weights in the run document.
@@ -252,18 +280,7 @@ fn run_session(
         start,
         end,
     } = prepared;
-    let fresh = || -> anyhow::Result<Networks> {
-        let encoder = explained(TrainedEncoder::new(&spec.encoder, &device))?;
-        let states = samples.feature_shape();
-        let shape = encoder.as_ref().map_or(states, |encoder| encoder.feature_shape(states));
-        let mut networks = Networks::new(&spec, shape, seed, &device);
-        networks.encoder = encoder;
-        if uses_image(&spec) && end > first_image_step(&spec) {
-            networks.image = ImageDecoder::new(&spec, &device)
-                .context("the image decoder cannot be loaded")?;
-        }
-        Ok(networks)
-    };
+    let fresh = || fresh(&spec, samples.feature_shape(), seed, end, &device);
     let load = |step: u64| -> anyhow::Result<TrainState> {
         let objects = runtime.block_on(run.load(step))?;
         Ok(unpack(&objects, &spec, fresh()?)?)
@@ -309,7 +326,7 @@ fn first_image_step(spec: &TrainerSpec) -> u64 {
 }
 
 /// The networks of the run that teaches.
-fn taught(teacher: Fetched, spec: &TrainerSpec, device: &Device) -> anyhow::Result<Teacher> {
+pub(super) fn taught(teacher: Fetched, spec: &TrainerSpec, device: &Device) -> anyhow::Result<Teacher> {
     let slots = teacher.document().spec.slots.clone();
     let networks = teacher.networks(spec, &device.clone().inner(), WithImage::No)?;
     explained(Teacher::new(networks.slots, networks.features, &slots, &spec.slots))

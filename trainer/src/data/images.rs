@@ -181,6 +181,10 @@ impl TrainingSet for ImageSet {
         self.index.images.len()
     }
 
+    fn name(&self, sample: usize) -> String {
+        self.index.images[sample].name.clone()
+    }
+
     fn feature_shape(&self) -> [usize; 2] {
         self.index.feature_shape
     }

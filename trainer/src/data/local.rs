@@ -167,6 +167,10 @@ impl TrainingSet for LocalSet {
         self.index.samples.len()
     }
 
+    fn name(&self, sample: usize) -> String {
+        self.index.samples[sample].to_string()
+    }
+
     fn feature_shape(&self) -> [usize; 2] {
         self.index.feature_shape
     }

@@ -107,6 +107,11 @@ pub trait TrainingSet: Send + Sync {
     /// Where it cannot be read.
     fn picture(&self, visit: &Visit) -> Result<RgbImage>;
 
+    /// What a sample is called: its id or the name of its image.
+    fn name(&self, sample: usize) -> String {
+        sample.to_string()
+    }
+
     /// The pictures of the visits, each as its visit sees it.
     ///
     /// # Errors

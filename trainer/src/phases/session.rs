@@ -10,7 +10,7 @@ use super::step::{Stepper, phase_of};
 use crate::data::{Order, TrainingSet};
 use crate::error::Result;
 use crate::guidance::{Guide, Teacher};
-use crate::track::Line;
+use crate::track::{Line, SlotUsage};
 
 /// Which phases a call runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,24 @@ pub struct Session<'a> {
     pub teacher: Option<Teacher>,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    /// What steps from a state, or looks at its samples.
+    ///
+    /// # Errors
+    /// [`crate::TrainerError::Spec`] where guidance lacks its teacher.
+    pub fn stepper(&self, state: &TrainState) -> Result<Stepper<'a>> {
+        let [tokens, _] = state.networks.feature_shape;
+        Ok(Stepper {
+            spec: self.spec,
+            seed: self.seed,
+            samples: self.samples,
+            device: self.device,
+            guidance: Guide::new(self.spec, tokens.isqrt(), self.teacher.clone())?,
+            order: Order::new(self.seed, self.samples.len(), self.spec.data.flip),
+            usage: None,
+        })
+    }
+
     /// Runs until `end` or until asked to stop. The state is saved every so many steps, at the end
     /// of each phase and before returning.
     ///
@@ -91,15 +108,7 @@ impl Session<'_> {
         end: u64,
         around: &mut dyn Surroundings,
     ) -> Result<Outcome> {
-        let [tokens, _] = state.networks.feature_shape;
-        let mut stepper = Stepper {
-            spec: self.spec,
-            seed: self.seed,
-            samples: self.samples,
-            device: self.device,
-            guidance: Guide::new(self.spec, tokens.isqrt(), self.teacher.clone())?,
-            order: Order::new(self.seed, self.samples.len(), self.spec.data.flip),
-        };
+        let mut stepper = self.stepper(state)?;
         let mut probe = None;
         let mut trained = None;
         let mut saved = state.step;
@@ -115,6 +124,9 @@ impl Session<'_> {
             let losses = stepper.step(state)?;
             for (name, value) in losses.named() {
                 state.window.add(name, value);
+            }
+            for (name, value) in stepper.usage.iter().flat_map(SlotUsage::named) {
+                state.window.add(&name, value);
             }
             self.watch_drift(state, probe.as_ref());
             self.track(state, around)?;

@@ -15,6 +15,7 @@ use crate::guidance::{Guide, host};
 use crate::losses::ramp;
 use crate::optim::{Ema, Gradients, learning_rate};
 use crate::parts::{Layout, PartMapper, PartVisitor};
+use crate::track::SlotUsage;
 
 /// The losses of one step, before they are weighted.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -75,6 +76,8 @@ pub struct Stepper<'a> {
     pub guidance: Guide,
     /// Which samples come when.
     pub order: Order,
+    /// How slots shared the tokens of the last batch, after steps at which a line is logged.
+    pub usage: Option<SlotUsage>,
 }
 
 impl Stepper<'_> {
@@ -92,7 +95,7 @@ impl Stepper<'_> {
         for micro in 0..micro_batches {
             let position = self.position(state.step, micro);
             let visits = self.order.visits(position, phase.batch);
-            let part = self.backward(
+            let (part, attention) = self.backward(
                 state,
                 phase,
                 &visits,
@@ -100,6 +103,10 @@ impl Stepper<'_> {
                 &mut gradients,
             )?;
             losses = mean_of(losses, part, micro);
+            self.usage = match self.logged_after(state.step) && micro + 1 == micro_batches {
+                true => usage_of(attention),
+                false => None,
+            };
         }
         if !losses.total.is_finite() {
             return Err(TrainerError::Diverged {
@@ -112,8 +119,14 @@ impl Stepper<'_> {
         Ok(losses)
     }
 
+    /// Whether a line is logged after the step that comes after `step` others.
+    fn logged_after(&self, step: u64) -> bool {
+        let every = self.spec.track.log_every;
+        every > 0 && (step + 1).is_multiple_of(every)
+    }
+
     /// The first sample of a step: both phases count on through one sequence of visits.
-    fn position(&self, step: u64, micro: u32) -> u64 {
+    pub(super) fn position(&self, step: u64, micro: u32) -> u64 {
         let accumulate = u64::from(self.spec.optimizer.accumulate.max(1));
         let first = self.spec.phase1.batch as u64;
         let second = self.spec.phase2.batch as u64;
@@ -125,15 +138,15 @@ impl Stepper<'_> {
         done1 * first * accumulate + (step - done1) * second * accumulate + u64::from(micro) * batch
     }
 
-    /// Losses of one batch; adds its gradients.
-    fn backward(
+    /// Losses and slot attention `[batch, slots, tokens]` of one batch; adds its gradients.
+    pub(super) fn backward(
         &self,
         state: &TrainState,
         phase: &PhaseSpec,
         visits: &[Visit],
         share: f64,
         gradients: &mut Gradients,
-    ) -> Result<StepLosses> {
+    ) -> Result<(StepLosses, Tensor<3>)> {
         let (networks, spec) = (&state.networks, self.spec);
         let batch = Batch {
             samples: self.samples,
@@ -154,6 +167,7 @@ impl Stepper<'_> {
             false => Known::default(),
         };
         let slots = networks.slots.forward_knowing(encoded.features.clone(), noise, &known);
+        let attention = slots.attention.clone().detach();
         let mut sum = WeightedSum::new(share);
 
         if let (Some(decoder), true) = (&networks.features, spec.loss.instance > 0.0) {
@@ -187,7 +201,7 @@ impl Stepper<'_> {
         if let Some(total) = sum.total.filter(Tensor::is_tracked) {
             gradients.add(networks, total.backward());
         }
-        Ok(sum.losses)
+        Ok((sum.losses, attention))
     }
 
     /// Clips and steps every part.
@@ -288,6 +302,12 @@ fn mean_of(sum: StepLosses, part: StepLosses, before: u32) -> StepLosses {
         total: mean(sum.total, part.total),
         gradient_norm: 0.0,
     }
+}
+
+/// How slots share the tokens of `attention [batch, slots, tokens]`.
+pub(super) fn usage_of(attention: Tensor<3>) -> Option<SlotUsage> {
+    let [_, slots, tokens] = attention.dims();
+    SlotUsage::of(&host(attention), slots, tokens)
 }
 
 fn scalar(loss: &Tensor<1>) -> f32 {

@@ -42,7 +42,7 @@ pub fn preview(panels: &[Panel]) -> RgbImage {
 }
 
 /// The slot that holds each pixel of the enlarged attention.
-fn slot_labels(panel: &Panel, side: usize) -> Vec<u16> {
+pub(super) fn slot_labels(panel: &Panel, side: usize) -> Vec<u16> {
     let tokens = panel.attention.len() / panel.slots;
     let enlarge = Bilinear::new(tokens.isqrt(), side);
     let mut large = vec![0.0; panel.slots * side * side];

@@ -9,6 +9,7 @@ const GAP: u32 = 6;
 #[derive(Debug)]
 pub struct PictureTable {
     cell: u32,
+    title: Option<String>,
     rows: Vec<PictureRow>,
 }
 
@@ -24,7 +25,13 @@ pub struct PictureRow {
 impl PictureTable {
     /// Cells are squares of `cell` pixels.
     pub fn new(cell: u32) -> Self {
-        Self { cell: cell.max(1), rows: Vec::new() }
+        Self { cell: cell.max(1), title: None, rows: Vec::new() }
+    }
+
+    /// With a line above everything.
+    #[must_use]
+    pub fn titled(self, title: &str) -> Self {
+        Self { title: Some(title.to_owned()), ..self }
     }
 
     /// Adds a row.
@@ -36,9 +43,13 @@ impl PictureTable {
     pub fn draw(&self) -> RgbImage {
         let columns = self.rows.iter().map(|row| row.cells.len() as u32).max().unwrap_or(0).max(1);
         let width = columns * (self.cell + GAP) + GAP;
+        let head = if self.title.is_some() { LINE + GAP } else { 0 };
         let height: u32 = self.rows.iter().map(|row| self.height(row)).sum();
-        let mut paper = RgbImage::from_pixel(width, height.max(self.cell) + GAP, PAPER);
-        let mut top = GAP;
+        let mut paper = RgbImage::from_pixel(width, head + height.max(self.cell) + GAP, PAPER);
+        if let Some(title) = &self.title {
+            Caption::default().write(&mut paper, (GAP, GAP), width - 2 * GAP, title);
+        }
+        let mut top = head + GAP;
         for row in &self.rows {
             self.draw_row(&mut paper, top, row);
             top += self.height(row);

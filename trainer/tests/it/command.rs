@@ -329,3 +329,131 @@ fn training_ends_when_its_time_is_used_up_and_what_it_cost_is_kept() {
     let refused = trainer(limited.path(), &["--minutes", "-1"]);
     assert_eq!(refused.status.code(), Some(1));
 }
+
+#[test]
+fn a_step_is_explained_with_the_losses_that_it_had() {
+    let folder = prepared();
+    let id = run_id(&trainer(folder.path(), &["--set", "trainer.checkpoint.every=0"]));
+    let explain = |step: &str, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
+        command.args(["explain", &id, "--step", step, "--samples", "1", "--set", "trainer.checkpoint.every=0"]);
+        command.arg("--spec").arg(folder.path().join("spec.toml")).arg("--store").arg(folder.path().join("store"));
+        command.arg("--scratch").arg(folder.path().join("scratch")).arg("--out").arg(folder.path().join("seen"));
+        command.args(more).output().unwrap()
+    };
+    let seen = |step: &str, more: &[&str]| -> serde_json::Value {
+        let output = explain(step, more);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&std::fs::read(folder.path().join("seen/explain.json")).unwrap()).unwrap()
+    };
+    // Checkpoints are there after 3 and 5 steps: step 3 is reached from nothing, step 5 from the third.
+    let logged: Vec<serde_json::Value> =
+        metrics(folder.path(), &id).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (step, from) in [(3, 2), (5, 4)] {
+        let found = seen(&step.to_string(), &["--replay"]);
+        assert_eq!((&found["exact"], &found["weights_after"]), (&true.into(), &from.into()));
+        for (name, term) in [("loss/total", "total"), ("loss/instance", "instance"), ("loss/semantic", "semantic")] {
+            assert_eq!(found["step_losses"][term], logged[step - 1][name], "step {step}: {name}");
+        }
+        let samples = found["samples"].as_array().unwrap();
+        let total = |sample: &serde_json::Value| sample["losses"]["total"].as_f64().unwrap();
+        assert!(samples.windows(2).all(|pair| total(&pair[0]) >= total(&pair[1])));
+        let instance = samples.iter().map(|sample| sample["losses"]["instance"].as_f64().unwrap()).sum::<f64>();
+        let step_instance = found["step_losses"]["instance"].as_f64().unwrap();
+        assert!((instance / samples.len() as f64 - step_instance).abs() < 1e-5 * step_instance.abs());
+        let shares: f64 = samples[0]["shares"].as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).sum();
+        assert!((shares - 1.0).abs() < 1e-9);
+    }
+    let picture = image::open(folder.path().join("seen/explain.png")).unwrap();
+    assert!(picture.width() > 3 * 200 && picture.height() > 200);
+    // Without training on, the weights are those of the newest checkpoint before.
+    let found = seen("5", &[]);
+    assert_eq!((&found["exact"], &found["weights_after"]), (&false.into(), &3.into()));
+
+    let late = explain("6", &[]);
+    assert_eq!(late.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&late.stderr).contains("5 steps"));
+}
+
+#[test]
+fn slot_usage_is_logged_and_becomes_curves() {
+    let folder = prepared();
+    let id = run_id(&trainer(folder.path(), &["--phase", "1"]));
+    let line: serde_json::Value = serde_json::from_str(metrics(folder.path(), &id).lines().last().unwrap()).unwrap();
+    let value = |name: &str| line[name].as_f64().unwrap();
+    let shares: f64 = (0..3).map(|slot| value(&format!("slots/share/{slot:02}"))).sum();
+    assert!((shares - 1.0).abs() < 1e-5, "{line}");
+    assert!((1.0..=3.0).contains(&value("slots/used")) && (0.0..=1.0).contains(&value("attention/entropy")));
+    let events = folder.path().join("store/runs").join(&id).join("tensorboard");
+    let file = std::fs::read(events.join("events.out.tfevents.0000000000.metrics")).unwrap();
+    for tag in ["slots/used", "attention/entropy", "slots/share/00"] {
+        assert!(file.windows(tag.len()).any(|window| window == tag.as_bytes()), "{tag}");
+    }
+}
+
+/// Settings of an evaluation on four real scenes.
+fn evaluation() -> Vec<String> {
+    let scenes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/scenes");
+    let path = |name: &str| scenes.join(name).display().to_string();
+    [
+        format!("evaluation.images={}", path("val")),
+        format!("evaluation.instances={}", path("val/instances.json")),
+        "evaluation.limit=4".to_owned(),
+        "evaluation.input_size=128".to_owned(),
+        "evaluation.mask_size=128".to_owned(),
+        "evaluation.baselines=[]".to_owned(),
+    ]
+    .into_iter()
+    .flat_map(|setting| ["--set".to_owned(), setting])
+    .collect()
+}
+
+#[test]
+fn an_exported_checkpoint_is_evaluated_as_a_published_one_and_scores_the_same() {
+    let folder = prepared();
+    let id = run_id(&trainer(folder.path(), &[]));
+    let store = folder.path().join("store");
+    let out = folder.path().join("published");
+    let program = || Command::new(env!("CARGO_BIN_EXE_trainer"));
+    let exported = program().args(["export", &id]).arg("--store").arg(&store).arg("--out").arg(&out).output().unwrap();
+    let checkpoint = std::path::PathBuf::from(run_id(&exported));
+    for file in [
+        "multiheadstevesa/config.json",
+        "multiheadstevesa/diffusion_pytorch_model.safetensors",
+        "unet2dconditionmodel/config.json",
+        "unet2dconditionmodel/diffusion_pytorch_model.safetensors",
+    ] {
+        assert!(checkpoint.join(file).is_file(), "{file}");
+    }
+    let evaluate = |what: &[&str]| -> serde_json::Value {
+        let mut command = program();
+        command.arg("evaluate").args(what).arg("--spec").arg(folder.path().join("spec.toml"));
+        command.arg("--store").arg(&store).args(evaluation());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let runs = std::fs::read_dir(store.join("runs")).unwrap().map(|entry| entry.unwrap().path());
+        let evaluations = runs.filter(|run| run.join("eval").is_dir()).map(|run| run.join("eval"));
+        let newest = evaluations
+            .flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()))
+            .max_by_key(|path| path.join("results.json").metadata().unwrap().modified().unwrap())
+            .unwrap();
+        serde_json::from_slice(&std::fs::read(newest.join("results.json")).unwrap()).unwrap()
+    };
+    let ours = evaluate(&["--run", &id]);
+    let published = evaluate(&["--checkpoint", checkpoint.to_str().unwrap()]);
+    assert!(published["run"].as_str().unwrap().starts_with("checkpoint-"));
+    assert_ne!(ours["eval_id"], published["eval_id"]);
+    let metrics = |results: &serde_json::Value| results["protocols"][0]["methods"][0]["metrics"].clone();
+    assert_eq!(metrics(&ours), metrics(&published));
+    assert!(metrics(&ours)["mbo_i"]["mean"].as_f64().unwrap() > 0.0);
+
+    let others = format!("{}/tests/goldens/release/glass", env!("CARGO_MANIFEST_DIR"));
+    for (path, problem) in [("/nowhere/at/all", "/nowhere/at/all"), (&others, "these slots take 12")] {
+        let mut command = program();
+        command.args(["evaluate", "--checkpoint", path, "--spec"]).arg(folder.path().join("spec.toml"));
+        let refused = command.arg("--store").arg(&store).args(evaluation()).output().unwrap();
+        let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{message}");
+        assert!(message.contains(problem) && message.contains("hint: "), "{message}");
+    }
+}

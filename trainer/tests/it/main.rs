@@ -17,6 +17,7 @@ mod painter;
 mod properties;
 mod real_images;
 mod reference;
+mod release;
 mod resume;
 mod support;
 mod toy;
