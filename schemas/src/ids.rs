@@ -32,6 +32,17 @@ impl Digest {
         Self(hasher.finalize().into())
     }
 
+    /// [`Digest::of_parts`] of the first part, of the first two, and so on.
+    pub fn of_prefixes<'a>(
+        parts: impl IntoIterator<Item = &'a [u8]>,
+    ) -> impl Iterator<Item = Self> {
+        parts.into_iter().scan(Sha256::new(), |hasher, part| {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+            Some(Self(hasher.clone().finalize().into()))
+        })
+    }
+
     /// A digest computed elsewhere.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)

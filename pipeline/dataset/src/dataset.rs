@@ -11,6 +11,7 @@ use glass_schemas::dataset::QuarantineRow;
 use glass_schemas::ids::{DatasetId, DatasetKind, ShardIndex};
 use glass_schemas::manifest::{Commit, Identity, Manifest};
 
+use crate::card::card;
 use crate::commit::{Created, Outcome, create, from_json, to_json};
 use crate::error::{DatasetError, Result};
 use crate::layout::{Layout, shard_of_commit};
@@ -54,17 +55,22 @@ impl Dataset {
                 Created::Found(found) => Some(found),
             },
         };
-        if let Some(found) = found
-            && from_json::<Identity>(&key, &found)? != *identity
-        {
-            return Err(DatasetError::OtherIdentity {
-                store: store.uri().to_owned(),
-                id: identity.id.clone(),
-            });
-        }
+        let identity = match found {
+            None => identity.clone(),
+            Some(found) => {
+                let found = from_json::<Identity>(&key, &found)?;
+                if !found.is_same(identity) {
+                    return Err(DatasetError::OtherIdentity {
+                        store: store.uri().to_owned(),
+                        id: identity.id.clone(),
+                    });
+                }
+                found
+            }
+        };
         Ok(Self {
             store: store.clone(),
-            identity: Arc::new(identity.clone()),
+            identity: Arc::new(identity),
             layout,
         })
     }
@@ -276,18 +282,23 @@ impl Dataset {
     pub async fn verify_shard(&self, shard: ShardIndex) -> Result<Commit> {
         let commit = self.commit(shard).await?;
         for part in self.with_retries(commit.clone()).await? {
-            let key = self.layout.absolute(&part.data_key);
+            let key = self.layout.object(part.dataset.as_ref(), &part.data_key);
             read::verify(&self.store, &key, &part).await?;
         }
         Ok(commit)
     }
 
-    /// Writes the manifest if every shard is committed; `None` if some are missing.
+    /// Writes the manifest, and the card beside it, if every shard is committed; `None` if some are
+    /// missing.
     ///
     /// # Errors
     /// The store's errors.
     pub async fn finish(&self) -> Result<Option<Manifest>> {
         if let Some(manifest) = self.manifest().await? {
+            // A process may have died between the two.
+            if self.store.size(&self.layout.card()).await?.is_none() {
+                self.write_card(&manifest).await?;
+            }
             return Ok(Some(manifest));
         }
         let committed = self.committed().await?;
@@ -297,10 +308,18 @@ impl Dataset {
         let commits: Vec<Commit> = self.commits(committed).try_collect().await?;
         let manifest = Manifest::new(self.identity.as_ref().clone(), commits);
         let key = self.layout.manifest();
-        match create(&self.store, &key, to_json(&key, &manifest)?).await? {
-            Created::New => Ok(Some(manifest)),
-            Created::Found(found) => from_json(&key, &found).map(Some),
-        }
+        let manifest = match create(&self.store, &key, to_json(&key, &manifest)?).await? {
+            Created::New => manifest,
+            Created::Found(found) => from_json(&key, &found)?,
+        };
+        self.write_card(&manifest).await?;
+        Ok(Some(manifest))
+    }
+
+    /// The dataset's card, `README.md` beside the manifest. It says what the manifest says, so it may
+    /// be written any number of times.
+    async fn write_card(&self, manifest: &Manifest) -> Result<()> {
+        self.store.put(&self.layout.card(), card(manifest).into()).await
     }
 
     /// The manifest, `None` while the dataset is not complete.

@@ -1,5 +1,7 @@
 //! Finding the dataset a run spec stands for.
 
+use std::collections::HashSet;
+
 use glass_schemas::ids::{DatasetId, DatasetKind};
 use glass_schemas::manifest::Identity;
 use glass_schemas::spec::RunSpec;
@@ -11,7 +13,8 @@ use crate::store::Store;
 impl Dataset {
     /// The one dataset of `kind` that was made with this run spec. A stage finds its input so,
     /// without the weights or the images that made it: along the chain of stages, each dataset
-    /// must have its stage's part of the spec, the spec's seed and the dataset before it.
+    /// must have its stage's part of the spec, the spec's seed and the dataset before it. Of a source
+    /// that grew at its end, the dataset of the longest listing is meant.
     ///
     /// # Errors
     /// [`DatasetError::NotMade`] if there is none, [`DatasetError::Ambiguous`] if there are
@@ -45,6 +48,14 @@ impl Dataset {
             if made_with(dataset.identity(), kind, spec, upstream) {
                 found.push(dataset);
             }
+        }
+        if found.len() > 1 {
+            let mut extended = HashSet::new();
+            for dataset in &found {
+                extended.extend(dataset.extends().await?);
+            }
+            // Of a source that grew, the spec means what it holds now.
+            found.retain(|dataset| !extended.contains(dataset.id()));
         }
         match found.len() {
             0 => Err(DatasetError::NotMade { store: store.uri().to_owned(), kind }),

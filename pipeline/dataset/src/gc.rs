@@ -15,13 +15,17 @@ use futures::stream::TryStreamExt;
 use glass_schemas::ids::{DatasetId, DatasetKind, ShardIndex};
 use glass_schemas::manifest::Commit;
 
+use crate::attempt::Attempt;
 use crate::dataset::Dataset;
 use crate::error::{DatasetError, Result};
 use crate::layout::{shard_of_commit, shard_of_object, shard_of_spill};
-use crate::store::{Entry, Store};
+use crate::store::{Entry, Store, UnfinishedUpload};
 
 /// The shortest grace period that is accepted: attempts that live may be this far behind.
 pub const MIN_GRACE: Duration = Duration::from_secs(3600);
+
+/// The same for uploads in parts: one is open for as long as its shard is being made.
+pub const MIN_UPLOAD_GRACE: Duration = Duration::from_secs(24 * 3600);
 
 /// Why an object is not needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub enum Kind {
     Lease,
     /// A file that a process was writing when it died (local disk).
     UnfinishedFile,
+    /// Parts of an object that was never completed (S3); their size is not known.
+    UnfinishedUpload,
 }
 
 impl Kind {
@@ -47,6 +53,7 @@ impl Kind {
             Self::Spill => "spill",
             Self::Lease => "lease",
             Self::UnfinishedFile => "unfinished file",
+            Self::UnfinishedUpload => "unfinished upload",
         }
     }
 }
@@ -63,6 +70,19 @@ pub struct Rubbish {
     dataset: DatasetId,
     shard: Option<ShardIndex>,
     file: Option<PathBuf>,
+    upload: Option<UnfinishedUpload>,
+}
+
+/// By whose clock the age of an object is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// This machine's: good enough to look.
+    Here,
+    /// The store's, which also says when objects were written. It is asked by writing a small object,
+    /// so that a machine whose clock is a day ahead does not remove what is under way.
+    Store,
+    /// As if it were this moment, in seconds since 1970.
+    At(i64),
 }
 
 /// Whether an object went.
@@ -74,20 +94,18 @@ pub enum Removed {
     Kept,
 }
 
-/// What of a dataset is older than `grace` and not needed, sorted by key. Nothing is removed.
+/// What of a dataset is older than `grace` by this clock and not needed, sorted by key. Nothing is
+/// removed.
 ///
 /// Memory grows with the number of shards, as a plan does, and with the rubbish.
 ///
 /// # Errors
 /// The store's errors; [`DatasetError::Document`] for a commit that cannot be read, in which case
 /// nothing of the dataset may be called rubbish.
-pub async fn find(dataset: &Dataset, grace: Duration) -> Result<Vec<Rubbish>> {
-    let oldest = SystemTime::now().checked_sub(grace.max(MIN_GRACE));
-    let before = oldest
-        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-        .unwrap_or_default();
-    let old =
-        |entry: &Entry| u64::try_from(entry.modified).is_ok_and(|time| time < before.as_secs());
+pub async fn find(dataset: &Dataset, grace: Duration, clock: Clock) -> Result<Vec<Rubbish>> {
+    let now = now(dataset, clock).await?;
+    let before = now.saturating_sub(seconds(grace.max(MIN_GRACE)));
+    let old = |entry: &Entry| entry.modified < before;
     let mut listed = Vec::new();
     for folder in ["data", "quarantine"] {
         let prefix = dataset.layout().absolute(folder);
@@ -130,11 +148,55 @@ pub async fn find(dataset: &Dataset, grace: Duration) -> Result<Vec<Rubbish>> {
                 dataset: dataset.id().clone(),
                 shard: None,
                 file: Some(file),
+                upload: None,
+            });
+        }
+    }
+    let before = now.saturating_sub(seconds(grace.max(MIN_UPLOAD_GRACE)));
+    for upload in unfinished_uploads(dataset).await? {
+        if upload.begun < before {
+            rubbish.push(Rubbish {
+                key: upload.key.clone(),
+                bytes: 0,
+                kind: Kind::UnfinishedUpload,
+                dataset: dataset.id().clone(),
+                shard: None,
+                file: None,
+                upload: Some(upload),
             });
         }
     }
     rubbish.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(rubbish)
+}
+
+/// Uploads that were not completed; none if the user may not ask.
+async fn unfinished_uploads(dataset: &Dataset) -> Result<Vec<UnfinishedUpload>> {
+    match dataset.store().unfinished_uploads(&dataset.id().path()).await {
+        Err(error @ DatasetError::Denied { .. }) => {
+            tracing::warn!(%error, "unfinished uploads are left out");
+            Ok(Vec::new())
+        }
+        result => result,
+    }
+}
+
+/// Seconds since 1970.
+async fn now(dataset: &Dataset, clock: Clock) -> Result<i64> {
+    match clock {
+        Clock::Here => {
+            Ok(seconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()))
+        }
+        Clock::At(moment) => Ok(moment),
+        Clock::Store => {
+            let key = dataset.layout().absolute(&format!("clock-{}", Attempt::new()));
+            dataset.store().time(&key).await
+        }
+    }
+}
+
+fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Rubbish, unless a commit names it or it is none of ours.
@@ -156,6 +218,7 @@ fn of_shard(dataset: &Dataset, entry: Entry, kind: Kind, shard: ShardIndex) -> R
         dataset: dataset.id().clone(),
         shard: Some(shard),
         file: None,
+        upload: None,
     }
 }
 
@@ -199,11 +262,12 @@ async fn leases(
 }
 
 fn names(dataset: &Dataset, parts: &[Commit], key: &str) -> bool {
-    parts
-        .iter()
-        .flat_map(|part| [Some(&part.data_key), part.quarantine_key.as_ref()])
-        .flatten()
-        .any(|object| dataset.layout().absolute(object) == key)
+    let objects = parts.iter().flat_map(|part| {
+        let relative = [Some(&part.data_key), part.quarantine_key.as_ref()];
+        let of = part.dataset.as_ref();
+        relative.into_iter().flatten().map(move |relative| dataset.layout().object(of, relative))
+    });
+    objects.into_iter().any(|object| object == key)
 }
 
 /// Removes one object, unless its shard's commit names it by now.
@@ -222,6 +286,9 @@ pub async fn remove(store: &Store, rubbish: &Rubbish) -> Result<Removed> {
             }
             _ => Ok(Removed::Gone),
         };
+    }
+    if let Some(upload) = &rubbish.upload {
+        return store.abort_upload(upload).await.map(|()| Removed::Gone);
     }
     if let Some(shard) = rubbish.shard {
         let dataset = Dataset::open(store, &rubbish.dataset).await?;

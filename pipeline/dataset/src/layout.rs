@@ -20,6 +20,22 @@ impl Layout {
         format!("{}/{relative}", self.root)
     }
 
+    /// The key of an object that a record names: of this dataset, or of the one it was adopted from.
+    pub(crate) fn object(&self, of: Option<&DatasetId>, relative: &str) -> String {
+        match of {
+            None => self.absolute(relative),
+            Some(id) => Self::new(id).absolute(relative),
+        }
+    }
+
+    pub(crate) fn card(&self) -> String {
+        self.absolute("README.md")
+    }
+
+    pub(crate) fn extends(&self) -> String {
+        self.absolute("EXTENDS.json")
+    }
+
     pub(crate) fn spec(&self) -> String {
         self.absolute("SPEC.json")
     }

@@ -13,7 +13,9 @@
 //!                     spills/<shard>/<start>-<attempt>.parquet, .json   parts of shards under way
 //!                     leases/<shard>.json                somebody is at work, a hint
 //!                     commits/<shard>.json               the shard exists
+//!                     EXTENDS.json                       datasets with the same first samples, if any
 //!                     MANIFEST.json                      every shard exists
+//!                     README.md                          the manifest for people and for dataset libraries
 //! ```
 //!
 //! Memory is bounded by a row group when reading and by a row group and a few upload parts when
@@ -24,8 +26,10 @@ pub mod conformance;
 pub mod gc;
 
 mod attempt;
+mod card;
 mod dataset;
 mod error;
+mod extend;
 mod find;
 mod layout;
 mod lease;
@@ -38,6 +42,7 @@ mod upload;
 mod write;
 
 pub use attempt::Attempt;
+pub use card::card;
 pub use commit::{Created, Outcome};
 pub use dataset::{Dataset, Progress};
 pub use error::{DatasetError, Result};
@@ -46,5 +51,5 @@ pub use read::{BatchStream, Columns};
 pub use retry::RetryPolicy;
 pub use rounds::Standing;
 pub use spill::SpillWriter;
-pub use store::{Entry, PlainHttp, Store, StoreOptions};
+pub use store::{Entry, PlainHttp, Store, StoreOptions, UnfinishedUpload};
 pub use write::{ShardWriter, WrittenShard};

@@ -105,7 +105,7 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::stream_shard`].
     pub async fn stream_part(&self, part: &Commit, columns: Columns<'_>) -> Result<BatchStream> {
-        let key = self.layout().absolute(&part.data_key);
+        let key = self.layout().object(part.dataset.as_ref(), &part.data_key);
         read::stream(self.store().clone(), key, part.into(), columns).await
     }
 
@@ -137,10 +137,13 @@ impl Dataset {
     /// # Errors
     /// [`crate::DatasetError::Parquet`], the store's errors.
     pub async fn quarantine_of(&self, part: Option<&Commit>) -> Result<Vec<QuarantineRow>> {
-        let Some(relative) = part.and_then(|part| part.quarantine_key.as_ref()) else {
+        let key = part.and_then(|part| {
+            let relative = part.quarantine_key.as_ref()?;
+            Some(self.layout().object(part.dataset.as_ref(), relative))
+        });
+        let Some(key) = key else {
             return Ok(Vec::new());
         };
-        let key = self.layout().absolute(relative);
         let mut rows = Vec::new();
         for batch in &read::whole_table(&key, self.store().get(&key).await?)? {
             rows.extend(QuarantineRow::decode(batch)?);

@@ -50,6 +50,7 @@ impl SpillWriter {
             shard: self.shard,
             start: self.start,
             end,
+            dataset: None,
             data_key: layout::spill_key(self.shard, self.start, &self.attempt),
             digest: table.digest,
             bytes: table.bytes,
@@ -134,7 +135,7 @@ impl Dataset {
     /// # Errors
     /// [`DatasetError::Missing`], [`DatasetError::Damaged`], [`DatasetError::Parquet`], the store's.
     pub async fn stream_spill(&self, spill: &Spill) -> Result<BatchStream> {
-        let key = self.layout().absolute(&spill.data_key);
+        let key = self.layout().object(spill.dataset.as_ref(), &spill.data_key);
         let promised = Promised { digest: spill.digest, bytes: spill.bytes };
         read::stream(self.store().clone(), key, promised, Columns::All).await
     }

@@ -94,6 +94,7 @@ impl ShardWriter {
             dataset,
             commit: Commit {
                 shard,
+                dataset: None,
                 data_key,
                 digest: table.digest,
                 bytes: table.bytes,
@@ -257,8 +258,13 @@ impl Encoder {
     }
 }
 
+/// Columns of identifiers, which a reader looks up or groups by.
+const IDENTIFIERS: [&str; 6] =
+    ["sample_id", "source_id", "classes", "extractor", "stage", "error_class"];
+
 /// Zstandard throughout. Floats are split into byte planes first, which is what makes them shrink;
-/// dictionaries are off because images, latents and captions hardly ever repeat.
+/// identifiers have a dictionary, and nothing else has one, because images, latents and captions hardly
+/// ever repeat.
 fn properties(schema: &SchemaDescriptor) -> Result<WriterProperties, ParquetError> {
     let mut builder = WriterProperties::builder()
         .set_created_by("glass".to_owned())
@@ -268,6 +274,10 @@ fn properties(schema: &SchemaDescriptor) -> Result<WriterProperties, ParquetErro
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
     for column in schema.columns() {
+        let root = column.path().parts().first().map(String::as_str).unwrap_or_default();
+        if IDENTIFIERS.contains(&root) {
+            builder = builder.set_column_dictionary_enabled(column.path().clone(), true);
+        }
         if column.physical_type() == Type::FLOAT {
             let path = column.path().clone();
             builder = builder

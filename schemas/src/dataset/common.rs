@@ -34,11 +34,31 @@ pub(super) fn class_list() -> DataType {
     ]))
 }
 
-pub(super) fn encoded_image() -> DataType {
+/// A column of images. Nullable throughout, although no row leaves one out: `datasets` (5.2) takes a
+/// struct for an image only if it and its fields are.
+pub(super) fn image(name: &str) -> Field {
+    Field::new(name, encoded_image(), true)
+}
+
+fn encoded_image() -> DataType {
     structure(vec![
-        field("bytes", DataType::Binary),
-        field("path", DataType::Utf8),
+        Field::new("bytes", DataType::Binary, true),
+        Field::new("path", DataType::Utf8, true),
     ])
+}
+
+/// Whether two types differ at most in what may be null: files of earlier builds did so in images.
+pub(super) fn same_values(a: &DataType, b: &DataType) -> bool {
+    let same = |a: &Field, b: &Field| a.name() == b.name() && same_values(a.data_type(), b.data_type());
+    match (a, b) {
+        (DataType::List(a), DataType::List(b)) | (DataType::LargeList(a), DataType::LargeList(b)) => {
+            same_values(a.data_type(), b.data_type())
+        }
+        (DataType::Struct(a), DataType::Struct(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (a, b) => a == b,
+    }
 }
 
 /// Metadata of a table: our version, and the feature types that `datasets` looks for.

@@ -3,7 +3,7 @@
 use arrow::datatypes::{DataType, Field};
 use serde::{Deserialize, Serialize};
 
-use super::common::{class_list, encoded_image};
+use super::common::{class_list, image};
 use super::{ClassLabel, EncodedImage, Row, field, list};
 use crate::ids::SampleId;
 
@@ -51,7 +51,7 @@ impl Row for GenerationRow {
             field("caption", DataType::Utf8),
             field("classes", class_list()),
             field("prompt", DataType::Utf8),
-            field("image", encoded_image()),
+            image("image"),
             field("width", DataType::UInt32),
             field("height", DataType::UInt32),
             field("latent", list(DataType::Float32)),

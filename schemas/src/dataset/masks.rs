@@ -3,7 +3,7 @@
 use arrow::datatypes::{DataType, Field};
 use serde::{Deserialize, Serialize};
 
-use super::common::{class_list, encoded_image};
+use super::common::{class_list, image};
 use super::{ClassLabel, EncodedImage, Row, field, list, structure};
 use crate::ids::SampleId;
 
@@ -66,7 +66,7 @@ impl Row for MaskRow {
         vec![
             field("sample_id", DataType::Utf8),
             field("classes", class_list()),
-            field("mask", encoded_image()),
+            image("mask"),
             field("width", DataType::UInt32),
             field("height", DataType::UInt32),
             field("extractor", DataType::Utf8),

@@ -64,7 +64,8 @@ pub trait Row: Serialize + DeserializeOwned + Clone {
         for field in Self::fields() {
             let found = batch.schema_ref().field_with_name(field.name());
             let found = found.map(|f| f.data_type().clone());
-            if found.as_ref().ok() != Some(field.data_type()) {
+            let reads = |found: &DataType| common::same_values(found, field.data_type());
+            if !found.as_ref().is_ok_and(reads) {
                 return Err(SchemaError::Column {
                     kind: Self::KIND,
                     column: field.name().clone(),

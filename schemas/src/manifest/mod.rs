@@ -31,6 +31,9 @@ pub struct Identity {
     pub weights: BTreeMap<String, Digest>,
     /// Number of shards in the plan.
     pub shards: u32,
+    /// The licences of what it was made of, by role, as far as they are known. No part of the name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub licences: BTreeMap<String, String>,
 }
 
 /// The parts of an [`Identity`] that its id is computed from.
@@ -73,7 +76,38 @@ impl Identity {
             upstream: parts.upstream,
             weights: parts.weights,
             shards: parts.shards,
+            licences: BTreeMap::new(),
         }
+    }
+
+    /// The same with what is known of licences.
+    #[must_use]
+    pub fn with_licences(mut self, licences: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.licences.extend(licences);
+        self
+    }
+
+    /// Whether it says the same of what its name is made of.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let without = |identity: &Self| Self { licences: BTreeMap::new(), ..identity.clone() };
+        without(self) == without(other)
+    }
+
+    /// Whether two datasets differ at most in how many samples are planned and in the datasets they were
+    /// made from: then a sample that both plan is the same in both.
+    pub fn differs_in_extent_only(&self, other: &Self) -> bool {
+        let weights = |identity: &Self| {
+            let mut weights = identity.weights.clone();
+            weights.remove(LISTING);
+            weights
+        };
+        self.id.kind() == other.id.kind()
+            && self.stage == other.stage
+            && self.schema_version == other.schema_version
+            && self.run_seed == other.run_seed
+            && without_extent(&self.spec) == without_extent(&other.spec)
+            && weights(self) == weights(other)
+            && self.upstream.len() == other.upstream.len()
     }
 
     /// Refuses a dataset of another table layout.
@@ -95,6 +129,18 @@ impl Identity {
     }
 }
 
+/// The role under which an identity names the listing of a source.
+pub const LISTING: &str = "listing";
+
+/// A stage's spec without the number of images it takes of its source.
+fn without_extent(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    if let Some(source) = spec.get_mut("source").and_then(Value::as_object_mut) {
+        source.remove("limit");
+    }
+    spec
+}
+
 /// Keys in one order, so that the same spec always has the same text.
 fn sorted(value: &Value) -> Value {
     match value {
@@ -112,7 +158,10 @@ fn sorted(value: &Value) -> Value {
 pub struct Commit {
     /// The shard.
     pub shard: ShardIndex,
-    /// Object that holds its rows, relative to the dataset.
+    /// The dataset whose folder has the objects, where it is an earlier one with the same shard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<DatasetId>,
+    /// Object that holds its rows, relative to that dataset.
     pub data_key: String,
     /// SHA-256 of that object.
     pub digest: Digest,
@@ -142,7 +191,10 @@ pub struct Spill {
     pub start: u64,
     /// Number after the last input it covers.
     pub end: u64,
-    /// Object that holds its rows, relative to the dataset.
+    /// The dataset whose folder has the object, where it is a shard of an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<DatasetId>,
+    /// Object that holds its rows, relative to that dataset.
     pub data_key: String,
     /// SHA-256 of that object.
     pub digest: Digest,

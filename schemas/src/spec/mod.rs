@@ -78,6 +78,10 @@ pub struct RunSpec {
     /// What changes speed only.
     #[serde(default)]
     pub execution: ExecutionSpec,
+    /// Licences for the dataset cards: of the images (`source`) and of the checkpoints (`captioner`,
+    /// `generator`). A checkpoint's is otherwise taken from the `license` in its folder's README.md.
+    #[serde(default)]
+    pub licences: std::collections::BTreeMap<String, String>,
 }
 
 const fn default_seed() -> u64 {

@@ -5,6 +5,7 @@ mod open;
 mod options;
 mod redact;
 mod unfinished;
+mod uploads;
 
 use std::fmt;
 use std::ops::Range;
@@ -19,6 +20,8 @@ use crate::error::{DatasetError, Result, is_denied};
 use crate::retry::RetryPolicy;
 
 pub use options::{PlainHttp, StoreOptions};
+pub use uploads::UnfinishedUpload;
+use uploads::Uploads;
 
 /// An object in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +51,8 @@ pub struct Store {
     retry: RetryPolicy,
     /// Where it is on this machine's disk.
     disk: Disk,
+    /// How to ask for uploads that were not completed.
+    uploads: Option<Uploads>,
 }
 
 /// Whether a store is a folder of this machine.
@@ -75,6 +80,7 @@ impl Store {
             uri: uri.to_owned(),
             retry,
             disk: Disk::Elsewhere,
+            uploads: None,
         }
     }
 
@@ -273,6 +279,19 @@ impl Store {
         let folders = listed.map_err(|e| self.error(prefix, e))?.common_prefixes;
         let name = |folder: &Path| folder.filename().map(str::to_owned);
         Ok(folders.iter().filter_map(name).collect())
+    }
+
+    /// What time it is by the store's clock, in seconds since 1970: that of an object that is written
+    /// at `key` for it and removed again.
+    ///
+    /// # Errors
+    /// [`DatasetError::Denied`], [`DatasetError::Store`].
+    pub(crate) async fn time(&self, key: &str) -> Result<i64> {
+        self.put(key, Bytes::from_static(b"what time is it")).await?;
+        let path = self.path(key);
+        let written = self.retry.run(|| self.inner.head(&path)).await;
+        self.delete(key).await?;
+        Ok(written.map_err(|e| self.error(key, e))?.last_modified.timestamp())
     }
 
     pub(crate) fn error(&self, key: &str, source: object_store::Error) -> DatasetError {

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use glass_schemas::spec::Addressing;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use object_store::client::{HttpClient, HttpConnector, ReqwestConnector};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::limit::LimitStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
+use object_store::{BackoffConfig, ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
 use url::Url;
 
 use super::aws_profile::Profile;
 use super::options::{PlainHttp, StoreOptions};
+use super::uploads::Uploads;
 use super::{Disk, Store, redact};
 use crate::error::{DatasetError, Result};
 use crate::retry::RetryPolicy;
@@ -60,6 +62,7 @@ fn open(uri: &str, options: &StoreOptions) -> Result<Store, String> {
         Scheme::Folder(_) => Disk::Folder,
         _ => Disk::Elsewhere,
     };
+    let mut uploads = None;
     let (inner, prefix, retry): (Arc<dyn ObjectStore>, Path, RetryPolicy) = match scheme {
         Scheme::Memory => (Arc::new(InMemory::new()), Path::default(), options.retry),
         Scheme::Folder(folder) => {
@@ -71,7 +74,8 @@ fn open(uri: &str, options: &StoreOptions) -> Result<Store, String> {
         Scheme::Bucket(cloud, url) => {
             let prefix = Path::from_url_path(url.path()).map_err(|e| e.to_string())?;
             let bucket = url.host_str().unwrap_or_default();
-            let built = cloud.build(bucket, options).map_err(|e| chain(&e))?;
+            let (built, asked) = cloud.build(bucket, options).map_err(|e| chain(&e))?;
+            uploads = asked;
             (built, prefix, limited(BUCKET_ATTEMPTS))
         }
     };
@@ -81,6 +85,7 @@ fn open(uri: &str, options: &StoreOptions) -> Result<Store, String> {
         uri: uri.to_owned(),
         retry,
         disk,
+        uploads,
     })
 }
 
@@ -131,17 +136,34 @@ impl Cloud {
         self,
         bucket: &str,
         options: &StoreOptions,
-    ) -> object_store::Result<Arc<dyn ObjectStore>> {
+    ) -> object_store::Result<(Arc<dyn ObjectStore>, Option<Uploads>)> {
         let limit = options.concurrency;
         Ok(match self {
-            Self::S3 => Arc::new(LimitStore::new(s3(bucket, options)?, limit)),
-            Self::Google => Arc::new(LimitStore::new(google(bucket, options)?, limit)),
-            Self::Azure => Arc::new(LimitStore::new(azure(bucket, options)?, limit)),
+            Self::S3 => {
+                let (store, client) = s3(bucket, options)?;
+                let uploads = Uploads { bucket: Arc::new(store.clone()), client };
+                (Arc::new(LimitStore::new(store, limit)), Some(uploads))
+            }
+            // Signing needs a key that most ways to log in to Google do not give.
+            Self::Google => (Arc::new(LimitStore::new(google(bucket, options)?, limit)), None),
+            Self::Azure => (Arc::new(LimitStore::new(azure(bucket, options)?, limit)), None),
         })
     }
 }
 
-fn s3(bucket: &str, options: &StoreOptions) -> object_store::Result<object_store::aws::AmazonS3> {
+/// What the client of a store is told by its variables and by the options, for requests of our own.
+const CLIENT_KEYS: [ClientConfigKey; 8] = [
+    ClientConfigKey::AllowHttp,
+    ClientConfigKey::AllowInvalidCertificates,
+    ClientConfigKey::ConnectTimeout,
+    ClientConfigKey::ProxyCaCertificate,
+    ClientConfigKey::ProxyExcludes,
+    ClientConfigKey::ProxyUrl,
+    ClientConfigKey::Timeout,
+    ClientConfigKey::UserAgent,
+];
+
+fn s3(bucket: &str, options: &StoreOptions) -> object_store::Result<(AmazonS3, HttpClient)> {
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(bucket)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
@@ -156,7 +178,15 @@ fn s3(bucket: &str, options: &StoreOptions) -> object_store::Result<object_store
         builder =
             builder.with_virtual_hosted_style_request(addressing == Addressing::VirtualHosted);
     }
-    with_profile(builder).build()
+    let builder = with_profile(builder);
+    let mut client = ClientOptions::new();
+    for key in CLIENT_KEYS {
+        if let Some(value) = builder.get_config_value(&AmazonS3ConfigKey::Client(key)) {
+            client = client.with_config(key, value);
+        }
+    }
+    let client = ReqwestConnector::default().connect(&client)?;
+    Ok((builder.build()?, client))
 }
 
 /// Fills in what no variable says from the profile files.

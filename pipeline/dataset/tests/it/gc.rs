@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use glass_dataset::gc::{self, Kind, Removed};
+use glass_dataset::gc::{self, Clock, Kind, Removed};
 use glass_dataset::{Attempt, Dataset, Lease, Store};
 use glass_schemas::dataset::{MaskRow, Row};
 use glass_schemas::ids::ShardIndex;
@@ -59,7 +59,7 @@ impl Bench {
     }
 
     async fn kinds(&self, grace: Duration) -> Vec<Kind> {
-        let found = gc::find(&self.dataset, grace).await.unwrap();
+        let found = gc::find(&self.dataset, grace, Clock::Here).await.unwrap();
         found.iter().map(|rubbish| rubbish.kind).collect()
     }
 }
@@ -92,7 +92,7 @@ async fn what_dead_attempts_left_goes_and_what_is_committed_stays() {
         .join("data/00002-1.parquet#1");
     std::fs::write(&torn, "half").unwrap();
     bench.age(30);
-    let rubbish = gc::find(&bench.dataset, 24 * HOUR).await.unwrap();
+    let rubbish = gc::find(&bench.dataset, 24 * HOUR, Clock::Here).await.unwrap();
     let count = |kind| rubbish.iter().filter(|found| found.kind == kind).count();
     assert_eq!(count(Kind::LostAttempt), 2, "{rubbish:?}");
     assert_eq!(count(Kind::UncommittedAttempt), 2);
@@ -128,7 +128,7 @@ async fn only_spills_that_nobody_can_take_up_go() {
     bench.dataset.claim(ShardIndex(2), &lease).await.unwrap();
     assert!(bench.kinds(HOUR).await.is_empty(), "they are young");
     bench.age(30);
-    let rubbish = gc::find(&bench.dataset, HOUR).await.unwrap();
+    let rubbish = gc::find(&bench.dataset, HOUR, Clock::Here).await.unwrap();
     let count = |kind| rubbish.iter().filter(|found| found.kind == kind).count();
     assert_eq!((count(Kind::Spill), count(Kind::Lease), rubbish.len()), (3, 1, 4), "{rubbish:?}");
     for found in &rubbish {
@@ -165,7 +165,7 @@ async fn an_attempt_that_commits_between_the_look_and_the_removal_keeps_its_obje
     writer.write(batch(&rows(2, 1.0))).await.unwrap();
     let late = writer.finish(&[]).await.unwrap();
     bench.age(30);
-    let rubbish = gc::find(&bench.dataset, 24 * HOUR).await.unwrap();
+    let rubbish = gc::find(&bench.dataset, 24 * HOUR, Clock::Here).await.unwrap();
     assert_eq!(rubbish.len(), 1);
     late.commit().await.unwrap();
     assert_eq!(
@@ -206,5 +206,5 @@ async fn a_commit_that_cannot_be_read_makes_nothing_rubbish() {
         .await
         .unwrap();
     bench.age(30);
-    assert!(gc::find(&bench.dataset, HOUR).await.is_err());
+    assert!(gc::find(&bench.dataset, HOUR, Clock::Here).await.is_err());
 }

@@ -4,10 +4,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod campaign;
+mod card;
 mod chaos;
 mod commit;
 mod conformance;
 mod faulty;
+mod fixtures;
 mod gc;
 mod reading;
 mod rounds;

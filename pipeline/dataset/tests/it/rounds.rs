@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
-use glass_dataset::gc::{self, Kind};
+use glass_dataset::gc::{self, Clock, Kind};
 use glass_dataset::{Columns, Dataset, Outcome, Standing, Store, WrittenShard};
 use glass_schemas::dataset::{MaskRow, QuarantineRow, Row};
 use glass_schemas::ids::{SampleId, ShardIndex};
@@ -96,7 +96,7 @@ async fn objects_of_rounds_are_no_rubbish_and_those_of_lost_ones_are() {
             std::fs::File::open(file.unwrap().path()).unwrap().set_modified(old).unwrap();
         }
     }
-    let found = gc::find(&dataset, gc::MIN_GRACE).await.unwrap();
+    let found = gc::find(&dataset, gc::MIN_GRACE, Clock::Here).await.unwrap();
     assert_eq!(found.iter().map(|rubbish| rubbish.kind).collect::<Vec<_>>(), [Kind::LostAttempt; 2]);
     for rubbish in &found {
         gc::remove(&store, rubbish).await.unwrap();
