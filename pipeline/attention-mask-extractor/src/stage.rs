@@ -12,7 +12,8 @@ use glass_schemas::plan::Plan;
 use glass_schemas::spec::{GeneratorSpec, RunSpec};
 use glass_stage::{
     Context, ErrorClass, ExitStatus, Explain, Failure, ItemStream, Job, ProcessArgs, SpecArgs,
-    Source, StageArgs, StageError, Worker,
+    Source, StageArgs, StageError, Worker, earlier_of_upstream,
+    licences,
 };
 use rayon::prelude::*;
 
@@ -56,8 +57,10 @@ pub async fn extract_masks(args: Args, context: Context) -> anyhow::Result<ExitS
     let dataset = Dataset::create(&args.stage.output(&store, &spec)?, &identity(&spec, &attention)).await?;
     let rows = spec.source.rows_per_shard.saturating_mul(spec.generator.replicates.max(1));
     let shards = attention.identity().shards;
+    let datasets = vec![dataset];
     let job = Job {
-        datasets: vec![dataset],
+        earlier: earlier_of_upstream(&datasets, &attention, 1).await?,
+        datasets,
         plan: Plan::new(u64::from(shards) * u64::from(rows), rows),
         source: Means { attention },
         worker: Box::new(move || Ok(maker)),
@@ -79,6 +82,7 @@ fn identity(spec: &RunSpec, attention: &Dataset) -> Identity {
         weights: BTreeMap::new(),
         shards: attention.identity().shards,
     })
+    .with_licences(licences(spec, Some(attention.identity()), None, None))
 }
 
 /// Refuses a spec whose masks need maps that its generator does not keep, before any work.

@@ -10,10 +10,12 @@ use glass_nets::image::ImageProcessor;
 use glass_nets::weights::folder_digest;
 use glass_schemas::dataset::{CaptionRow, Row};
 use glass_schemas::ids::DatasetKind;
-use glass_schemas::manifest::{Identity, IdentityParts};
+use glass_schemas::manifest::{Identity, IdentityParts, LISTING};
+use glass_schemas::plan::Plan;
 use glass_schemas::spec::{ClassSource, RunSpec};
 use glass_stage::{
-    Context, ExitStatus, Explain, Job, ProcessArgs, SpecArgs, StageArgs,
+    Common, Context, Earlier, ExitStatus, Explain, Job, ProcessArgs, SpecArgs, StageArgs,
+    licences,
 };
 
 use crate::ground_truth::GroundTruth;
@@ -61,8 +63,10 @@ pub async fn caption(args: Args, context: Context) -> anyhow::Result<ExitStatus>
     };
     let dataset = Dataset::create(&args.stage.output(&store, &spec)?, &identity).await?;
     let device = device(&spec).blame_user()?;
+    let earlier = earlier(&dataset, &listing).await?;
     let job = Job {
         datasets: vec![dataset],
+        earlier,
         plan: images.plan(),
         source: images,
         // A checkpoint that does not load is the user's to mend.
@@ -101,6 +105,39 @@ async fn as_before(store: &Store, spec: &RunSpec, shards: u32) -> anyhow::Result
         .hint("images were added or removed since: run the stage without --retry, which makes a new dataset")
 }
 
+/// The datasets whose images are the first ones of this listing, or more of them.
+async fn earlier(dataset: &Dataset, listing: &Listing) -> anyhow::Result<Vec<Earlier>> {
+    let mut found = Vec::new();
+    if dataset.manifest().await?.is_some() {
+        return Ok(found);
+    }
+    let mut shorter = Vec::new();
+    for other in dataset.of_other_extent().await? {
+        let identity = other.identity();
+        let source = &identity.spec["source"];
+        let rows = source["rows_per_shard"].as_u64().and_then(|rows| u32::try_from(rows).ok());
+        let images = identity.weights.get(LISTING).and_then(|digest| {
+            listing.images_of(digest, source["limit"].as_u64().unwrap_or(0))
+        });
+        let (Some(rows), Some(images)) = (rows, images) else {
+            tracing::warn!(
+                dataset = %other.id(),
+                "images were added before the end of the source, removed or changed since this dataset was made: nothing of it is reused"
+            );
+            continue;
+        };
+        if images <= listing.items() {
+            shorter.push(other.id().clone());
+        }
+        let common = Common::First(Plan::new(images, rows));
+        found.push(Earlier { datasets: vec![other], common });
+    }
+    if !shorter.is_empty() {
+        dataset.set_extends(shorter).await?;
+    }
+    Ok(found)
+}
+
 fn identity(
     spec: &RunSpec,
     vocabulary: &Vocabulary,
@@ -117,10 +154,16 @@ fn identity(
         weights: BTreeMap::from([
             ("captioner".to_owned(), folder_digest(&spec.captioner.weights).blame_user()?.parse()?),
             ("vocabulary".to_owned(), vocabulary.digest()),
-            ("listing".to_owned(), listing.digest()),
+            (LISTING.to_owned(), listing.digest()),
         ]),
         shards,
-    }))
+    })
+    .with_licences(licences(
+        spec,
+        None,
+        Some("source"),
+        Some(("captioner", spec.captioner.weights.as_ref())),
+    )))
 }
 
 /// Where and in what the networks compute.

@@ -12,6 +12,7 @@ use glass_schemas::plan::Plan;
 use glass_schemas::spec::RunSpec;
 use glass_stage::{
     Context, ErrorClass, ExitStatus, Explain, Failure, Job, ProcessArgs, SpecArgs, StageArgs, Worker,
+    earlier_of_upstream, licences,
 };
 
 use crate::draw::{Drawing, Generator, Request};
@@ -54,8 +55,10 @@ pub async fn generate(args: Args, context: Context) -> anyhow::Result<ExitStatus
     let device = device(&spec).blame_user()?;
     let (seed, format) = (spec.seed, spec.generator.image_format);
     let generator = spec.generator.clone();
+    let earlier = earlier_of_upstream(&datasets, &captions, replicates).await?;
     let job = Job {
         datasets,
+        earlier,
         plan: Plan::new(u64::from(shards) * u64::from(rows), rows),
         source: Prompts { captions, replicates },
         worker: Box::new(move || Ok(Artist(Generator::load(&generator, seed, device).blame_user()?))),
@@ -76,6 +79,12 @@ fn identity(spec: &RunSpec, captions: &Dataset, kind: DatasetKind, weights: Dige
         weights: BTreeMap::from([("stable-diffusion".to_owned(), weights)]),
         shards: captions.identity().shards,
     })
+    .with_licences(licences(
+        spec,
+        Some(captions.identity()),
+        None,
+        Some(("generator", spec.generator.weights.as_ref())),
+    ))
 }
 
 struct Artist(Generator);

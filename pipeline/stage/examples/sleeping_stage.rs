@@ -189,6 +189,7 @@ fn main() -> std::process::ExitCode {
         let (size, fails_every) = (args.size, args.fails_every);
         let job = Job {
             datasets: vec![dataset],
+            earlier: Vec::new(),
             plan,
             source: Numbers(plan),
             worker: Box::new(move || {

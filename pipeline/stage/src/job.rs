@@ -11,6 +11,7 @@ use glass_schemas::dataset::QuarantineRow;
 use glass_schemas::plan::Plan;
 
 use crate::condition::Condition;
+use crate::earlier::Earlier;
 use crate::error::StageError;
 use crate::failure::Failure;
 use crate::fill::SpillBound;
@@ -92,6 +93,8 @@ pub type MakeWorker<W> = Box<dyn FnOnce() -> anyhow::Result<W> + Send + 'static>
 pub struct Job<S, W: Worker> {
     /// Where rows go. The last one's commits say what is done; the others are committed first.
     pub datasets: Vec<Dataset>,
+    /// Datasets with some of the same samples, which are adopted and not made again.
+    pub earlier: Vec<Earlier>,
     /// The shards of the whole dataset, of which the worker takes its part.
     pub plan: Plan,
     /// The inputs.

@@ -18,6 +18,7 @@ mod again;
 mod cli;
 mod compute;
 mod condition;
+mod earlier;
 mod entry;
 mod error;
 mod exit;
@@ -26,6 +27,7 @@ mod failure;
 mod fill;
 mod job;
 mod lease;
+mod licences;
 mod load;
 mod logging;
 mod progress;
@@ -41,6 +43,7 @@ mod write;
 pub use compute::Pace;
 pub use condition::Condition;
 pub use cli::{LogFormat, Only, ProcessArgs, Retry, SpecArgs, StageArgs};
+pub use earlier::{Common, Earlier, earlier_of_upstream};
 pub use entry::{Context, program_main, stage_main, stage_main_from};
 pub use error::{Result, StageError};
 pub use exit::ExitStatus;
@@ -51,6 +54,7 @@ pub use job::{
     Encode, Failed, ItemStream, Job, Loaded, MakeWorker, Options, Pass, Source,
     SystematicFailure, Worker, all_at_once,
 };
+pub use licences::licences;
 pub use progress::{Progress, Task};
 pub use run::run;
 pub use share::{Stragglers, WorkerSlot};

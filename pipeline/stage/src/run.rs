@@ -1,5 +1,6 @@
 //! The run loop: what is left to do, and the three parts of the pipeline that do it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::again::Again;
 use crate::compute::{self, Pace};
+use crate::earlier;
 use crate::entry::Context;
 use crate::error::{Result, StageError};
 use crate::fill::{Output, SpillBound};
@@ -48,8 +50,8 @@ where
         expected: 0,
         returned: 0,
     })?;
-    let committed = head.committed().await?;
     let shards = job.plan.shards();
+    let (committed, adopted) = adopt(&job, &head).await?;
     let work = match &job.options.pass {
         Pass::First => shards_to_do(shards, &job.options, |shard| !committed.contains(&shard)),
         Pass::Only(shard, _) => vec![*shard],
@@ -67,6 +69,7 @@ where
         rows: 0,
         quarantined: 0,
         restored: 0,
+        shards_adopted: adopted,
         pace: Pace::default(),
     };
     if work.is_empty() {
@@ -117,6 +120,25 @@ where
         "ended"
     );
     Ok(summary)
+}
+
+/// The shards that are committed, with those that this worker would make and an earlier dataset has.
+async fn adopt<S, W>(job: &Job<S, W>, head: &Dataset) -> Result<(BTreeSet<ShardIndex>, u32)>
+where
+    S: Source,
+    W: Worker<Item = S::Item>,
+{
+    let committed = head.committed().await?;
+    if job.options.pass != Pass::First || job.earlier.is_empty() {
+        return Ok((committed, 0));
+    }
+    let missing = |shard: ShardIndex| !committed.contains(&shard);
+    let wanted = shards_to_do(job.plan.shards(), &job.options, missing);
+    let adopted = earlier::adopt(&job.datasets, job.plan, &job.earlier, &wanted).await?;
+    match adopted {
+        0 => Ok((committed, 0)),
+        _ => Ok((head.committed().await?, adopted)),
+    }
 }
 
 /// The worker's own shards first, then, if asked for, the others' from the end.

@@ -97,6 +97,7 @@ mod tests {
             shard: ShardIndex(0),
             start: *start,
             end: *end,
+            dataset: None,
             data_key: String::new(),
             digest: Digest::of(b""),
             bytes: 0,

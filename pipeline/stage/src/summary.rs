@@ -31,6 +31,8 @@ pub struct Summary {
     pub rows: u64,
     /// Samples this run put into quarantine.
     pub quarantined: u64,
+    /// Shards that an earlier dataset had and this one took over.
+    pub shards_adopted: u32,
     /// Samples that earlier attempts had put aside and this run did not make.
     pub restored: u64,
     /// Where this process's time went.

@@ -10,9 +10,14 @@ use glob::{MatchOptions, Pattern};
 /// The sorted objects of a source.
 #[derive(Clone, Debug)]
 pub struct Listing {
+    /// All of them, those beyond the limit too.
     pub(super) keys: Vec<String>,
     pub(super) sizes: Vec<u64>,
+    /// Objects that are part of the dataset.
+    taken: usize,
     items: u64,
+    /// Images in the first so many objects, where an object holds many.
+    sums: Option<Vec<u64>>,
 }
 
 impl Listing {
@@ -21,16 +26,33 @@ impl Listing {
         self.items
     }
 
-    pub(super) fn with_items(self, items: u64) -> Self {
-        Self { items, ..self }
+    /// Objects that hold many images: `sums` counts those of the first object, of the first two, …
+    pub(super) fn with_images(self, items: u64, sums: Vec<u64>) -> Self {
+        Self { items, sums: Some(sums), ..self }
     }
 
     /// Digest of names and sizes: another set of images is another dataset. Contents are digested
     /// image by image as they are read; a listing of 100,000 files must not read them all.
     pub fn digest(&self) -> Digest {
-        let entries = self.keys.iter().zip(&self.sizes);
-        let lines: Vec<String> = entries.map(|(key, size)| format!("{key}\t{size}\n")).collect();
+        let lines: Vec<String> = self.lines().take(self.taken).collect();
         Digest::of_parts(lines.iter().map(String::as_bytes))
+    }
+
+    /// How many images were taken of a listing with this digest of which this one, without its limit,
+    /// is a continuation; the same one counts too. `limit` is what the other took at most, 0 for all.
+    pub(crate) fn images_of(&self, digest: &Digest, limit: u64) -> Option<u64> {
+        let lines: Vec<String> = self.lines().collect();
+        let mut prefixes = Digest::of_prefixes(lines.iter().map(String::as_bytes));
+        let objects = prefixes.position(|prefix| prefix == *digest)?;
+        let images = match &self.sums {
+            Some(sums) => *sums.get(objects)?,
+            None => objects as u64 + 1,
+        };
+        Some(if limit > 0 { images.min(limit) } else { images })
+    }
+
+    fn lines(&self) -> impl Iterator<Item = String> {
+        self.keys.iter().zip(&self.sizes).map(|(key, size)| format!("{key}\t{size}\n"))
     }
 }
 
@@ -73,12 +95,12 @@ pub(super) async fn list(
         .try_collect()
         .await?;
     entries.sort();
-    if limit > 0 {
-        entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    }
-    let items = entries.len() as u64;
+    let taken = match usize::try_from(limit).unwrap_or(usize::MAX) {
+        0 => entries.len(),
+        limit => limit.min(entries.len()),
+    };
     let (keys, sizes) = entries.into_iter().unzip();
-    Ok(Listing { keys, sizes, items })
+    Ok(Listing { keys, sizes, taken, items: taken as u64, sums: None })
 }
 
 fn has_ending(key: &str, endings: &[&str]) -> bool {
@@ -88,7 +110,28 @@ fn has_ending(key: &str, endings: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::split;
+    use super::{Listing, split};
+
+    fn listing(names: &[&str], taken: usize) -> Listing {
+        let keys: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let sizes = vec![7; keys.len()];
+        Listing { keys, sizes, taken, items: taken as u64, sums: None }
+    }
+
+    #[test]
+    fn a_listing_knows_what_it_continues() {
+        let now = listing(&["a", "b", "c", "d"], 3);
+        let of = |other: &Listing, limit| now.images_of(&other.digest(), limit);
+        assert_eq!(of(&listing(&["a", "b"], 2), 0), Some(2), "images were added at the end");
+        assert_eq!(of(&listing(&["a", "b", "c", "d"], 2), 2), Some(2), "fewer were taken");
+        assert_eq!(of(&listing(&["a", "b", "c", "d"], 4), 0), Some(4), "more were taken");
+        assert_eq!(of(&now, 3), Some(3));
+        assert_eq!(of(&listing(&["a", "c"], 2), 0), None, "one was added in between");
+        assert_eq!(of(&listing(&["a", "b", "c", "d", "e"], 5), 0), None, "one was removed");
+        let tables = listing(&["x", "y"], 2).with_images(25, vec![10, 30]);
+        assert_eq!(tables.images_of(&listing(&["x"], 1).digest(), 0), Some(10));
+        assert_eq!(tables.images_of(&listing(&["x", "y"], 2).digest(), 15), Some(15));
+    }
 
     #[test]
     fn a_glob_is_split_from_the_store_to_open() {

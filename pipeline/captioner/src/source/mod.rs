@@ -64,7 +64,7 @@ impl Images {
             SourceKind::Parquet => {
                 let listing = listing::list(&store, &pattern, &["parquet"], 0).await?;
                 let tables = parquet::Tables::open(store, &listing, spec).await?;
-                let listing = listing.with_items(tables.rows());
+                let listing = listing.with_images(tables.rows(), tables.sums());
                 (Box::new(tables), listing)
             }
         };

@@ -54,6 +54,16 @@ impl Tables {
         self.rows
     }
 
+    /// Rows of the first table, of the first two, and so on.
+    pub(super) fn sums(&self) -> Vec<u64> {
+        let rows = self.tables.iter().map(|(_, rows)| *rows);
+        rows.scan(0, |sum, rows| {
+            *sum += rows;
+            Some(*sum)
+        })
+        .collect()
+    }
+
     async fn images(
         &self,
         shard: ShardIndex,

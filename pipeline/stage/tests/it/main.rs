@@ -11,6 +11,7 @@
 mod again;
 mod crash;
 mod errors;
+mod extend;
 mod leases;
 mod mortal;
 mod process;

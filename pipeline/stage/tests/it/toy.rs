@@ -163,6 +163,7 @@ pub fn job(
 ) -> Job<Numbers, Squares> {
     Job {
         datasets,
+        earlier: Vec::new(),
         plan: source.plan,
         source,
         worker: Box::new(move || Ok(worker)),
