@@ -13,6 +13,15 @@ fn a_line_a_lock_file_says_what_is_in_the_cache() {
     place.run(&["list"]).says(0, &["net   dinov2   0/2     –     0/2      MIT"]);
     place.run(&["fetch", "net", "--yes"]).says(0, &[]);
     place.run(&["list"]).says(0, &["net   dinov2   2/2     3.0 MB  2/2      MIT"]);
+    let listed: serde_json::Value = serde_json::from_str(&place.run(&["list", "--json"]).stdout).unwrap();
+    assert_eq!(listed[0]["files_in_cache"], 2);
+    assert_eq!(listed[0]["licence"], "MIT");
+    let fetched = place.run(&["fetch", "net", "--json"]);
+    let folder: serde_json::Value = serde_json::from_str(&fetched.stdout).unwrap();
+    let folder = folder["folder"].as_str().unwrap();
+    let checked = place.run(&["verify", folder, "--lock", "net", "--json"]);
+    let checked: serde_json::Value = serde_json::from_str(&checked.stdout).unwrap();
+    assert!(checked.as_array().unwrap().iter().all(|file| file["right"] == true), "{checked}");
 }
 
 #[test]

@@ -23,6 +23,8 @@ use glass_stage::{Context, ExitStatus, Explain};
 use checkpoint::Checkpoint;
 use jobs::Input;
 
+use crate::output;
+
 /// Turn PyTorch files into safetensors, without running anything in them
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "\
@@ -43,6 +45,15 @@ pub struct ConvertArgs {
     /// The entry that holds the tensors, for a file that holds more, e.g. `state_dict`
     #[arg(long, value_name = "NAME")]
     pub key: Option<String>,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A file that was written.
+#[derive(serde::Serialize)]
+struct Converted<'a> {
+    file: &'a Path,
 }
 
 /// Converts what is asked for and prints the files written.
@@ -55,7 +66,10 @@ pub(super) fn convert(args: &ConvertArgs, context: &Context) -> anyhow::Result<E
             Input::File(file) => drop(one(file, &job.output, args.key.as_deref())?),
             Input::Index(index) => sharded::convert(index, &job.output, args.key.as_deref())?,
         }
-        println!("{}", job.output.display());
+        match args.json {
+            true => output::json_line(&Converted { file: &job.output })?,
+            false => output::text(&format!("{}\n", job.output.display()))?,
+        }
     }
     Ok(ExitStatus::Done)
 }

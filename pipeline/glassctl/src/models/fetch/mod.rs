@@ -14,6 +14,7 @@ use super::cache::Repository;
 use super::hub::{Hub, HubError, Retry};
 use super::lock::{NamedLock, Shelf};
 use super::settings::Settings;
+use crate::output;
 
 pub(super) use offline::find as find_in_cache;
 pub(super) use shards::named_by;
@@ -49,6 +50,16 @@ pub struct FetchArgs {
     /// How often a request is tried again while nothing arrives
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub retries: u32,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A checkpoint that is there now.
+#[derive(serde::Serialize)]
+struct There<'a> {
+    name: &'a str,
+    folder: &'a std::path::Path,
 }
 
 /// Fetches every checkpoint asked for and prints its folder.
@@ -66,7 +77,10 @@ pub(super) async fn fetch(args: &FetchArgs, context: &Context) -> anyhow::Result
                 None => return Ok(ExitStatus::Interrupted),
             },
         };
-        println!("{}", folder.display());
+        match args.json {
+            true => output::json_line(&There { name: &named.name, folder: &folder })?,
+            false => output::text(&format!("{}\n", folder.display()))?,
+        }
         hint_at_conversion(named, &folder);
     }
     Ok(ExitStatus::Done)

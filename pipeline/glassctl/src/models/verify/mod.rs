@@ -11,6 +11,7 @@ use super::cache::Repository;
 use super::fetch::find_in_cache;
 use super::lock::{Lock, Shelf};
 use super::settings::Settings;
+use crate::output;
 
 /// Compare a checkpoint with its lock file, and its weight files with their own headers
 #[derive(clap::Args, Clone, Debug)]
@@ -34,6 +35,17 @@ pub struct VerifyArgs {
     /// Folder of the lock files [default: manifests/weights here or beside the programs]
     #[arg(long, value_name = "DIR")]
     pub manifests: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A finding as JSON has it.
+#[derive(serde::Serialize)]
+struct Checked<'a> {
+    path: &'a str,
+    right: bool,
+    what: &'a str,
 }
 
 /// What was found about one file.
@@ -41,6 +53,13 @@ struct Finding {
     path: String,
     /// What is right with it, or what is wrong.
     verdict: Result<String, String>,
+}
+
+impl Finding {
+    fn checked(&self) -> Checked<'_> {
+        let (Ok(what) | Err(what)) = &self.verdict;
+        Checked { path: &self.path, right: self.verdict.is_ok(), what }
+    }
 }
 
 /// Checks and prints every file.
@@ -62,15 +81,16 @@ pub(super) async fn verify(args: &VerifyArgs, context: &Context) -> anyhow::Resu
             .blame_user()
             .hint("give the folder of a checkpoint, as `glassctl models fetch` prints it");
     }
-    let mut wrong = 0;
-    for finding in &findings {
-        match &finding.verdict {
-            Ok(what) => println!("ok     {}  {what}", finding.path),
-            Err(what) => {
-                wrong += 1;
-                println!("WRONG  {}  {what}", finding.path);
-            }
-        }
+    let checked: Vec<Checked<'_>> = findings.iter().map(Finding::checked).collect();
+    let wrong = checked.iter().filter(|checked| !checked.right).count();
+    if args.json {
+        output::json(&checked)?;
+    } else {
+        let line = |it: &Checked<'_>| {
+            let verdict = if it.right { "ok   " } else { "WRONG" };
+            format!("{verdict}  {}  {}\n", it.path, it.what)
+        };
+        output::text(&checked.iter().map(line).collect::<String>())?;
     }
     match wrong {
         0 => Ok(ExitStatus::Done),
