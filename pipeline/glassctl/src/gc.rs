@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use glass_dataset::gc::{self, MIN_GRACE, Removed, Rubbish};
+use glass_dataset::gc::{self, Clock, MIN_GRACE, Removed, Rubbish};
 use glass_stage::{Context, ExitStatus};
 
 use crate::target::StoreArgs;
@@ -12,9 +12,9 @@ use crate::{output, text};
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "\
 Without --delete nothing is removed. An object that a commit names is never touched, and none younger
-than the grace period. Uploads in parts that were never completed do not show up in a listing: S3 and
-Google need a lifecycle rule for them (abort incomplete multipart uploads), Azure drops them after a
-week.
+than the grace period; with --delete the store's clock decides what is. Uploads in parts that were never
+completed are shown for S3 when they are a day old; Google needs a lifecycle rule for them (abort
+incomplete multipart uploads), Azure drops them after a week.
 
 Example:
   glassctl gc --store s3://bucket/glass
@@ -55,8 +55,9 @@ struct Object {
 /// The user's (store, dataset, grace period) and the store's.
 pub async fn gc(args: GcArgs, context: Context) -> anyhow::Result<ExitStatus> {
     let mut objects = Vec::new();
+    let clock = if args.delete { Clock::Store } else { Clock::Here };
     for dataset in args.target.datasets(args.dataset.as_deref()).await? {
-        for rubbish in gc::find(&dataset, args.older_than).await? {
+        for rubbish in gc::find(&dataset, args.older_than, clock).await? {
             if context.stop.is_set() {
                 return Ok(ExitStatus::Interrupted);
             }

@@ -17,6 +17,7 @@
 //! object store and the PNG encoder are built with.
 
 mod ablation_table;
+pub mod card;
 pub mod demo;
 pub mod diff;
 pub mod export;

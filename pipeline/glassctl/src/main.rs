@@ -1,5 +1,6 @@
 //! `glassctl`: see the crate's documentation.
 
+use glass_ctl::card::{CardArgs, card};
 use glass_ctl::demo::{DemoArgs, demo};
 use glass_ctl::diff::{DiffArgs, diff};
 use glass_ctl::export::{ExportArgs, export};
@@ -42,6 +43,7 @@ enum Command {
     Submit(SubmitArgs),
     Export(ExportArgs),
     Inspect(InspectArgs),
+    Card(CardArgs),
     Nets(NetsArgs),
     Models(ModelsArgs),
 }
@@ -68,6 +70,7 @@ async fn run(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
         Command::Submit(args) => submit(args).await,
         Command::Export(args) => export(args, context).await,
         Command::Inspect(args) => inspect(args).await,
+        Command::Card(args) => card(args).await,
         Command::Nets(args) => nets(args),
         Command::Models(args) => models(args, context).await,
     }

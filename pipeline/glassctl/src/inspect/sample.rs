@@ -122,6 +122,14 @@ fn is_of(masks: &Dataset, drawings: &Dataset) -> bool {
     upstream.map(|id| id.sibling(DatasetKind::Generations)).any(|id| id == *drawings.id())
 }
 
+/// Where the row lies; an adopted shard lies in the dataset it was adopted from.
+fn object(commit: &Commit) -> String {
+    match &commit.dataset {
+        None => commit.data_key.clone(),
+        Some(dataset) => format!("{}/{}", dataset.path(), commit.data_key),
+    }
+}
+
 fn page(known: &Known) -> String {
     let mut page = format!("sample {}\n", known.sample_id);
     for related in &known.related {
@@ -132,7 +140,7 @@ fn page(known: &Known) -> String {
         page.push_str(&format!("\n{dataset}  {stage}, run seed {}\n", found.run_seed));
         let mut lines = vec![
             ["shard".to_owned(), format!("{} row {row}", commit.shard)],
-            ["object".to_owned(), commit.data_key.clone()],
+            ["object".to_owned(), object(commit)],
         ];
         let columns = found.columns.as_object().into_iter().flatten();
         lines.extend(columns.map(|(key, value)| [key.clone(), on_a_line(value)]));

@@ -87,7 +87,8 @@ async fn read<const N: usize>(
 ) -> anyhow::Result<[Vec<String>; N]> {
     let mut found = [const { Vec::new() }; N];
     for part in dataset.parts(shard).await? {
-        let key = format!("{}/{}", dataset.id().path(), part.data_key);
+        let folder = part.dataset.as_ref().unwrap_or(dataset.id()).path();
+        let key = format!("{folder}/{}", part.data_key);
         let batches = table::columns(dataset.store(), &key, part.bytes, &columns).await?;
         for (texts, column) in found.iter_mut().zip(columns) {
             texts.extend(table::texts(&batches, column)?.into_iter().flatten());

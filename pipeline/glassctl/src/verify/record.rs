@@ -1,5 +1,6 @@
 //! A commit record, as its document has it.
 
+use glass_schemas::ids::DatasetId;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -7,6 +8,9 @@ use serde_json::Value;
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Record {
     pub(super) shard: u32,
+    /// The dataset whose folder has the objects, where it is not the record's own.
+    #[serde(default)]
+    pub(super) dataset: Option<DatasetId>,
     pub(super) data_key: String,
     /// SHA-256 in hexadecimal digits.
     pub(super) digest: String,
@@ -20,6 +24,11 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// The key of an object that the record of dataset `own` names.
+    pub(super) fn key(&self, own: &DatasetId, relative: &str) -> String {
+        format!("{}/{relative}", self.dataset.as_ref().unwrap_or(own).path())
+    }
+
     pub(super) fn deserialize(json: &Value) -> serde_json::Result<Self> {
         <Self as Deserialize>::deserialize(json)
     }

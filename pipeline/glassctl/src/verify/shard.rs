@@ -27,7 +27,7 @@ pub(super) async fn check(
     let mut problems = Vec::new();
     let (mut samples, mut names, mut failed) = (Vec::new(), HashSet::new(), Vec::new());
     for record in shard.parts() {
-        let key = format!("{}/{}", id.path(), record.data_key);
+        let key = record.key(id, &record.data_key);
         if let Err(what) = placed(&record.data_key, "data", record) {
             return Ok(vec![Problem::new(key, what)]);
         }
@@ -56,7 +56,7 @@ pub(super) async fn check(
             }
         };
     }
-    let key = format!("{}/{}", id.path(), shard.record.data_key);
+    let key = shard.record.key(id, &shard.record.data_key);
     if let Planned::Source { rows_per_shard } = planned {
         let count = samples.len() as u64 + shard.quarantined();
         let full = if last { count <= *rows_per_shard && count > 0 } else { count == *rows_per_shard };
@@ -155,7 +155,7 @@ async fn quarantine(
         let what = format!("{} samples are quarantined in no table", record.quarantined);
         return Ok(if record.quarantined == 0 { Ok(Vec::new()) } else { Err(Problem::new(commit, what)) });
     };
-    let key = format!("{}/{relative}", id.path());
+    let key = record.key(id, relative);
     if let Err(what) = placed(relative, "quarantine", record) {
         return Ok(Err(Problem::new(key, what)));
     }

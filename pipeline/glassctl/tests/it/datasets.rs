@@ -101,7 +101,7 @@ async fn a_round_that_is_wrong_is_found() {
 
 #[test]
 fn every_command_has_an_example() {
-    for verb in ["plan", "run", "status", "verify", "failed", "retry", "regenerate", "gc", "diff", "submit", "export", "inspect"] {
+    for verb in ["plan", "run", "status", "verify", "failed", "retry", "regenerate", "gc", "diff", "submit", "export", "inspect", "card"] {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_glassctl")).args([verb, "--help"]).output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
         for part in ["Example:", &format!("glassctl {verb} "), "--json", "--store"] {
