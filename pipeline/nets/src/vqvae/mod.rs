@@ -34,7 +34,7 @@ pub struct VqVae {
 /// The codes.
 #[derive(Module, Debug)]
 struct Codebook {
-    /// `[codes, code_size]`
+    /// `[code_size, codes]`, as every matrix here stands the other way round than in the file.
     embedding: Param<Tensor<2>>,
     #[module(skip)]
     commitment_weight: f64,
@@ -84,7 +84,7 @@ impl VqVae {
             encoder: Encoder::from_scope(&scope.enter("encoder"), convolutions, latent)?,
             quant_conv: pointwise(scope, "quant_conv", latent, code)?,
             quantize: Codebook {
-                embedding: embedding.param("weight", [config.codes, code])?,
+                embedding: Param::from_tensor(embedding.transposed("weight", config.codes, code)?),
                 commitment_weight: config.commitment_weight,
                 codebook_weight: config.codebook_weight,
             },
@@ -138,7 +138,7 @@ impl VqVae {
 
     /// Channels of the latent.
     pub fn latent_channels(&self) -> usize {
-        self.quantize.embedding.dims()[1]
+        self.quantize.embedding.dims()[0]
     }
 }
 
@@ -152,14 +152,10 @@ impl Codebook {
             .permute([0, 2, 3, 1])
             .reshape([batch * height * width, size]);
         // |z − e|² without |z|², which is the same for every code.
-        let distances = embedding.clone().square().sum_dim(1).transpose()
-            - rows
-                .clone()
-                .detach()
-                .matmul(embedding.clone().detach().transpose())
-                * 2.0;
+        let products = rows.clone().detach().matmul(embedding.clone().detach());
+        let distances = embedding.clone().square().sum_dim(0) - products * 2.0;
         let codes = distances.detach().argmin(1).squeeze_dim::<1>(1);
-        let nearest = embedding.select(0, codes.clone());
+        let nearest = embedding.transpose().select(0, codes.clone());
         let square = |a: Tensor<2>, b: Tensor<2>| (a - b).square().mean();
         let loss = square(nearest.clone().detach(), rows.clone()) * self.commitment_weight
             + square(nearest.clone(), rows.clone().detach()) * self.codebook_weight;
