@@ -296,12 +296,8 @@ class Slots(nn.Module):
         super().__init__()
         i, h, t, s = c["input"], c["hidden"], c["tokens"], c["slot"]
         self.c = c
-        if c["position"] == "savi":
-            self.pos = nn.Linear(2, i)
-        if c["position"] == "soft":
-            self.pos = nn.Linear(4, i)
-        if c["position"] == "grid":
-            self.pos = nn.Linear(4, i)
+        self.layer, count = {"savi": ("dense", 2), "soft": ("dense", 4), "grid": ("projection", 4)}[c["position"]]
+        self.pos = nn.ModuleDict({self.layer: nn.Linear(count, i)})
         self.in_layer_norm = nn.LayerNorm(i)
         self.in_mlp = nn.Sequential(nn.Linear(i, h), nn.ReLU(), nn.Linear(h, t))
         if c["learned"]:
@@ -330,8 +326,7 @@ class Slots(nn.Module):
     def forward(self, x, noise):
         c = self.c
         b, k, s = noise.shape
-        if c["position"]:
-            x = x + self.pos(self.coordinates(x.shape[1]))
+        x = x + self.pos[self.layer](self.coordinates(x.shape[1]))
         x = self.norm_inputs(self.in_mlp(self.in_layer_norm(x)))
         keys, values = self.project_k(x) * s**-0.5, self.project_v(x)
         slots = self.slot_mu.expand(b, k, s) if c["learned"] else self.slot_mu + self.slot_log_sigma.exp() * noise
@@ -370,8 +365,8 @@ class Broadcast(nn.Module):
         return (x[:, :, :3].tanh() * masks).sum(1), masks[:, :, 0]
 
 
-def noisy(clean, noise, t, start, end):
-    bars = torch.cumprod(1 - torch.linspace(start, end, 1000), 0)[t].view(-1, 1, 1, 1)
+def noisy(clean, noise, t, betas):
+    bars = torch.cumprod(1 - betas, 0)[t].view(-1, 1, 1, 1)
     return bars.sqrt() * clean + (1 - bars).sqrt() * noise
 
 
@@ -428,7 +423,9 @@ class Method:
         def step(i):
             features = numbers(f"features.{i}", BATCH, 16, 12)
             slots, attention = parts["slots"](features, noise(i))
-            return *denoise(parts["image"], slots, i, 0.0015, 0.0195), dict(slots=slots, attention=attention)
+            # What latent diffusion calls linear is linear in the root (its `make_beta_schedule`).
+            betas = torch.linspace(0.0015**0.5, 0.0195**0.5, 1000) ** 2
+            return *denoise(parts["image"], slots, i, betas), dict(slots=slots, attention=attention)
 
         return parts, lambda i: merge(step(i))
 
@@ -441,7 +438,7 @@ class Method:
             features = parts["encoder"](pictures).flatten(2).transpose(1, 2)
             slots, attention = parts["slots"](features, noise(i))
             more = dict(features=features, slots=slots, attention=attention)
-            return *denoise(unet, slots, i, 0.00085, 0.012), more
+            return *denoise(unet, slots, i, torch.linspace(0.00085, 0.012, 1000)), more
 
         return parts, lambda i: merge(step(i))
 
@@ -450,10 +447,10 @@ def noise(i):
     return numbers(f"slots.{i}", BATCH, SLOTS, 6) * 3**0.5
 
 
-def denoise(unet, slots, i, start, end):
+def denoise(unet, slots, i, betas):
     clean, e = numbers(f"latents.{i}", BATCH, 3, 8, 8), numbers(f"noise.{i}", BATCH, 3, 8, 8) * 3**0.5
     t = torch.tensor([(37 * i + 101) % 1000, (613 * i + 5) % 1000])
-    predicted = unet(noisy(clean, e, t, start, end), t, slots).sample
+    predicted = unet(noisy(clean, e, t, betas), t, slots).sample
     return F.mse_loss(predicted, e), dict(predicted=predicted)
 
 
@@ -499,7 +496,7 @@ def quantiser(out):
     straight = (rows + (nearest - rows).detach()).reshape(2, 8, 8, 3).permute(0, 3, 1, 2)
     picture = vq.decoder(vq.post_quant_conv(straight))
     (quant + F.mse_loss(picture, x)).backward()
-    tensors = {f"gradient.{k}": some(p.grad) for k, p in vq.named_parameters()}
+    tensors = {f"gradient.autoencoder.{k}": some(p.grad) for k, p in vq.named_parameters()}
     tensors |= {"out.quantisation": quant[None], "out.reconstruction": F.mse_loss(picture, x)[None]}
     save(out / "autoencoder.safetensors", tensors)
 

@@ -6,6 +6,8 @@
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData, activation};
+use glass_nets::Weights;
+use glass_nets::weights::Start;
 use glass_schemas::ids::Digest;
 use glass_schemas::seeds::{Purpose, Stream};
 use glass_schemas::spec::trainer::InitialWeights;
@@ -149,6 +151,28 @@ impl Initial {
         };
         Param::initialized(parameter_id(path), value)
     }
+}
+
+/// Weights drawn from a run's seed, each by the path `scope.name`, for a network that takes its tensors
+/// by name; `start` may give a tensor another distribution than PyTorch's.
+pub fn drawn(
+    seed: u64,
+    scope: &str,
+    start: impl Fn(&str, &[usize], Start) -> Start + Send + Sync + 'static,
+) -> Weights {
+    let scope = scope.to_owned();
+    Weights::drawn(Box::new(move |name, shape, default| {
+        let count = shape.iter().product();
+        let stream = Stream::new(seed, format!("{scope}.{name}"), Purpose::Weights);
+        match start(name, shape, default) {
+            Start::Uniform(bound) => {
+                let numbers = stream.uniform(count).into_iter();
+                numbers.map(|u| (2.0 * u - 1.0) * bound).collect()
+            }
+            Start::Normal(scale) => stream.normal(count).into_iter().map(|n| n * scale).collect(),
+            Start::Constant(value) => vec![value; count],
+        }
+    }))
 }
 
 /// The id of the parameter at a path, the same in every process.

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use glass_stage::ProcessArgs;
 use glass_trainer::commands::{
-    CompareArgs, DataArgs, DrawArgs, Drawing, EvaluateArgs, ExplainArgs, ExportArgs, TrainArgs, compare,
-    data, draw, evaluate, explain, export_run, train,
+    CompareArgs, DataArgs, DrawArgs, Drawing, EvaluateArgs, ExplainArgs, ExportArgs,
+    TrainArgs, compare, data, draw, evaluate, explain, export_run, train,
 };
 
 /// Trains slots on generated images and looks at what they learned.

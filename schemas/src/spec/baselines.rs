@@ -11,7 +11,7 @@ use super::invalid;
 use crate::SchemaError;
 
 /// Ids and texts of the methods that are shipped.
-pub const SHIPPED: [(&str, &str); 11] = [
+pub const SHIPPED: [(&str, &str); 14] = [
     ("glass", include_str!("../../../manifests/baselines/glass.toml")),
     ("glass-instance-only", include_str!("../../../manifests/baselines/glass-instance-only.toml")),
     ("glass-semantic-only", include_str!("../../../manifests/baselines/glass-semantic-only.toml")),
@@ -23,6 +23,9 @@ pub const SHIPPED: [(&str, &str); 11] = [
     ("dinosaur-transformer", include_str!("../../../manifests/baselines/dinosaur-transformer.toml")),
     ("spot-teacher", include_str!("../../../manifests/baselines/spot-teacher.toml")),
     ("spot-student", include_str!("../../../manifests/baselines/spot-student.toml")),
+    ("slot-attention", include_str!("../../../manifests/baselines/slot-attention.toml")),
+    ("slot-diffusion", include_str!("../../../manifests/baselines/slot-diffusion.toml")),
+    ("lsd-scratch", include_str!("../../../manifests/baselines/lsd-scratch.toml")),
 ];
 
 /// What a method's file may say.

@@ -48,8 +48,9 @@ pub fn slot_names(path: &str) -> String {
         Some(rest) => rest.split_once('.').map_or(rest, |(_, name)| name).to_owned(),
         None => path.to_owned(),
     };
-    let path = match path.strip_prefix("pos.") {
-        Some(rest) => format!("pos.projection.{rest}"),
+    let path = match path.strip_prefix("pos.").and_then(|rest| rest.split_once('.')) {
+        Some(("Grid", rest)) => format!("pos.projection.{rest}"),
+        Some((_, rest)) => format!("pos.{rest}"),
         None => path,
     };
     sequence(&path)
@@ -67,7 +68,8 @@ fn sequence(path: &str) -> String {
 
 /// The name of a parameter of [`crate::decoders::UNet`] in diffusers.
 pub fn unet_names(path: &str) -> String {
-    const PARTS: [(&str, &str); 5] = [
+    const PARTS: [(&str, &str); 6] = [
+        ("position", "pos_emb.1"),
         ("downsampler", "downsamplers.0.conv"),
         ("upsampler", "upsamplers.0.conv"),
         ("ff_in", "ff.net.0.proj"),
@@ -79,8 +81,27 @@ pub fn unet_names(path: &str) -> String {
         None => part.to_owned(),
     };
     let name: Vec<String> = path.split('.').map(renamed).collect();
-    let name = name.join(".");
-    // burn's names for the scale and shift of a normalisation.
+    norm_names(name.join("."))
+}
+
+/// The name of a parameter of a vector-quantised autoencoder in diffusers.
+pub fn vqvae_names(path: &str) -> String {
+    let resampler = match path.starts_with("encoder") {
+        true => "downsamplers.0.conv",
+        false => "upsamplers.0.conv",
+    };
+    let name = path
+        .replace("resample", resampler)
+        .replace("mid_block.first", "mid_block.resnets.0")
+        .replace("mid_block.second", "mid_block.resnets.1")
+        .replace("mid_block.attention", "mid_block.attentions.0")
+        .replace("to_out", "to_out.0")
+        .replace("quantize.embedding", "quantize.embedding.weight");
+    norm_names(name)
+}
+
+/// burn's names for the scale and shift of a normalisation.
+pub fn norm_names(name: String) -> String {
     match name.rsplit_once('.') {
         Some((layer, "gamma")) => format!("{layer}.weight"),
         Some((layer, "beta")) => format!("{layer}.bias"),

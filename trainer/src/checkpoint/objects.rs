@@ -80,26 +80,26 @@ pub fn pack(state: &TrainState, spec: &TrainerSpec) -> Result<Objects> {
     Ok(objects)
 }
 
-/// The documents of the image decoder, where its weights are saved.
-fn documents<'a>(
-    networks: &Networks,
-    objects: &Objects,
-) -> Vec<(&'a str, serde_json::Value)> {
+/// The documents of encoder and image decoder, where their weights are saved.
+fn documents(networks: &Networks, objects: &Objects) -> Vec<(&'static str, serde_json::Value)> {
     struct Saved<'a>(&'a Objects, bool);
     impl PartVisitor for Saved<'_> {
         fn visit<M: Module>(&mut self, layout: &Layout, _: &M) {
             self.1 = self.0.contains_key(layout.object);
         }
     }
-    let Some(image) = &networks.image else {
-        return Vec::new();
-    };
-    let mut saved = Saved(objects, false);
-    image.visit(&mut saved);
-    match saved.1 {
-        true => image.documents(),
-        false => Vec::new(),
+    let mut documents = Vec::new();
+    if let Some(encoder) = &networks.encoder {
+        let mut saved = Saved(objects, false);
+        encoder.visit(&mut saved);
+        documents.extend(encoder.documents().into_iter().filter(|_| saved.1));
     }
+    if let Some(image) = &networks.image {
+        let mut saved = Saved(objects, false);
+        image.visit(&mut saved);
+        documents.extend(image.documents().into_iter().filter(|_| saved.1));
+    }
+    documents
 }
 
 struct Pack<'a> {
@@ -240,7 +240,7 @@ fn slots_config(spec: &TrainerSpec, networks: &Networks, tokens: usize) -> Resul
             "mlp_hidden_size": slots.mlp_size,
             "input_resolution": tokens.isqrt(),
             "epsilon": slots.epsilon,
-            "learnable_slot_init": slots.initial == InitialSlots::Learned,
+            "learnable_slot_init": matches!(slots.initial, InitialSlots::Learned | InitialSlots::Normal),
             "bi_level": slots.truncation == Truncation::BiLevel,
             "init_mlp": slots.initial == InitialSlots::Boxes,
             "position": slots.position == Position::Grid,

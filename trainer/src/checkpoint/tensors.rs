@@ -50,7 +50,7 @@ pub fn restore<M: Module>(module: M, mut named: Named, rename: Rename, part: &st
 ///
 /// # Errors
 /// [`TrainerError::State`].
-pub(super) fn to_safetensors(named: &Named, part: &str) -> Result<Vec<u8>> {
+pub(crate) fn to_safetensors(named: &Named, part: &str) -> Result<Vec<u8>> {
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = named
         .iter()
         .map(|(name, (shape, numbers))| {
@@ -72,7 +72,7 @@ pub(super) fn to_safetensors(named: &Named, part: &str) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// [`TrainerError::State`].
-pub(super) fn from_safetensors(bytes: &[u8], part: &str) -> Result<Named> {
+pub(crate) fn from_safetensors(bytes: &[u8], part: &str) -> Result<Named> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| TrainerError::state(part, error))?;
     file.tensors()
         .into_iter()

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
 use glass_dataset::{Dataset, Store};
 use glass_schemas::ids::{DatasetId, DatasetKind, Digest};
 use glass_schemas::spec::RunSpec;
-use glass_schemas::spec::trainer::{DataSource, Latents};
+use glass_schemas::spec::trainer::DataSource;
 use glass_stage::Explain as _;
 
 use super::options::explained;
@@ -34,17 +33,8 @@ pub(super) struct Unpacking<'a> {
     pub scratch: &'a Path,
     /// The run's seed.
     pub seed: u64,
-    /// Whether clean latents are needed.
-    pub latents: Needed,
-    /// Where frozen networks compute.
-    pub device: &'a Device,
-}
-
-/// Whether something is needed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Needed {
-    Yes,
-    No,
+    /// What makes latents of pictures at every visit, where the run decodes such latents.
+    pub latents: Option<LatentEncoder>,
 }
 
 impl Samples {
@@ -90,20 +80,14 @@ impl Samples {
     /// # Errors
     /// The user's: data or a spec that does not fit.
     pub async fn unpack(self, needs: Unpacking<'_>) -> anyhow::Result<Box<dyn TrainingSet>> {
-        let Unpacking { spec, encoder, encoder_digest, scratch, seed, latents, device } = needs;
+        let Unpacking { spec, encoder, encoder_digest, scratch, seed, latents } = needs;
         let trainer = &spec.trainer;
-        let encode = match (latents, trainer.diffusion.latents) {
-            (Needed::Yes, Latents::Encode) => {
-                Some(explained(LatentEncoder::load(&trainer.diffusion, device))?)
-            }
-            _ => None,
-        };
         match self {
             Self::Generated(upstream) => {
                 let preparation = Preparation { spec: trainer, upstream: &upstream, encoder_digest, scratch };
                 let samples = explained(preparation.open(encoder).await)?;
-                Ok(match encode {
-                    Some(encode) => Box::new(samples.with_encoded_latents(encode, seed)),
+                Ok(match latents {
+                    Some(latents) => Box::new(samples.with_encoded_latents(latents, seed)),
                     None => Box::new(samples),
                 })
             }
@@ -114,8 +98,8 @@ impl Samples {
                     ImagePreparation { spec: trainer, images, encoder_digest, scratch, seed }.open(encoder)
                 });
                 let set = explained(set)?;
-                Ok(match encode {
-                    Some(encode) => Box::new(set.with_latents(encode, seed)),
+                Ok(match latents {
+                    Some(latents) => Box::new(set.with_latents(latents, seed)),
                     None => Box::new(set),
                 })
             }

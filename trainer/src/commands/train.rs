@@ -17,10 +17,10 @@ use glass_schemas::spec::trainer::{
 use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
 use super::options::explained;
-use super::samples::{Needed, Samples, Unpacking};
+use super::samples::{Samples, Unpacking};
 use super::{RunOptions, StoreSurroundings};
 use crate::checkpoint::{Meter, Run, RunDocument, unpack};
-use crate::data::TrainingSet;
+use crate::data::{LatentEncoder, TrainingSet};
 use crate::decoders::ImageDecoder;
 use crate::encoders::{self, TrainedEncoder};
 use crate::eval::trained::{Fetched, WithImage};
@@ -156,7 +156,7 @@ pub(super) async fn unpacked(
 ) -> anyhow::Result<Box<dyn TrainingSet>> {
     let encoder = explained(encoders::load(&spec.trainer.encoder, device))?;
     let scratch = scratch.unwrap_or_else(|| std::env::temp_dir().join("glass"));
-    let latents = if uses_latents(&spec.trainer) { Needed::Yes } else { Needed::No };
+    let latents = explained(latent_encoder(&spec.trainer, device))?;
     let needs = Unpacking {
         spec,
         encoder,
@@ -164,7 +164,6 @@ pub(super) async fn unpacked(
         scratch: &scratch,
         seed: document.seed,
         latents,
-        device,
     };
     samples.unpack(needs).await
 }
@@ -177,13 +176,13 @@ pub(super) fn fresh(
     end: u64,
     device: &Device,
 ) -> anyhow::Result<Networks> {
-    let encoder = explained(TrainedEncoder::new(&spec.encoder, device))?;
+    let encoder = explained(TrainedEncoder::new(&spec.encoder, seed, device))?;
     let shape = encoder.as_ref().map_or(states, |encoder| encoder.feature_shape(states));
     let mut networks = Networks::new(spec, shape, seed, device);
     networks.encoder = encoder;
     if uses_image(spec) && end > first_image_step(spec) {
         networks.image =
-            ImageDecoder::new(spec, device).context("the image decoder cannot be loaded")?;
+            ImageDecoder::new(spec, seed, device).context("the image decoder cannot be loaded")?;
     }
     Ok(networks)
 }
@@ -211,8 +210,8 @@ async fn teacher(
     };
     let teacher = Fetched::new(store, run, None).await.blame_user().hint("trainer.guidance.teacher is the id of a run in the same store")?;
     let (taught, own) = (&teacher.document().spec.encoder, &document.spec.encoder);
-    let same = (taught.image_size, taught.output, taught.train_from)
-        == (own.image_size, own.output, None);
+    let same = (taught.image_size, taught.output, taught.pixels, taught.train_from)
+        == (own.image_size, own.output, own.pixels, None);
     if !same || teacher.document().weights.get(ENCODER) != document.weights.get(ENCODER) {
         return Err(anyhow::anyhow!("`{run}` was trained on the features of another encoder"))
             .blame_user()
@@ -229,18 +228,15 @@ fn document(spec: &RunSpec, seed: u64, samples: &Samples) -> anyhow::Result<RunD
         ENCODER.to_owned(),
         folder_digest(&trainer.encoder.weights)?.parse()?,
     );
-    if uses_latents(trainer) {
-        let unet = trainer.diffusion.weights.join("unet");
-        weights.insert(DIFFUSION.to_owned(), folder_digest(unet)?.parse()?);
-        if trainer.diffusion.latents == Latents::Encode {
-            let vae = trainer.diffusion.weights.join("vae");
-            weights.insert(AUTOENCODER.to_owned(), folder_digest(vae)?.parse()?);
-        }
+    for (role, folder) in image_weights(trainer) {
+        weights.insert(role.to_owned(), folder_digest(folder)?.parse()?);
     }
     // Where weights lie is no part of what a run is: their digests are.
     let mut trainer = trainer.clone();
     trainer.encoder.weights = PathBuf::new();
     trainer.diffusion.weights = PathBuf::new();
+    trainer.latent_diffusion.config = PathBuf::new();
+    trainer.latent_diffusion.autoencoder_weights = PathBuf::new();
     trainer.data.images = trainer.data.images.without_places();
     Ok(RunDocument {
         spec: trainer,
@@ -259,9 +255,42 @@ fn uses_image(spec: &TrainerSpec) -> bool {
         && (used(&spec.phase1) || used(&spec.phase2))
 }
 
-/// Whether what it decodes are latents of Stable Diffusion.
-fn uses_latents(spec: &TrainerSpec) -> bool {
-    uses_image(spec) && spec.image.kind == ImageDecoderKind::StableDiffusion
+/// Which of the image decoder's files decide what the run is, by role.
+fn image_weights(spec: &TrainerSpec) -> Vec<(&'static str, PathBuf)> {
+    if !uses_image(spec) {
+        return Vec::new();
+    }
+    let (pretrained, scratch) = (&spec.diffusion, &spec.latent_diffusion);
+    match spec.image.kind {
+        ImageDecoderKind::None | ImageDecoderKind::Broadcast => Vec::new(),
+        ImageDecoderKind::StableDiffusion => {
+            let mut files = vec![(DIFFUSION, pretrained.weights.join("unet"))];
+            if pretrained.latents == Latents::Encode {
+                files.push((AUTOENCODER, pretrained.weights.join("vae")));
+            }
+            files
+        }
+        ImageDecoderKind::LatentDiffusion => vec![
+            (DIFFUSION, scratch.config.clone()),
+            (AUTOENCODER, scratch.autoencoder_weights.clone()),
+        ],
+    }
+}
+
+/// What makes latents of pictures, where the run decodes such latents.
+fn latent_encoder(spec: &TrainerSpec, device: &Device) -> crate::Result<Option<LatentEncoder>> {
+    if !uses_image(spec) {
+        return Ok(None);
+    }
+    match (spec.image.kind, spec.diffusion.latents) {
+        (ImageDecoderKind::LatentDiffusion, _) => {
+            Ok(Some(LatentEncoder::of_scratch(&spec.latent_diffusion, device)?))
+        }
+        (ImageDecoderKind::StableDiffusion, Latents::Encode) => {
+            Ok(Some(LatentEncoder::load(&spec.diffusion, device)?))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn run_session(

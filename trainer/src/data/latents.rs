@@ -1,38 +1,71 @@
 //! Clean latents of the image decoder.
 
+use std::path::Path;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use glass_nets::image::{Filter, resize};
 use glass_nets::vae::AutoencoderKl;
+use glass_nets::vqvae::VqVae;
 use glass_schemas::seeds::{Purpose, Stream};
-use glass_schemas::spec::trainer::DiffusionDecoderSpec;
+use glass_schemas::spec::trainer::{AutoencoderKind, DiffusionDecoderSpec, LatentDiffusionSpec};
 use image::RgbImage;
 
 use crate::error::{Result, TrainerError};
 
+/// A frozen autoencoder.
+#[derive(Debug)]
+enum Autoencoder {
+    /// Latents are a sample of a posterior.
+    Kl(Box<AutoencoderKl>),
+    /// Latents are what a codebook would be looked up with.
+    Vq(Box<VqVae>),
+}
+
 /// The frozen autoencoder, for latents that are encoded anew at every visit.
 #[derive(Debug)]
 pub struct LatentEncoder {
-    vae: AutoencoderKl,
+    autoencoder: Autoencoder,
     side: u32,
     device: Device,
 }
 
 impl LatentEncoder {
-    /// Loads the autoencoder of the spec's checkpoint.
+    /// Loads the autoencoder of a pretrained diffusion decoder's checkpoint.
     ///
     /// # Errors
     /// [`TrainerError::Nets`]; [`TrainerError::Spec`] where the picture is no whole number of latents.
     pub fn load(spec: &DiffusionDecoderSpec, device: &Device) -> Result<Self> {
-        let vae = AutoencoderKl::load(spec.weights.join("vae"), device)?;
-        if spec.image_size == 0 || spec.image_size as usize % vae.downscale() != 0 {
+        let folder = spec.weights.join("vae");
+        let autoencoder = Autoencoder::load(AutoencoderKind::Kl, &folder, device)?;
+        Self::new(autoencoder, spec.image_size, "trainer.diffusion.image_size", device)
+    }
+
+    /// Loads the autoencoder of a diffusion decoder that is trained from nothing.
+    ///
+    /// # Errors
+    /// As [`LatentEncoder::load`].
+    pub fn of_scratch(spec: &LatentDiffusionSpec, device: &Device) -> Result<Self> {
+        let autoencoder = Autoencoder::load(spec.autoencoder, &spec.autoencoder_weights, device)?;
+        let field = "trainer.latent_diffusion.image_size";
+        Self::new(autoencoder, spec.image_size, field, device)
+    }
+
+    fn new(
+        autoencoder: Autoencoder,
+        side: u32,
+        field: &'static str,
+        device: &Device,
+    ) -> Result<Self> {
+        let downscale = autoencoder.downscale();
+        if side == 0 || !(side as usize).is_multiple_of(downscale) {
             return Err(TrainerError::Spec {
-                field: "trainer.diffusion.image_size",
-                message: format!("{} is no multiple of {}", spec.image_size, vae.downscale()),
+                field,
+                message: format!("{side} is no multiple of {downscale}"),
             });
         }
         Ok(Self {
-            vae,
-            side: spec.image_size,
+            autoencoder,
+            side,
             device: device.clone(),
         })
     }
@@ -42,8 +75,8 @@ impl LatentEncoder {
         self.side
     }
 
-    /// A scaled sample of each picture's posterior, `[pictures, channels, height, width]`, with
-    /// noise from one stream a picture.
+    /// Each picture's scaled latents, `[pictures, channels, height, width]`, with noise from one stream a
+    /// picture where they are a sample.
     ///
     /// # Errors
     /// Where a picture cannot be resized.
@@ -59,19 +92,44 @@ impl LatentEncoder {
         }
         let shape = [pictures.len(), 3, side, side];
         let planes = Tensor::from_data(TensorData::new(planes, shape), &self.device);
-        let posterior = self.vae.encode(planes);
-        let shape = posterior.mean.dims();
-        let size = shape[1..].iter().product();
-        let noise: Vec<f32> = noise
-            .iter()
-            .flat_map(|stream| stream.normal(size))
-            .collect();
-        let noise = Tensor::from_data(TensorData::new(noise, shape), &self.device);
-        Ok(posterior.sample(noise) * self.vae.scaling_factor())
+        Ok(self.autoencoder.encode(planes, noise))
     }
 
     /// The stream of a visit's posterior noise.
     pub fn stream(seed: u64, visit: &super::Visit) -> Stream {
         super::visit_stream(seed, Purpose::Posterior, visit)
+    }
+}
+
+impl Autoencoder {
+    fn load(kind: AutoencoderKind, folder: &Path, device: &Device) -> Result<Self> {
+        Ok(match kind {
+            AutoencoderKind::Kl => Self::Kl(Box::new(AutoencoderKl::load(folder, device)?)),
+            AutoencoderKind::Vq => Self::Vq(Box::new(VqVae::load(folder, device)?)),
+        })
+    }
+
+    fn downscale(&self) -> usize {
+        match self {
+            Self::Kl(network) => network.downscale(),
+            Self::Vq(network) => network.downscale(),
+        }
+    }
+
+    fn encode(&self, planes: Tensor<4>, noise: &[Stream]) -> Tensor<4> {
+        match self {
+            Self::Vq(network) => network.encode(planes) * network.scaling_factor(),
+            Self::Kl(network) => {
+                let posterior = network.encode(planes);
+                let (shape, device) = (posterior.mean.dims(), posterior.mean.device());
+                let size = shape[1..].iter().product();
+                let noise: Vec<f32> = noise
+                    .iter()
+                    .flat_map(|stream| stream.normal(size))
+                    .collect();
+                let noise = Tensor::from_data(TensorData::new(noise, shape), &device);
+                posterior.sample(noise) * network.scaling_factor()
+            }
+        }
     }
 }

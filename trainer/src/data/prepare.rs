@@ -72,6 +72,7 @@ impl Preparation<'_> {
             "encoder": self.encoder_digest,
             "image_size": self.spec.encoder.image_size,
             "output": self.spec.encoder.output,
+            "pixels": self.spec.encoder.pixels,
             "train_from": self.spec.encoder.train_from,
             "mask_side": self.spec.guidance.resolution,
             "reliability": self.spec.guidance.reliability,

@@ -4,11 +4,24 @@
 use burn::module::{Module, Param};
 use burn::nn::conv::{ConvTranspose2d, ConvTranspose2dConfig};
 use burn::tensor::{Tensor, activation};
+use glass_nets::image::ImageProcessor;
 use glass_nets::ops;
+use glass_schemas::spec::trainer::TrainerSpec;
 
+use crate::data::Batch;
+use crate::error::Result;
 use crate::grouping::{Coordinates, SoftPosition};
 use crate::layers::Initial;
 use crate::losses::mean_square;
+use crate::parts::{Group, Layout, Origin};
+
+/// How it is saved.
+pub const LAYOUT: Layout = Layout::plain(
+    Group::Image,
+    Origin::Seed,
+    "broadcastdecoder/model.safetensors",
+    str::to_owned,
+);
 
 /// Channels of a picture; one more is the slot's claim on the pixel.
 const COLOURS: usize = 3;
@@ -29,6 +42,18 @@ pub struct BroadcastDecoderConfig {
 }
 
 impl BroadcastDecoderConfig {
+    /// What a spec says.
+    pub fn new(spec: &TrainerSpec) -> Self {
+        let decoder = &spec.broadcast;
+        Self {
+            slot_size: spec.slots.decoded_size(),
+            channels: decoder.channels,
+            layers: decoder.layers,
+            kernel: decoder.kernel,
+            image_size: decoder.image_size as usize,
+        }
+    }
+
     /// Side of the grid that slots are broadcast to.
     pub fn first_side(&self) -> usize {
         self.image_size >> self.layers
@@ -128,6 +153,16 @@ impl BroadcastDecoder {
             objects,
             masks,
         }
+    }
+
+    /// [`BroadcastDecoder::loss`] of a batch's pictures.
+    ///
+    /// # Errors
+    /// Where the batch has no pictures.
+    pub fn loss_of(&self, slots: Tensor<3>, batch: &Batch<'_>) -> Result<Tensor<1>> {
+        let processor = ImageProcessor::centred(self.image_size() as u32);
+        let pictures = processor.batch(&batch.pictures()?, batch.device)?;
+        Ok(self.loss(slots, pictures).0)
     }
 
     /// The mean square of the difference to pictures `[batch, 3, side, side]` within [−1, 1], and what was

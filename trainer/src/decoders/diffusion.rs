@@ -1,16 +1,23 @@
-//! The image decoder: a pretrained UNet that reads slots where it read text.
+//! The image decoder that denoises latents: a pretrained UNet that reads slots where it read text, or
+//! one that is trained from nothing.
+
+use std::path::Path;
 
 use burn::module::{Module, ParamGroup};
 use burn::tensor::{Device, Tensor, TensorData};
 use glass_nets::schedulers::{Scheduler, SchedulerChoice};
-use glass_nets::unet::UNet2DConditionModel;
 use glass_nets::unet::capture::Plain;
+use glass_nets::unet::{UNet2DConditionModel, UNetConfig};
+use glass_nets::weights::Start;
 use glass_schemas::seeds::{Purpose, Stream};
-use glass_schemas::spec::trainer::{DiffusionDecoderSpec, UNetPart};
+use glass_schemas::spec::trainer::{
+    DiffusionDecoderSpec, LatentDiffusionSpec, OutputStart, UNetPart,
+};
 
 use crate::checkpoint::{Named, unet_names};
 use crate::data::Batch;
 use crate::error::{Result, TrainerError};
+use crate::layers::drawn;
 use crate::losses::mean_square;
 use crate::parts::{Group, Layout, Origin, with_ids_by_path};
 
@@ -21,6 +28,9 @@ const LAYOUT: Layout = Layout::plain(
     "unet2dconditionmodel/diffusion_pytorch_model.safetensors",
     unet_names,
 );
+
+/// The scope of initial weights.
+const SCOPE: &str = "image";
 
 /// The network that slots condition.
 pub type UNet = UNet2DConditionModel;
@@ -34,6 +44,17 @@ pub struct DiffusionDecoder {
     pub scheduler: Scheduler,
     /// Its `config.json`, to be saved beside trained weights.
     pub config: serde_json::Value,
+    /// Where its weights come from.
+    pub origin: Origin,
+}
+
+/// What became of a batch's latents.
+#[derive(Debug, Clone)]
+pub struct Denoised {
+    /// Mean square error of the prediction.
+    pub loss: Tensor<1>,
+    /// What the network predicted, of the latents' shape.
+    pub predicted: Tensor<4>,
 }
 
 impl DiffusionDecoder {
@@ -43,18 +64,38 @@ impl DiffusionDecoder {
     /// [`TrainerError::Nets`]; [`TrainerError::File`].
     pub fn load(spec: &DiffusionDecoderSpec, device: &Device) -> Result<Self> {
         let folder = spec.weights.join("unet");
-        let path = folder.join("config.json");
-        let text = std::fs::read(&path).map_err(TrainerError::file(&path))?;
-        let config = serde_json::from_slice(&text)
-            .map_err(|error| TrainerError::state(&format!("`{}`", path.display()), error))?;
+        let config = document(&folder)?;
         let unet = UNet::load(folder, device)?;
-        let scheduler =
-            Scheduler::from_config(spec.weights.join("scheduler"), SchedulerChoice::Checkpoint)?;
         Ok(Self {
             // Ids by path, so that a saved optimiser state finds its parameters again.
             unet: with_ids_by_path(unet, "unet").no_grad(),
-            scheduler,
+            scheduler: scheduler(&spec.weights)?,
             config,
+            origin: Origin::Pretrained,
+        })
+    }
+
+    /// A UNet with initial weights, trained whatever the phase.
+    ///
+    /// # Errors
+    /// Where its configurations cannot be read.
+    pub fn scratch(spec: &LatentDiffusionSpec, seed: u64, device: &Device) -> Result<Self> {
+        let folder = spec.config.join("unet");
+        let outputs = spec.outputs;
+        let weights = drawn(seed, SCOPE, move |name, _, default| match outputs {
+            OutputStart::Zero if is_output(name) => Start::Constant(0.0),
+            OutputStart::Zero | OutputStart::Drawn => default,
+        });
+        let unet = UNet::from_scope(&weights.root(device), &UNetConfig::read(&folder)?)?;
+        let unet = with_ids_by_path(unet, SCOPE);
+        Ok(Self {
+            unet: match device.is_autodiff() {
+                true => unet.set_require_grad(true),
+                false => unet,
+            },
+            scheduler: scheduler(&spec.config)?,
+            config: document(&folder)?,
+            origin: Origin::Seed,
         })
     }
 
@@ -73,12 +114,21 @@ impl DiffusionDecoder {
 
     /// How its UNet is saved.
     pub fn layout(&self) -> Layout {
+        let group = match self.origin {
+            Origin::Seed => Group::Image,
+            Origin::Pretrained => Group::Unet,
+        };
+        let layout = Layout {
+            group,
+            origin: self.origin,
+            ..LAYOUT
+        };
         match self.config["use_linear_projection"].as_bool() {
-            Some(true) => LAYOUT,
+            Some(true) => layout,
             _ => Layout {
                 publish: publish_projections,
                 absorb: absorb_projections,
-                ..LAYOUT
+                ..layout
             },
         }
     }
@@ -124,16 +174,54 @@ impl DiffusionDecoder {
             .flat_map(|stream| stream.normal(size))
             .collect();
         let noise = Tensor::from_data(TensorData::new(noise, shape), &clean.device());
-        let noisy = schedule.add_noise(clean.clone(), noise.clone(), &timesteps)?;
-        let target = schedule.target(clean, noise, &timesteps)?;
+        Ok(self.denoise(clean, slots, &timesteps, noise)?.loss)
+    }
+
+    /// [`DiffusionDecoder::loss`] with given timesteps and noise `[batch, channels, height, width]`.
+    ///
+    /// # Errors
+    /// Where the schedule does not have the timesteps.
+    pub fn denoise(
+        &self,
+        clean: Tensor<4>,
+        slots: Tensor<3>,
+        timesteps: &[usize],
+        noise: Tensor<4>,
+    ) -> Result<Denoised> {
+        let schedule = self.scheduler.noise();
+        let noisy = schedule.add_noise(clean.clone(), noise.clone(), timesteps)?;
+        let target = schedule.target(clean, noise, timesteps)?;
         let times: Vec<f32> = timesteps.iter().map(|&t| t as f32).collect();
         let predicted = self.unet.forward(noisy, &times, slots, &mut Plain);
-        Ok(mean_square(predicted, target))
+        Ok(Denoised {
+            loss: mean_square(predicted.clone(), target),
+            predicted,
+        })
     }
 }
 
+fn document(folder: &Path) -> Result<serde_json::Value> {
+    let path = folder.join("config.json");
+    let text = std::fs::read(&path).map_err(TrainerError::file(&path))?;
+    serde_json::from_slice(&text)
+        .map_err(|error| TrainerError::state(&format!("`{}`", path.display()), error))
+}
+
+fn scheduler(folder: &Path) -> Result<Scheduler> {
+    let folder = folder.join("scheduler");
+    Ok(Scheduler::from_config(folder, SchedulerChoice::Checkpoint)?)
+}
+
+/// Whether a tensor belongs to the last layer of a residual block, of a transformer or of the network:
+/// what latent diffusion's own code calls `zero_module`.
+fn is_output(name: &str) -> bool {
+    ["conv2", "proj_out", "conv_out"].iter().any(|layer| {
+        name.rsplit('.').nth(1) == Some(*layer)
+    })
+}
+
 /// Checkpoints without `use_linear_projection` keep the projections of a transformer as 1 × 1
-/// convolutions; the numbers are the same.
+/// convolutions, and so those of positions are kept; the numbers are the same.
 fn publish_projections(unet: &mut Named, _: usize) {
     for (shape, _) in projections(unet) {
         shape.extend([1, 1]);
@@ -149,6 +237,7 @@ fn absorb_projections(unet: &mut Named) {
 fn projections(unet: &mut Named) -> impl Iterator<Item = &mut (Vec<usize>, Vec<f32>)> {
     let named = unet.iter_mut();
     named.filter_map(|(name, value)| {
-        (name.ends_with("proj_in.weight") || name.ends_with("proj_out.weight")).then_some(value)
+        let pointwise = ["proj_in.weight", "proj_out.weight", "pos_emb.1.projection.weight"];
+        pointwise.iter().any(|ending| name.ends_with(ending)).then_some(value)
     })
 }

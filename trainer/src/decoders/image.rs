@@ -1,11 +1,14 @@
 //! The socket of image decoders: one variant a decoder.
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use glass_schemas::spec::trainer::{ImageDecoderKind, PhaseSpec, TrainerSpec};
 
+use super::broadcast::{self, BroadcastDecoder, BroadcastDecoderConfig};
 use super::diffusion::DiffusionDecoder;
 use crate::data::Batch;
 use crate::error::Result;
+use crate::layers::Initial;
 use crate::parts::{PartMapper, PartVisitor};
 
 /// A decoder of images.
@@ -13,19 +16,33 @@ use crate::parts::{PartMapper, PartVisitor};
 pub enum ImageDecoder {
     /// A pretrained UNet that reads slots where it read text.
     StableDiffusion(Box<DiffusionDecoder>),
+    /// A UNet from nothing with slots as its context.
+    LatentDiffusion(Box<DiffusionDecoder>),
+    /// A painter of pixels.
+    Broadcast(Box<BroadcastDecoder>),
 }
 
 impl ImageDecoder {
-    /// The one that the spec names; none where it names none.
+    /// The one that the spec names; none where it names none. `seed` draws weights that start from
+    /// nothing.
     ///
     /// # Errors
-    /// Where its pretrained weights cannot be loaded.
-    pub fn new(spec: &TrainerSpec, device: &Device) -> Result<Option<Self>> {
+    /// Where its weights or configurations cannot be loaded.
+    pub fn new(spec: &TrainerSpec, seed: u64, device: &Device) -> Result<Option<Self>> {
         match spec.image.kind {
             ImageDecoderKind::None => Ok(None),
             ImageDecoderKind::StableDiffusion => {
                 let decoder = DiffusionDecoder::load(&spec.diffusion, device)?;
                 Ok(Some(Self::StableDiffusion(Box::new(decoder))))
+            }
+            ImageDecoderKind::LatentDiffusion => {
+                let decoder = DiffusionDecoder::scratch(&spec.latent_diffusion, seed, device)?;
+                Ok(Some(Self::LatentDiffusion(Box::new(decoder))))
+            }
+            ImageDecoderKind::Broadcast => {
+                let config = BroadcastDecoderConfig::new(spec);
+                let initial = Initial::new(seed, device).scope("image");
+                Ok(Some(Self::Broadcast(Box::new(config.init(&initial)))))
             }
         }
     }
@@ -36,15 +53,34 @@ impl ImageDecoder {
     /// Where the batch lacks what is decoded.
     pub fn loss(&self, slots: Tensor<3>, batch: &Batch<'_>) -> Result<Tensor<1>> {
         match self {
-            Self::StableDiffusion(decoder) => decoder.loss_of(slots, batch),
+            Self::StableDiffusion(decoder) | Self::LatentDiffusion(decoder) => {
+                decoder.loss_of(slots, batch)
+            }
+            Self::Broadcast(decoder) => decoder.loss_of(slots, batch),
         }
     }
 
     /// Masks of the pictures, `[batch, slots, positions]` with a square number of positions, where
     /// the decoder has some.
-    pub fn masks(&self, _slots: Tensor<3>) -> Option<Tensor<3>> {
+    pub fn masks(&self, slots: Tensor<3>) -> Option<Tensor<3>> {
         match self {
-            Self::StableDiffusion(_) => None,
+            Self::StableDiffusion(_) | Self::LatentDiffusion(_) => None,
+            Self::Broadcast(decoder) => Some(decoder.forward(slots).masks.flatten(2, 3)),
+        }
+    }
+
+    /// Without autodiff.
+    pub fn valid(&self) -> Self {
+        let without = |decoder: &DiffusionDecoder| {
+            Box::new(DiffusionDecoder {
+                unet: decoder.unet.valid(),
+                ..decoder.clone()
+            })
+        };
+        match self {
+            Self::StableDiffusion(decoder) => Self::StableDiffusion(without(decoder)),
+            Self::LatentDiffusion(decoder) => Self::LatentDiffusion(without(decoder)),
+            Self::Broadcast(decoder) => Self::Broadcast(Box::new(decoder.valid())),
         }
     }
 
@@ -55,20 +91,25 @@ impl ImageDecoder {
                 let part = (phase.learning_rate.unet > 0.0).then_some(spec.diffusion.train);
                 Self::StableDiffusion(Box::new(decoder.trained(part)))
             }
+            from_nothing @ (Self::LatentDiffusion(_) | Self::Broadcast(_)) => from_nothing,
         }
     }
 
     /// Documents that are saved beside its weights, by name.
     pub fn documents(&self) -> Vec<(&'static str, serde_json::Value)> {
         match self {
-            Self::StableDiffusion(decoder) => decoder.documents(),
+            Self::StableDiffusion(decoder) | Self::LatentDiffusion(decoder) => decoder.documents(),
+            Self::Broadcast(_) => Vec::new(),
         }
     }
 
     /// Shows its part.
     pub fn visit(&self, visitor: &mut impl PartVisitor) {
         match self {
-            Self::StableDiffusion(decoder) => visitor.visit(&decoder.layout(), &decoder.unet),
+            Self::StableDiffusion(decoder) | Self::LatentDiffusion(decoder) => {
+                visitor.visit(&decoder.layout(), &decoder.unet);
+            }
+            Self::Broadcast(decoder) => visitor.visit(&broadcast::LAYOUT, decoder.as_ref()),
         }
     }
 
@@ -79,6 +120,14 @@ impl ImageDecoder {
                 let layout = decoder.layout();
                 decoder.unet = mapper.map(&layout, decoder.unet);
                 Self::StableDiffusion(decoder)
+            }
+            Self::LatentDiffusion(mut decoder) => {
+                let layout = decoder.layout();
+                decoder.unet = mapper.map(&layout, decoder.unet);
+                Self::LatentDiffusion(decoder)
+            }
+            Self::Broadcast(decoder) => {
+                Self::Broadcast(Box::new(mapper.map(&broadcast::LAYOUT, *decoder)))
             }
         }
     }

@@ -10,7 +10,7 @@ mod orders;
 mod transformer;
 
 pub use broadcast::{BroadcastDecoder, BroadcastDecoderConfig, Painted};
-pub use diffusion::{DiffusionDecoder, UNet};
+pub use diffusion::{Denoised, DiffusionDecoder, UNet};
 pub use features::{FeatureDecoder, FeatureDraw, MaskOrders};
 pub use image::ImageDecoder;
 pub use mlp::{Decoded, LAYOUT as MLP_LAYOUT, MlpDecoder, MlpDecoderConfig, TokenChoice};

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use glass_schemas::spec::trainer::{EncoderKind, EncoderSpec};
 
+use super::convolutional::ConvolutionalEncoder;
 use super::vit::{self, TunedBlocks};
 use crate::error::Result;
 use crate::parts::{PartMapper, PartVisitor};
@@ -13,6 +14,8 @@ use crate::parts::{PartMapper, PartVisitor};
 pub enum TrainedEncoder {
     /// The last blocks of a vision transformer.
     Blocks(Box<TunedBlocks>),
+    /// A convolutional network as a whole.
+    Convolutional(Box<ConvolutionalEncoder>),
 }
 
 /// What a picture is to slots and to the feature decoder.
@@ -35,18 +38,22 @@ impl Encoded {
 }
 
 impl TrainedEncoder {
-    /// The one that the spec names; none where the encoder is frozen. `device` may be without
-    /// autodiff.
+    /// The one that the spec names; none where the encoder is frozen. `seed` draws weights that start
+    /// from nothing; `device` may be without autodiff.
     ///
     /// # Errors
     /// Where its weights cannot be loaded.
-    pub fn new(spec: &EncoderSpec, device: &Device) -> Result<Option<Self>> {
+    pub fn new(spec: &EncoderSpec, seed: u64, device: &Device) -> Result<Option<Self>> {
         match (spec.kind, spec.train_from) {
             (EncoderKind::Dinov2 | EncoderKind::Dino, Some(first)) => {
                 let blocks = TunedBlocks::load(spec, first, device)?;
                 Ok(Some(Self::Blocks(Box::new(blocks))))
             }
             (EncoderKind::Dinov2 | EncoderKind::Dino, None) => Ok(None),
+            (EncoderKind::Resnet34 | EncoderKind::UnetEncoder, _) => {
+                let encoder = ConvolutionalEncoder::load(spec, seed, device)?;
+                Ok(Some(Self::Convolutional(Box::new(encoder))))
+            }
         }
     }
 
@@ -57,6 +64,13 @@ impl TrainedEncoder {
                 features: blocks.trained.forward(states.clone()),
                 target: blocks.frozen.forward(states).detach(),
             },
+            Self::Convolutional(encoder) => {
+                let features = encoder.forward(states);
+                Encoded {
+                    target: features.clone().detach(),
+                    features,
+                }
+            }
         }
     }
 
@@ -64,6 +78,15 @@ impl TrainedEncoder {
     pub fn untrained(&self, states: Tensor<3>) -> Tensor<3> {
         match self {
             Self::Blocks(blocks) => blocks.frozen.forward(states),
+            Self::Convolutional(encoder) => encoder.untrained(states),
+        }
+    }
+
+    /// Documents that are saved beside its weights, by name.
+    pub fn documents(&self) -> Vec<(&'static str, serde_json::Value)> {
+        match self {
+            Self::Blocks(_) => Vec::new(),
+            Self::Convolutional(encoder) => encoder.documents(),
         }
     }
 
@@ -71,6 +94,7 @@ impl TrainedEncoder {
     pub fn feature_shape(&self, [rows, size]: [usize; 2]) -> [usize; 2] {
         match self {
             Self::Blocks(blocks) => [rows - blocks.trained.prefix_tokens(), size],
+            Self::Convolutional(encoder) => encoder.feature_shape([rows, size]),
         }
     }
 
@@ -81,6 +105,7 @@ impl TrainedEncoder {
                 trained: blocks.trained.valid(),
                 frozen: blocks.frozen.valid(),
             })),
+            Self::Convolutional(encoder) => Self::Convolutional(Box::new(encoder.valid())),
         }
     }
 
@@ -88,6 +113,7 @@ impl TrainedEncoder {
     pub fn visit(&self, visitor: &mut impl PartVisitor) {
         match self {
             Self::Blocks(blocks) => visitor.visit(&vit::LAYOUT, &blocks.trained),
+            Self::Convolutional(encoder) => visitor.visit(&encoder.layout(), &encoder.network),
         }
     }
 
@@ -97,6 +123,10 @@ impl TrainedEncoder {
             Self::Blocks(mut blocks) => {
                 blocks.trained = mapper.map(&vit::LAYOUT, blocks.trained);
                 Self::Blocks(blocks)
+            }
+            Self::Convolutional(mut encoder) => {
+                encoder.network = mapper.map(&encoder.layout(), encoder.network);
+                Self::Convolutional(encoder)
             }
         }
     }

@@ -6,11 +6,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use glass_nets::dinov2::{Dinov2Model, Dinov2Tail, FinalNorm};
 use glass_nets::NetsError;
-use glass_nets::image::ImageProcessor;
 use glass_schemas::spec::trainer::{EncoderKind, EncoderOutput, EncoderSpec};
-use image::RgbImage;
 
-use super::Encoder;
 use crate::error::{Result, TrainerError};
 use crate::parts::{Group, Layout, Origin, with_ids_by_path};
 
@@ -85,49 +82,6 @@ impl VisionTransformer {
     }
 }
 
-/// A vision transformer with its preprocessing, for pictures of any size.
-#[derive(Debug)]
-pub struct TransformerEncoder {
-    network: VisionTransformer,
-    processor: ImageProcessor,
-    side: usize,
-    device: Device,
-}
-
-impl TransformerEncoder {
-    /// Loads the checkpoint the spec names.
-    ///
-    /// # Errors
-    /// As [`VisionTransformer::load`]; [`TrainerError::Spec`] where the picture is no whole number of
-    /// patches.
-    pub fn load(spec: &EncoderSpec, device: &Device) -> Result<Self> {
-        let network = VisionTransformer::load(spec, device)?;
-        let (side, patch) = (spec.image_size as usize, network.patch());
-        if side == 0 || !side.is_multiple_of(patch) {
-            return Err(TrainerError::Spec {
-                field: "trainer.encoder.image_size",
-                message: format!("{side} is no multiple of the patch size {patch}"),
-            });
-        }
-        Ok(Self {
-            processor: ImageProcessor::load(&spec.weights)?.with_size(spec.image_size),
-            device: device.clone(),
-            network,
-            side,
-        })
-    }
-}
-
-impl Encoder for TransformerEncoder {
-    fn encode(&self, pictures: &[RgbImage]) -> Result<Tensor<3>> {
-        Ok(self.network.forward(self.processor.batch(pictures, &self.device)?)?)
-    }
-
-    fn feature_shape(&self) -> [usize; 2] {
-        self.network.shape(self.side)
-    }
-}
-
 /// The last blocks of a vision transformer: one copy is trained, and a frozen one gives what is
 /// decoded (SPOT's second encoder).
 #[derive(Debug, Clone)]
@@ -183,6 +137,8 @@ fn another_kind(weights: &Path, found: EncoderKind, expected: EncoderKind) -> Tr
     let name = |kind: EncoderKind| match kind {
         EncoderKind::Dinov2 => "dinov2",
         EncoderKind::Dino => "dino",
+        EncoderKind::Resnet34 => "resnet34",
+        EncoderKind::UnetEncoder => "unet-encoder",
     };
     TrainerError::Spec {
         field: "trainer.encoder.kind",

@@ -8,12 +8,12 @@ use image::RgbImage;
 use rayon::prelude::*;
 
 use super::model::Encoder;
-use crate::encoders::{TrainedEncoder, VisionTransformer};
+use crate::encoders::{FrozenNetwork, TrainedEncoder};
 use crate::error::Result;
 
-/// A vision transformer's tokens. Pictures come cropped to size; only the normalisation is the checkpoint's.
+/// What an encoder makes of pictures. Pictures come cropped to size; only the normalisation is the checkpoint's.
 pub struct FrozenEncoder {
-    network: VisionTransformer,
+    network: FrozenNetwork,
     rest: Option<TrainedEncoder>,
     normalise: ImageProcessor,
     device: Device,
@@ -25,17 +25,19 @@ impl FrozenEncoder {
     /// # Errors
     /// Where a file is missing or damaged, or holds another network.
     pub fn load(spec: &EncoderSpec, device: &Device) -> Result<Self> {
+        let network = FrozenNetwork::load(spec, device)?;
         Ok(Self {
-            network: VisionTransformer::load(spec, device)?,
-            rest: TrainedEncoder::new(spec, device)?,
-            normalise: ImageProcessor::load(&spec.weights)?.fitted(),
+            normalise: network.processor(spec)?.fitted(),
+            // Only what does not depend on training is asked of it, and so not on a seed.
+            rest: TrainedEncoder::new(spec, 0, device)?,
             device: device.clone(),
+            network,
         })
     }
 
     /// Width of a token.
     pub fn dim(&self) -> usize {
-        self.network.shape(self.network.patch())[1]
+        self.network.token_width()
     }
 }
 

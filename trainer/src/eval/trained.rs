@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use glass_dataset::Store;
 use glass_schemas::ids::Digest;
-use glass_schemas::spec::trainer::TrainerSpec;
+use glass_schemas::spec::trainer::{ImageDecoderKind, TrainerSpec};
 use serde::Deserialize;
 
 use super::job::Candidate;
@@ -50,7 +50,7 @@ impl TrainedSlots {
         Self {
             reader: networks.reader(),
             features: networks.features.as_ref().map(FeatureDecoder::valid),
-            image: networks.image.clone(),
+            image: networks.image.as_ref().map(ImageDecoder::valid),
             spec: spec.clone(),
         }
     }
@@ -125,7 +125,7 @@ impl Loaded {
     pub fn unet(&self) -> Option<UNet> {
         match &self.image {
             Some(ImageDecoder::StableDiffusion(decoder)) => Some(decoder.unet.valid()),
-            None => None,
+            Some(ImageDecoder::LatentDiffusion(_) | ImageDecoder::Broadcast(_)) | None => None,
         }
     }
 }
@@ -197,12 +197,15 @@ impl Fetched {
         let mut spec = self.document.spec.clone();
         spec.encoder.weights.clone_from(&weights.encoder.weights);
         spec.diffusion.weights.clone_from(&weights.diffusion.weights);
+        spec.latent_diffusion.config.clone_from(&weights.latent_diffusion.config);
         let shape = [sizes.input_resolution.pow(2), sizes.input_size];
         let mut networks = Networks::new(&spec, shape, self.document.seed, device);
-        networks.encoder = TrainedEncoder::new(&spec.encoder, device)?;
-        let decoder = match (image, self.decodes_images(&spec)) {
-            (WithImage::Yes, true) => ImageDecoder::new(&spec, device)?,
-            _ => None,
+        networks.encoder = TrainedEncoder::new(&spec.encoder, self.document.seed, device)?;
+        // A painter of pixels is small, and its masks are scored.
+        let wanted = image == WithImage::Yes || spec.image.kind == ImageDecoderKind::Broadcast;
+        let decoder = match wanted && self.decodes_images(&spec) {
+            true => ImageDecoder::new(&spec, self.document.seed, device)?,
+            false => None,
         };
         networks.image = decoder.filter(|decoder| saved(decoder, &self.objects));
         let state = unpack(&self.objects, &spec, networks)?;

@@ -8,6 +8,6 @@ mod soft;
 
 pub use gru::GruCell;
 pub use known::Known;
-pub use position::{GridPosition, grid};
+pub use position::{GridPosition, TokenPosition, grid};
 pub use slot_attention::{SlotAttention, SlotAttentionConfig, Slots, slot_noise};
 pub use soft::{Coordinates, SoftPosition};

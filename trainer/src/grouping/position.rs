@@ -2,8 +2,40 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
+use glass_schemas::spec::trainer::Position;
 
+use super::{Coordinates, SoftPosition};
 use crate::layers::Initial;
+
+/// A way to tell slots where a token lies: one variant a socket.
+#[derive(Module, Debug)]
+pub enum TokenPosition {
+    /// Centres of the tokens.
+    Grid(GridPosition),
+    /// Coordinates that reach the edges.
+    Soft(SoftPosition),
+}
+
+impl TokenPosition {
+    /// The one that the spec names, for features of a width; none where it names none.
+    pub fn new(kind: Position, initial: &Initial, size: usize) -> Option<Self> {
+        let soft = |coordinates| SoftPosition::new(initial, "pos", coordinates, size);
+        match kind {
+            Position::None => None,
+            Position::Grid => Some(Self::Grid(GridPosition::new(initial, "pos", size))),
+            Position::Soft => Some(Self::Soft(soft(Coordinates::FromEdges))),
+            Position::Savi => Some(Self::Soft(soft(Coordinates::Centred))),
+        }
+    }
+
+    /// The embedding of `side · side` tokens in row-major order, `[1, tokens, size]`.
+    pub fn forward(&self, side: usize, device: &Device) -> Tensor<3> {
+        match self {
+            Self::Grid(grid) => grid.forward(side, device),
+            Self::Soft(soft) => soft.forward(side, device).unsqueeze(),
+        }
+    }
+}
 
 /// A linear map of (row, column, 1 − row, 1 − column) of each token's centre.
 #[derive(Module, Debug)]

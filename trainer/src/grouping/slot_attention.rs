@@ -3,9 +3,9 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use glass_schemas::seeds::Stream;
-use glass_schemas::spec::trainer::{Position, SlotsSpec, Switch, TokenWidth, Truncation};
+use glass_schemas::spec::trainer::{SlotsSpec, Switch, TokenWidth, Truncation};
 
-use super::{GridPosition, GruCell, Known};
+use super::{GruCell, Known, TokenPosition};
 use crate::initializers::Initializer;
 use crate::layers::{Bias, Initial, LayerNorm, Linear, Mlp};
 
@@ -31,19 +31,17 @@ impl SlotAttentionConfig {
     pub fn init(&self, initial: &Initial) -> SlotAttention {
         let (input, spec) = (self.input_size, &self.slots);
         let initial = &initial.clone().with(spec.weights);
-        let tokens = match spec.tokens {
-            TokenWidth::Features => input,
-            TokenWidth::Slots => spec.size,
+        let (hidden, tokens) = match spec.tokens {
+            TokenWidth::Features => (input, input),
+            TokenWidth::Slots => (input, spec.size),
+            TokenWidth::Narrow => (spec.size, spec.size),
         };
         let linear = |name, inputs| Linear::new(initial, name, inputs, spec.size, Bias::Absent);
         SlotAttention {
             initializer: Initializer::new(spec.initial, initial, spec.count, spec.size),
-            pos: match spec.position {
-                Position::None => None,
-                Position::Grid => Some(GridPosition::new(initial, "pos", input)),
-            },
+            pos: TokenPosition::new(spec.position, initial, input),
             in_layer_norm: LayerNorm::new(initial, "in_layer_norm", input),
-            in_mlp: Mlp::new(initial, "in_mlp", [input, input, tokens]),
+            in_mlp: Mlp::new(initial, "in_mlp", [input, hidden, tokens]),
             norm_inputs: LayerNorm::new(initial, "norm_inputs", tokens),
             norm_slots: LayerNorm::new(initial, "norm_slots", spec.size),
             norm_mlp: LayerNorm::new(initial, "norm_mlp", spec.size),
@@ -69,7 +67,7 @@ impl SlotAttentionConfig {
 #[derive(Module, Debug)]
 pub struct SlotAttention {
     initializer: Initializer,
-    pos: Option<GridPosition>,
+    pos: Option<TokenPosition>,
     in_layer_norm: LayerNorm,
     in_mlp: Mlp,
     norm_inputs: LayerNorm,

@@ -21,6 +21,13 @@ impl LearnedSlots {
         }
     }
 
+    /// Normal numbers of unit variance (SlotDiffusion, `init_latents`).
+    pub fn normal(initial: &Initial, slots: usize, size: usize) -> Self {
+        Self {
+            slot_mu: initial.normal("slot_mu", [1, slots, size], 1.0),
+        }
+    }
+
     /// `noise [batch, slots, size]` only says how many are wanted.
     pub fn forward(&self, noise: Tensor<3>) -> Tensor<3> {
         let [batch, _, _] = noise.dims();

@@ -31,6 +31,7 @@ impl Initializer {
         match kind {
             InitialSlots::Gaussian => Self::Gaussian(GaussianSlots::new(initial, size)),
             InitialSlots::Learned => Self::Learned(LearnedSlots::new(initial, slots, size)),
+            InitialSlots::Normal => Self::Learned(LearnedSlots::normal(initial, slots, size)),
             InitialSlots::Boxes => Self::Boxes(BoxSlots::new(initial, size)),
         }
     }

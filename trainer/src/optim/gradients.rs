@@ -50,6 +50,17 @@ impl Gradients {
         }
     }
 
+    /// [`Gradients::clip`] of every part by its own norm.
+    pub fn clip_parts(&mut self, networks: &Networks, kind: ClipNorm, limit: f64) {
+        if limit > 0.0 {
+            networks.visit(&mut ScaleParts {
+                gradients: self,
+                kind,
+                limit,
+            });
+        }
+    }
+
     /// The gradients of a part, taken out.
     pub fn take(&mut self, group: Group) -> GradientsParams {
         self.by_group.remove(&group).unwrap_or_default()
@@ -120,6 +131,27 @@ impl PartVisitor for Scale<'_> {
     fn visit<M: Module>(&mut self, layout: &Layout, part: &M) {
         if let Some(gradients) = self.gradients.by_group.get_mut(&layout.group) {
             scale(part, gradients, self.factor);
+        }
+    }
+}
+
+struct ScaleParts<'a> {
+    gradients: &'a mut Gradients,
+    kind: ClipNorm,
+    limit: f64,
+}
+
+impl PartVisitor for ScaleParts<'_> {
+    fn visit<M: Module>(&mut self, layout: &Layout, part: &M) {
+        let Some(gradients) = self.gradients.by_group.get_mut(&layout.group) else {
+            return;
+        };
+        let norm = match self.kind {
+            ClipNorm::L2 => square_norm(part, gradients).sqrt(),
+            ClipNorm::Infinity => largest(part, gradients),
+        };
+        if norm > self.limit {
+            scale(part, gradients, self.limit / (norm + 1e-6));
         }
     }
 }

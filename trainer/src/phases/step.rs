@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use glass_schemas::seeds::Purpose;
-use glass_schemas::spec::trainer::{PhaseSpec, Switch, TrainerSpec};
+use glass_schemas::spec::trainer::{ClipScope, PhaseSpec, Switch, TrainerSpec};
 
 use super::networks::encode;
 use super::state::{Optimizers, TrainState};
@@ -216,7 +216,12 @@ impl Stepper<'_> {
         let optimizer = &self.spec.optimizer;
         let norm = gradients.norm(&state.networks, optimizer.clip_norm);
         losses.gradient_norm = norm;
-        gradients.clip(&state.networks, norm, optimizer.clip);
+        match optimizer.clip_scope {
+            ClipScope::All => gradients.clip(&state.networks, norm, optimizer.clip),
+            ClipScope::Part => {
+                gradients.clip_parts(&state.networks, optimizer.clip_norm, optimizer.clip);
+            }
+        }
         state.networks = state.networks.clone().map(&mut StepParts {
             phase,
             rate: learning_rate(phase, within),

@@ -14,6 +14,7 @@ mod judge;
 mod masks;
 mod order;
 mod painter;
+mod pixels;
 mod properties;
 mod real_images;
 mod reference;

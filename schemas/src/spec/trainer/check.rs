@@ -2,7 +2,7 @@
 
 use super::{
     Crop, DataSource, FeatureDecoderKind, FeatureDecoderSpec, GuidanceSource, ImageDecoderKind, InitialSlots,
-    PhaseSpec, Schedule, Switch, TrainerSpec,
+    NetworkStart, PhaseSpec, Schedule, Switch, TrainerSpec,
 };
 use crate::spec::{AnnotationFormat, Fault};
 
@@ -10,6 +10,8 @@ impl TrainerSpec {
     /// Refuses what no run can be made of.
     pub(in crate::spec) fn check(&self) -> Result<(), Fault> {
         self.check_slots()?;
+        self.check_encoder()?;
+        self.check_broadcast()?;
         self.features.check()?;
         self.check_guidance()?;
         self.check_data()?;
@@ -41,6 +43,47 @@ impl TrainerSpec {
         if !slots.size.is_multiple_of(slots.heads) {
             let message = format!("is {}, which {} heads do not divide", slots.size, slots.heads);
             return Err(("trainer.slots.size", message));
+        }
+        Ok(())
+    }
+
+    fn check_encoder(&self) -> Result<(), Fault> {
+        let encoder = &self.encoder;
+        let convolutional = encoder.kind.is_convolutional();
+        if encoder.start == NetworkStart::Scratch && !convolutional {
+            let message = "is `scratch`, which only `resnet34` and `unet-encoder` can start from";
+            return Err(("trainer.encoder.start", message.to_owned()));
+        }
+        if convolutional && encoder.train_from.is_some() {
+            let message = "counts blocks of a vision transformer; this encoder is trained as a whole";
+            return Err(("trainer.encoder.train_from", message.to_owned()));
+        }
+        if convolutional && self.features.kind != FeatureDecoderKind::None {
+            let message = "must be `none`: the features of an encoder that is trained as a whole are no target";
+            return Err(("trainer.features.kind", message.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn check_broadcast(&self) -> Result<(), Fault> {
+        let decoder = &self.broadcast;
+        if self.image.kind != ImageDecoderKind::Broadcast {
+            return Ok(());
+        }
+        if decoder.channels == 0 {
+            return Err(("trainer.broadcast.channels", "must be at least 1".to_owned()));
+        }
+        if decoder.kernel.is_multiple_of(2) {
+            let message = format!("must be odd, found {}", decoder.kernel);
+            return Err(("trainer.broadcast.kernel", message));
+        }
+        let doubled = 1_u32.checked_shl(decoder.layers as u32).unwrap_or(0);
+        if doubled == 0 || decoder.image_size == 0 || !decoder.image_size.is_multiple_of(doubled) {
+            let message = format!(
+                "is {}, which {} doublings of a side do not give",
+                decoder.image_size, decoder.layers
+            );
+            return Err(("trainer.broadcast.image_size", message));
         }
         Ok(())
     }

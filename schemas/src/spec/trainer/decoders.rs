@@ -81,6 +81,85 @@ pub enum ImageDecoderKind {
     None,
     /// A pretrained UNet with slots in place of text: `[trainer.diffusion]`.
     StableDiffusion,
+    /// A UNet trained from nothing with slots as its context: `[trainer.latent_diffusion]`.
+    LatentDiffusion,
+    /// The spatial-broadcast decoder of pixels: `[trainer.broadcast]`.
+    Broadcast,
+}
+
+/// A latent diffusion model that is trained from nothing with slots as its context (SlotDiffusion,
+/// Latent Slot Diffusion from scratch).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LatentDiffusionSpec {
+    /// Folder of `unet/config.json` and `scheduler/scheduler_config.json` in the layout of
+    /// `diffusers`; no weights.
+    pub config: PathBuf,
+    /// Which autoencoder makes the latents.
+    pub autoencoder: AutoencoderKind,
+    /// Folder of its checkpoint in the layout of `diffusers`.
+    pub autoencoder_weights: PathBuf,
+    /// Side in pixels of the picture that is encoded.
+    pub image_size: u32,
+    /// How the last layers of its blocks start.
+    pub outputs: OutputStart,
+}
+
+impl Default for LatentDiffusionSpec {
+    fn default() -> Self {
+        Self {
+            config: PathBuf::from("manifests/networks/slot-diffusion"),
+            autoencoder: AutoencoderKind::Kl,
+            autoencoder_weights: PathBuf::from("assets/mini/stable-diffusion/vae"),
+            image_size: 224,
+            outputs: OutputStart::Zero,
+        }
+    }
+}
+
+/// Which autoencoder makes latents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AutoencoderKind {
+    /// Of continuous latents (`AutoencoderKL`): a sample of the posterior.
+    Kl,
+    /// Of a codebook (`VQModel`): the latents before they are quantised.
+    Vq,
+}
+
+/// How the last layers of a UNet's blocks start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputStart {
+    /// As every other layer (`diffusers`).
+    Drawn,
+    /// At zero, so that every block begins as the identity (latent diffusion's own code).
+    Zero,
+}
+
+/// The spatial-broadcast decoder of pixels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BroadcastDecoderSpec {
+    /// Channels between the convolutions.
+    pub channels: usize,
+    /// Transposed convolutions; each doubles the side.
+    pub layers: usize,
+    /// Side of their kernels.
+    pub kernel: usize,
+    /// Side of the picture in pixels.
+    pub image_size: u32,
+}
+
+impl Default for BroadcastDecoderSpec {
+    fn default() -> Self {
+        Self {
+            channels: 64,
+            layers: 4,
+            kernel: 5,
+            image_size: 128,
+        }
+    }
 }
 
 /// The diffusion decoder: a pretrained UNet with slots in place of text.

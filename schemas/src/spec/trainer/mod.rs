@@ -15,17 +15,18 @@ use serde::{Deserialize, Serialize};
 
 pub use data::{Crop, DataSource, DataSpec, TrainingResampling};
 pub use decoders::{
-    DiffusionDecoderSpec, FeatureDecoderKind, FeatureDecoderSpec, ImageDecoderKind,
-    ImageDecoderSpec, Latents, Orders, UNetPart,
+    AutoencoderKind, BroadcastDecoderSpec, DiffusionDecoderSpec, FeatureDecoderKind,
+    FeatureDecoderSpec, ImageDecoderKind, ImageDecoderSpec, LatentDiffusionSpec, Latents, Orders,
+    OutputStart, UNetPart,
 };
 pub use model::{
-    EncoderKind, EncoderOutput, EncoderSpec, InitialSlots, InitialWeights, KnownCount, Position,
-    SlotsSpec, TokenWidth, Truncation,
+    EncoderKind, EncoderOutput, EncoderSpec, InitialSlots, InitialWeights, KnownCount,
+    NetworkStart, Pixels, Position, SlotsSpec, TokenWidth, Truncation,
 };
 pub use objective::{GuidanceSource, GuidanceSpec, LossSpec, Ramp, Reliability};
 use schedule::second_phase;
 
-pub use schedule::{ClipNorm, LearningRates, OptimizerName, OptimizerSpec, PhaseSpec, Schedule};
+pub use schedule::{ClipNorm, ClipScope, LearningRates, OptimizerName, OptimizerSpec, PhaseSpec, Schedule};
 
 /// Everything that decides what a training run computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +44,10 @@ pub struct TrainerSpec {
     pub image: ImageDecoderSpec,
     /// `[trainer.diffusion]`: the image decoder that is a pretrained UNet.
     pub diffusion: DiffusionDecoderSpec,
+    /// `[trainer.latent_diffusion]`: the image decoder that is a UNet from nothing.
+    pub latent_diffusion: LatentDiffusionSpec,
+    /// `[trainer.broadcast]`: the image decoder that paints pixels.
+    pub broadcast: BroadcastDecoderSpec,
     /// `[trainer.guidance]`: which masks steer the slots.
     pub guidance: GuidanceSpec,
     /// `[trainer.loss]`
@@ -73,6 +78,8 @@ impl Default for TrainerSpec {
             features: FeatureDecoderSpec::default(),
             image: ImageDecoderSpec::default(),
             diffusion: DiffusionDecoderSpec::default(),
+            latent_diffusion: LatentDiffusionSpec::default(),
+            broadcast: BroadcastDecoderSpec::default(),
             guidance: GuidanceSpec::default(),
             loss: LossSpec::default(),
             data: DataSpec::default(),

@@ -12,8 +12,13 @@ use super::Switch;
 pub struct EncoderSpec {
     /// Which network.
     pub kind: EncoderKind,
-    /// Folder of its checkpoint in the layout of `transformers`.
+    /// Folder of its checkpoint in the layout of `transformers`, of `timm` (ResNet) or of `diffusers`
+    /// (UNet encoder); of its `config.json` alone where it starts from nothing.
     pub weights: PathBuf,
+    /// How the weights of a convolutional encoder start; such an encoder is trained as a whole.
+    pub start: NetworkStart,
+    /// How pixels are normalised.
+    pub pixels: Pixels,
     /// Side in pixels of the picture it sees (GLASS: 448, which gives 32 × 32 tokens).
     pub image_size: u32,
     /// Which tokens of a vision transformer are its features.
@@ -28,6 +33,8 @@ impl Default for EncoderSpec {
         Self {
             kind: EncoderKind::Dinov2,
             weights: PathBuf::from("assets/mini/dinov2"),
+            start: NetworkStart::Pretrained,
+            pixels: Pixels::Checkpoint,
             image_size: 448,
             output: EncoderOutput::Normalised,
             train_from: None,
@@ -43,6 +50,37 @@ pub enum EncoderKind {
     Dinov2,
     /// DINO (ViT-B/16, ViT-S/8 and their like).
     Dino,
+    /// A residual network of basic blocks, trained with the slots (ResNet34 of SAVi).
+    Resnet34,
+    /// The UNet encoder of Latent Slot Diffusion from scratch, trained with the slots.
+    UnetEncoder,
+}
+
+impl EncoderKind {
+    /// Whether it is trained as a whole, from pixels on.
+    pub const fn is_convolutional(self) -> bool {
+        matches!(self, Self::Resnet34 | Self::UnetEncoder)
+    }
+}
+
+/// How pixels are normalised for an encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pixels {
+    /// As its checkpoint says; within [−1, 1] where the encoder is trained as a whole.
+    Checkpoint,
+    /// Within [−1, 1] (SlotDiffusion, which shows DINO what the image decoder sees).
+    Centred,
+}
+
+/// How the weights of a network start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkStart {
+    /// From a checkpoint.
+    Pretrained,
+    /// Drawn from the run's seed.
+    Scratch,
 }
 
 /// Which tokens of a vision transformer are its features.
@@ -129,6 +167,8 @@ pub enum InitialSlots {
     Gaussian,
     /// One learned vector a slot.
     Learned,
+    /// The same, normal numbers at first (SlotDiffusion).
+    Normal,
     /// An MLP of the objects' boxes (`init_mlp` of GLASS's evaluation code).
     Boxes,
 }
@@ -141,6 +181,10 @@ pub enum Position {
     None,
     /// A linear map of (row, column, 1 − row, 1 − column) of the token's centre.
     Grid,
+    /// The same with coordinates that reach 0 and 1 at the edges (Slot Attention, SlotDiffusion).
+    Soft,
+    /// A linear map of (row, column) within [−1, 1], the edges included (SAVi).
+    Savi,
 }
 
 /// Width of the tokens that slots compete for: the outputs of the MLP between features and slots.
@@ -151,6 +195,8 @@ pub enum TokenWidth {
     Features,
     /// That of the slots (DINOSAUR).
     Slots,
+    /// That of the slots, the hidden layer before them too (plain Slot Attention, SlotDiffusion).
+    Narrow,
 }
 
 /// Through how many iterations gradients flow.

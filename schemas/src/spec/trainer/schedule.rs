@@ -22,6 +22,8 @@ pub struct OptimizerSpec {
     pub clip: f64,
     /// Which norm that is.
     pub clip_norm: ClipNorm,
+    /// Over which gradients it is taken.
+    pub clip_scope: ClipScope,
     /// Batches whose gradients are averaged before a step.
     pub accumulate: u32,
     /// Decay of the averaged weights; 0 keeps no average.
@@ -38,6 +40,7 @@ impl Default for OptimizerSpec {
             weight_decay: 1e-2,
             clip: 1.0,
             clip_norm: ClipNorm::L2,
+            clip_scope: ClipScope::All,
             accumulate: 1,
             ema: 0.0,
         }
@@ -62,6 +65,16 @@ pub enum ClipNorm {
     L2,
     /// The largest component (SPOT).
     Infinity,
+}
+
+/// Which gradients are clipped together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClipScope {
+    /// Those of all networks.
+    All,
+    /// Those of each network (SlotDiffusion).
+    Part,
 }
 
 /// One phase of training.

@@ -6,14 +6,15 @@ use glass_nets::Weights;
 use glass_nets::weights::folder_digest;
 use glass_schemas::ids::Digest;
 use glass_schemas::spec::trainer::{
-    FeatureDecoderKind, ImageDecoderKind, InitialSlots, KnownCount, Position, SlotsSpec, Switch, TokenWidth, TrainerSpec,
-    Truncation,
+    EncoderKind, FeatureDecoderKind, ImageDecoderKind, InitialSlots, KnownCount, Position, SlotsSpec, Switch,
+    TokenWidth, TrainerSpec, Truncation,
 };
 use serde::Deserialize;
 
 use super::{Parts, Translated, renamed, shape};
 use crate::checkpoint::SLOTS_LAYOUT;
 use crate::decoders::MLP_LAYOUT;
+use crate::encoders::UNET_LAYOUT;
 use crate::error::{Result, TrainerError};
 
 /// Folder of slot attention.
@@ -95,7 +96,7 @@ pub(super) fn read(folder: &Path, run: &TrainerSpec) -> Result<(Translated, Dige
     // With slots that start from boxes or learned vectors the other starts stay in the file, unused.
     let unused = |name: &str| match spec.slots.initial {
         InitialSlots::Gaussian => false,
-        InitialSlots::Learned => name == "slot_log_sigma",
+        InitialSlots::Learned | InitialSlots::Normal => name == "slot_log_sigma",
         InitialSlots::Boxes => matches!(name, "slot_mu" | "slot_log_sigma"),
     };
     let slots = renamed(&weights, |name| (!unused(name)).then(|| name.to_owned()))?;
@@ -110,7 +111,10 @@ pub(super) fn read(folder: &Path, run: &TrainerSpec) -> Result<(Translated, Dige
         spec.features.size = shape::<2>(&weights, "layers.0.weight")?[0];
         parts.insert(MLP_LAYOUT.object, renamed(&weights, |name| Some(name.to_owned()))?);
     }
-    if folder.join(ENCODER).is_dir() {
+    if folder.join(ENCODER).is_dir() && run.encoder.kind == EncoderKind::UnetEncoder {
+        let weights = Weights::open(folder.join(ENCODER), "diffusion_pytorch_model")?;
+        parts.insert(UNET_LAYOUT.object, renamed(&weights, |name| Some(name.to_owned()))?);
+    } else if folder.join(ENCODER).is_dir() {
         tracing::warn!(folder = %folder.join(ENCODER).display(), "the encoder beside the slots is not read: `[trainer.encoder]` is");
     }
     let digest = folder_digest(folder.join(SLOTS))?.parse()?;

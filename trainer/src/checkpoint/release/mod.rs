@@ -82,7 +82,7 @@ impl Release {
     pub fn networks(mut self, device: &Device) -> Result<Networks> {
         // Every weight comes from the checkpoint; what the seed draws is replaced.
         let mut networks = Networks::new(&self.spec, self.feature_shape, 0, device);
-        networks.encoder = TrainedEncoder::new(&self.spec.encoder, device)?;
+        networks.encoder = TrainedEncoder::new(&self.spec.encoder, 0, device)?;
         let mut fill = Fill { parts: &mut self.parts, path: &self.path, fault: None };
         let networks = networks.map(&mut fill);
         match fill.fault {
