@@ -6,6 +6,7 @@
 //! method fills it. The loop around them is ours and not a framework's because it must stop
 //! anywhere, continue bit for bit, and change what is trained between two phases.
 
+pub mod autoencoder;
 pub mod checkpoint;
 pub mod commands;
 pub mod data;

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use glass_stage::ProcessArgs;
 use glass_trainer::commands::{
-    CompareArgs, DataArgs, DrawArgs, Drawing, EvaluateArgs, ExplainArgs, ExportArgs,
-    TrainArgs, compare, data, draw, evaluate, explain, export_run, train,
+    AutoencoderArgs, CompareArgs, DataArgs, DrawArgs, Drawing, EvaluateArgs, ExplainArgs, ExportArgs,
+    TrainArgs, autoencoder, compare, data, draw, evaluate, explain, export_run, train,
 };
 
 /// Trains slots on generated images and looks at what they learned.
@@ -22,6 +22,8 @@ struct Cli {
 enum Command {
     /// Train slots on generated images and their pseudo-masks
     Train(TrainArgs),
+    /// Train the autoencoder that a latent diffusion decoder works on
+    Autoencoder(AutoencoderArgs),
     /// Score slots, and what they have to beat, or given masks, on pictures with ground truth
     Evaluate(EvaluateArgs),
     /// Compare evaluations of the same images, image by image
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
     glass_stage::program_main("trainer", |cli: Cli, context| async move {
         match cli.command {
             Command::Train(args) => train(args, context).await,
+            Command::Autoencoder(args) => autoencoder(args, context).await,
             Command::Evaluate(args) => evaluate(args, context).await,
             Command::Compare(args) => compare(args, context).await,
             Command::Explain(args) => explain(args, context).await,

@@ -1,5 +1,6 @@
 //! The subcommands of `trainer`.
 
+mod autoencoder;
 mod compare;
 mod data;
 mod draw;
@@ -12,6 +13,7 @@ mod samples;
 mod surroundings;
 mod train;
 
+pub use autoencoder::{AutoencoderArgs, autoencoder};
 pub use compare::{CompareArgs, compare};
 pub use data::{CheckArgs, DataArgs, DataCommand, data};
 pub use draw::{DrawArgs, Drawing, draw};

@@ -1,6 +1,7 @@
 //! Training, piece by piece: agreement with PyTorch, properties, resuming.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod autoencoder;
 mod command;
 mod compose;
 mod data_check;
