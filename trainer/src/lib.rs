@@ -14,6 +14,7 @@ pub mod decoders;
 pub mod encoders;
 pub mod error;
 pub mod eval;
+pub mod fidelity;
 pub mod generate;
 pub mod grouping;
 pub mod guidance;
@@ -23,6 +24,7 @@ pub mod losses;
 pub mod optim;
 pub mod parts;
 pub mod phases;
+pub mod probe;
 pub mod track;
 pub mod viz;
 

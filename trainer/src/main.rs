@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use glass_stage::ProcessArgs;
 use glass_trainer::commands::{
     AutoencoderArgs, CompareArgs, DataArgs, DrawArgs, Drawing, EvaluateArgs, ExplainArgs, ExportArgs,
-    TrainArgs, autoencoder, compare, data, draw, evaluate, explain, export_run, train,
+    FidelityArgs, ProbeArgs, TrainArgs, autoencoder, compare, data, draw, evaluate, explain, export_run,
+    fidelity, probe, train,
 };
 
 /// Trains slots on generated images and looks at what they learned.
@@ -38,6 +39,10 @@ enum Command {
     Generate(DrawArgs),
     /// Draw pictures after removing, adding and exchanging slots
     Compose(DrawArgs),
+    /// Compare drawn pictures with real ones: FID, KID, LPIPS, PSNR, SSIM, CLIP image score
+    Fidelity(FidelityArgs),
+    /// Read properties of objects from frozen slots
+    Probe(ProbeArgs),
 }
 
 impl AsRef<ProcessArgs> for Cli {
@@ -56,6 +61,8 @@ fn main() -> ExitCode {
             Command::Explain(args) => explain(args, context).await,
             Command::Export(args) => export_run(args, context).await,
             Command::Data(args) => data(args, context).await,
+            Command::Fidelity(args) => fidelity(args, context).await,
+            Command::Probe(args) => probe(args, context).await,
             Command::Generate(args) => draw(Drawing::Reconstructions, args, context).await,
             Command::Compose(args) => draw(Drawing::Compositions, args, context).await,
         }

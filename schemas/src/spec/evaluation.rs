@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ImagesSpec, SchedulerChoice};
+use super::pictures::PictureMetricsSpec;
+use super::probe::ProbeSpec;
 
 /// What `trainer evaluate`, `trainer generate` and `trainer compose` read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +38,8 @@ pub struct EvaluationSpec {
     pub generation: GenerationSpec,
     /// `[evaluation.composition]`
     pub composition: CompositionSpec,
+    /// `[evaluation.probe]`
+    pub probe: ProbeSpec,
 }
 
 impl Default for EvaluationSpec {
@@ -60,6 +64,7 @@ impl Default for EvaluationSpec {
             data: None,
             generation: GenerationSpec::default(),
             composition: CompositionSpec::default(),
+            probe: ProbeSpec::default(),
         }
     }
 }
@@ -119,12 +124,34 @@ pub struct GenerationSpec {
     pub guidance_scale: f32,
     /// Seed of the initial latents, each picture's own.
     pub seed: u64,
+    /// Which pictures share their initial latents.
+    pub noise: InitialNoise,
+    /// `[evaluation.generation.metrics]`; what is drawn does not depend on it.
+    pub metrics: PictureMetricsSpec,
 }
 
 impl Default for GenerationSpec {
     fn default() -> Self {
-        Self { images: 512, scheduler: SchedulerChoice::DpmSolver, steps: 250, guidance_scale: 1.3, seed: 42 }
+        Self {
+            images: 512,
+            scheduler: SchedulerChoice::DpmSolver,
+            steps: 250,
+            guidance_scale: 1.3,
+            seed: 42,
+            noise: InitialNoise::Picture,
+            metrics: PictureMetricsSpec::default(),
+        }
     }
+}
+
+/// Where the initial latents of a drawing come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InitialNoise {
+    /// Every picture has its own.
+    Picture,
+    /// As in the GLASS release, which sets its seed anew for every batch of 64: pictures 64 apart share their latents.
+    ReleaseBatch,
 }
 
 /// Edits of the slots before drawing. Defaults: GLASS evaluation code (its composition script).
@@ -143,6 +170,14 @@ pub struct CompositionSpec {
     pub guidance_scale: f32,
     /// Seed of the initial latents, each picture's own.
     pub seed: u64,
+    /// Steps after a removal, where they differ: the GLASS release takes 20. The picture before keeps `steps`.
+    pub removal_steps: Option<u32>,
+    /// Compositions of whole sets of slots, scored against real pictures.
+    pub exchanges: Vec<Exchange>,
+    /// How many validation pictures are exchanged.
+    pub exchange_pictures: u32,
+    /// Pictures that exchange slots among each other: the batch of the published protocols.
+    pub exchange_group: u32,
 }
 
 impl Default for CompositionSpec {
@@ -154,6 +189,10 @@ impl Default for CompositionSpec {
             steps: 75,
             guidance_scale: 3.0,
             seed: 42,
+            removal_steps: None,
+            exchanges: Vec::new(),
+            exchange_pictures: 512,
+            exchange_group: 64,
         }
     }
 }
@@ -170,4 +209,18 @@ pub enum Edit {
     Add,
     /// Exchange a slot with one of the other picture, in both pictures.
     Swap,
+    /// "Add" of the GLASS release: a random slot of the second picture is overwritten by a random slot of the first.
+    ReleaseAdd,
+    /// "Swap" of the GLASS release, which copies: a random slot of the first picture replaces slot 0 of the second.
+    ReleaseSwap,
+}
+
+/// How slots are exchanged within a group of pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exchange {
+    /// Slot k comes from the picture k places on, around the group (SlotDiffusion).
+    Shift,
+    /// Every slot comes from a picture of its own random order of the group (SlotAdapt, CODA).
+    Shuffle,
 }

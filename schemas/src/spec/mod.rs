@@ -14,7 +14,9 @@ mod identity;
 mod images;
 mod masks;
 mod overrides;
+pub mod pictures;
 mod precision;
+pub mod probe;
 mod source;
 pub mod trainer;
 

@@ -1,14 +1,21 @@
 //! `trainer generate` and `trainer compose`.
 
+use std::collections::BTreeSet;
+
+use glass_dataset::Store;
 use glass_nets::Backend;
 use glass_schemas::spec::RunSpec;
 use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
+use tokio::runtime::Handle;
 
 use super::RunOptions;
 use crate::eval::job::Candidate;
 use crate::eval::trained::{Fetched, WithImage};
 use crate::generate::Denoiser;
-use crate::generate::job::{Request, Sink, compose, composition_name, generate, generation_name};
+use crate::fidelity::Report;
+use crate::generate::job::{Request, compose, composition_name, generate, generation_name};
+use crate::generate::metrics::{Scoring, score_compositions, score_generated};
+use crate::generate::shelf::Shelf;
 
 /// Draw pictures from the slots of validation pictures.
 #[derive(clap::Args, Clone, Debug)]
@@ -37,23 +44,51 @@ pub enum Drawing {
 }
 
 type Name = fn(&RunSpec, &Candidate) -> anyhow::Result<String>;
-type Draw = fn(Request<'_>, &str, &mut Sink<'_>) -> anyhow::Result<()>;
+type Draw = fn(Request<'_>, &str, &mut dyn Shelf) -> anyhow::Result<()>;
+type Judgement = fn(&Scoring<'_>, &mut dyn Shelf) -> anyhow::Result<Report>;
 
 impl Drawing {
-    fn parts(self) -> (Name, Draw, &'static str) {
+    fn parts(self) -> (Name, Draw, Judgement, &'static str) {
         match self {
-            Self::Reconstructions => (generation_name, generate, "generated.json"),
-            Self::Compositions => (composition_name, compose, "compositions.json"),
+            Self::Reconstructions => (generation_name, generate, score_generated, "generated.json"),
+            Self::Compositions => (composition_name, compose, score_compositions, "compositions.json"),
         }
     }
 }
 
-/// The signal that made a sink refuse a file.
+/// A folder of the store. A signal is answered between two files.
+struct StoreShelf<'a> {
+    store: &'a Store,
+    folder: &'a str,
+    runtime: &'a Handle,
+    context: &'a Context,
+}
+
+impl Shelf for StoreShelf<'_> {
+    fn names(&self) -> anyhow::Result<BTreeSet<String>> {
+        let keys = self.runtime.block_on(self.store.list_keys(self.folder))?;
+        Ok(keys.iter().filter_map(|key| Some(key.rsplit_once('/')?.1.to_owned())).collect())
+    }
+
+    fn get(&self, name: &str) -> anyhow::Result<Vec<u8>> {
+        Ok(self.runtime.block_on(self.store.get(&format!("{}/{name}", self.folder)))?.to_vec())
+    }
+
+    fn put(&mut self, name: &str, bytes: Vec<u8>) -> anyhow::Result<()> {
+        if self.context.stop.is_set() {
+            return Err(Interrupted.into());
+        }
+        Ok(self.runtime.block_on(self.store.put(&format!("{}/{name}", self.folder), bytes.into()))?)
+    }
+}
+
+/// The signal that made a shelf refuse a file.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 struct Interrupted;
 
-/// Draws into `runs/<run>/generated/<name>/` and prints that folder. What was drawn before is left alone.
+/// Draws into `runs/<run>/generated/<name>/` what is not there yet, compares it with the real pictures
+/// (`metrics.json`), and prints that folder.
 ///
 /// # Errors
 /// The user's (spec, data, weights) and the store's.
@@ -65,25 +100,25 @@ pub async fn draw(drawing: Drawing, args: DrawArgs, context: Context) -> anyhow:
     let runtime = tokio::runtime::Handle::current();
     let outcome = tokio::task::spawn_blocking(move || -> anyhow::Result<String> {
         let loaded = fetched.load(&spec.trainer, &device, WithImage::Yes)?;
-        let (name, draw, index) = drawing.parts();
+        let (name, draw, judge, index) = drawing.parts();
         let name = name(&spec, &loaded.candidate)?;
         let folder = format!("runs/{}/generated/{name}", loaded.candidate.run);
-        if runtime.block_on(store.get_if_there(&format!("{folder}/{index}")))?.is_some() {
-            return Ok(folder);
+        let mut shelf = StoreShelf { store: &store, folder: &folder, runtime: &runtime, context: &context };
+        if runtime.block_on(store.get_if_there(&format!("{folder}/{index}")))?.is_none() {
+            let request = Request {
+                spec: &spec,
+                candidate: &loaded.candidate,
+                unet: loaded.unet().map(|unet| Box::new(unet) as Box<dyn Denoiser>),
+                batch: args.batch_size,
+                device: device.clone(),
+            };
+            draw(request, &name, &mut shelf)?;
         }
-        let request = Request {
-            spec: &spec,
-            candidate: &loaded.candidate,
-            unet: loaded.unet().map(|unet| Box::new(unet) as Box<dyn Denoiser>),
-            batch: args.batch_size,
-            device,
-        };
-        draw(request, &name, &mut |file, bytes| {
-            if context.stop.is_set() {
-                return Err(Interrupted.into());
-            }
-            Ok(runtime.block_on(store.put(&format!("{folder}/{file}"), bytes.into()))?)
-        })?;
+        let scoring = Scoring { spec: &spec, batch: args.batch_size, device };
+        let report = judge(&scoring, &mut shelf)?;
+        for line in report.to_string().lines() {
+            tracing::info!("{line}");
+        }
         Ok(folder)
     })
     .await?;

@@ -7,10 +7,13 @@ use image::RgbImage;
 use serde::Serialize;
 
 use super::edits;
-use super::objects::object_slots;
-use super::painter::{Painter, Sampling};
+use super::job::Studio;
+use super::objects::{object_slots, random_slot};
+use super::painter::Sampling;
+use super::queue::{Queue, Waiting};
 use super::scene::Scene;
-use crate::eval::EvalError;
+use super::shelf::{Shelf, get_picture};
+use crate::eval::annotations::Picture;
 use crate::eval::samples::png;
 use crate::viz::{Ground, Sheet, overlay};
 
@@ -18,6 +21,8 @@ use crate::viz::{Ground, Sheet, overlay};
 const CELL: u32 = 128;
 /// Columns of the sheet: picture, slots, drawn from its slots, drawn after the edit.
 const COLUMNS: u32 = 4;
+/// Rows of the sheet: more cannot be looked at.
+const ROWS: usize = 32;
 
 /// One edited picture in `compositions.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,8 +56,8 @@ pub struct Edited {
 }
 
 /// Applies an edit to a pair: one result a picture, in the pair's order; `None` where a picture has no object slot to
-/// edit. The objects are those of the largest masks.
-pub fn apply(edit: Edit, first: &Scene, second: &Scene) -> [Option<Edited>; 2] {
+/// edit. The objects are those of the largest masks; the edits of the GLASS release draw theirs with `seed`.
+pub fn apply(edit: Edit, first: &Scene, second: &Scene, seed: u64) -> [Option<Edited>; 2] {
     let a = object_slots(&first.masks).first().copied();
     let b = object_slots(&second.masks).first().copied();
     let alone = |slots: fn(Tensor<2>, usize) -> Tensor<2>, scene: &Scene, slot: Option<usize>| {
@@ -77,103 +82,127 @@ pub fn apply(edit: Edit, first: &Scene, second: &Scene) -> [Option<Edited>; 2] {
             ]
         }
         (Edit::Swap, ..) => [None, None],
+        (Edit::ReleaseAdd | Edit::ReleaseSwap, ..) => {
+            let from = random_slot(&first.masks, seed, &first.name);
+            let to = match edit {
+                Edit::ReleaseAdd => random_slot(&second.masks, seed, &second.name),
+                _ => 0,
+            };
+            let slots = edits::overwrite(second.slots.clone(), to, first.slots.clone().narrow(0, from, 1));
+            [None, Some(Edited { slots, slot: Some(to), other_slot: Some(from) })]
+        }
     }
 }
 
-/// Draws pairs and keeps the index of what was exchanged.
-#[derive(Default)]
-pub struct Compositions {
-    entries: Vec<Composition>,
-    rows: Vec<[RgbImage; COLUMNS as usize]>,
-    scenes: usize,
+/// What is done to pairs of pictures.
+pub struct Edits<'a> {
+    /// Every one is applied to the unedited slots.
+    pub kinds: &'a [Edit],
+    /// Steps after a removal.
+    pub removal_steps: usize,
+    /// Seed of what the edits draw.
+    pub seed: u64,
 }
 
-impl Compositions {
-    /// Draws a pair, unedited and after every edit.
-    ///
-    /// # Errors
-    /// Where the networks or the encoder of pictures refuse.
-    pub fn draw(
-        &mut self,
-        painter: &Painter,
-        pair: [&Scene; 2],
-        kinds: &[Edit],
-        sampling: &Sampling,
-    ) -> Result<Vec<(String, Vec<u8>)>, EvalError> {
-        let mut files = Vec::new();
-        let number = self.scenes;
-        self.scenes += 2;
-        let mut unedited = Vec::new();
-        for (at, scene) in pair.iter().enumerate() {
-            let drawing = paint(painter, scene.slots.clone(), &scene.name, sampling)?;
-            let file = format!("{:04}-before.png", number + at);
-            files.push((file.clone(), png(&drawing)?));
-            unedited.push((file, drawing));
-        }
-        for &kind in kinds {
-            for (at, edited) in apply(kind, pair[0], pair[1]).into_iter().enumerate() {
-                let Some(edited) = edited else { continue };
-                let (scene, other) = (pair[at], pair[1 - at]);
-                let slots = edited.slots.dims()[0];
-                if slots == 0 {
-                    continue;
-                }
-                let drawing = paint(painter, edited.slots, &scene.name, sampling)?;
-                let file = format!("{:04}-{}.png", number + at, edit_name(kind));
-                files.push((file.clone(), png(&drawing)?));
-                let (before, plain) = &unedited[at];
-                self.entries.push(Composition {
-                    edit: kind,
-                    image: scene.name.clone(),
-                    slot: edited.slot,
-                    other: edited.other_slot.map(|_| other.name.clone()),
-                    other_slot: edited.other_slot,
-                    slots,
-                    before: before.clone(),
-                    after: file,
-                });
-                self.rows.push([scene.pixels.clone(), masks(scene), plain.clone(), drawing]);
+/// Draws pairs, unedited and after every edit, leaving out what is there; then the sheet. Gives the index of what was
+/// edited.
+///
+/// # Errors
+/// Where a picture or a network cannot be used, or the shelf refuses.
+pub fn draw_pairs(
+    studio: &Studio<'_>,
+    pairs: &[[&Picture; 2]],
+    edits: &Edits<'_>,
+    sampling: &Sampling,
+    shelf: &mut dyn Shelf,
+) -> anyhow::Result<Vec<Composition>> {
+    let mut entries = Vec::new();
+    let mut queue = Queue::new(shelf.names()?, studio.batch);
+    for (number, pairs) in pairs.chunks(studio.batch.div_ceil(2)).enumerate() {
+        let scenes = studio.reader().read(&pairs.iter().flatten().copied().collect::<Vec<_>>())?;
+        for (at, pair) in scenes.chunks_exact(2).enumerate() {
+            let place = 2 * (number * studio.batch.div_ceil(2) + at);
+            for (composition, waiting) in drawings([&pair[0], &pair[1]], place, edits, sampling.steps) {
+                queue.push(waiting, &studio.painter, sampling, shelf)?;
+                entries.extend(composition);
             }
         }
-        Ok(files)
     }
-
-    /// The sheet and the index; the index is the sign that everything is there.
-    ///
-    /// # Errors
-    /// Where the sheet cannot be encoded.
-    pub fn finish(self, head: impl Serialize) -> Result<Vec<(String, Vec<u8>)>, EvalError> {
-        #[derive(Serialize)]
-        struct Index<H> {
-            #[serde(flatten)]
-            head: H,
-            sheet: &'static str,
-            compositions: Vec<Composition>,
+    queue.finish(&studio.painter, sampling, shelf)?;
+    let mut sheet = Sheet::new(COLUMNS, CELL, 4);
+    for entry in entries.iter().take(ROWS) {
+        for picture in row(studio, pairs, entry, shelf)? {
+            sheet.push(&picture);
         }
-        let mut sheet = Sheet::new(COLUMNS, CELL, 4);
-        for picture in self.rows.iter().flatten() {
-            sheet.push(picture);
-        }
-        let index = Index { head, sheet: "sheet.png", compositions: self.entries };
-        let index = serde_json::to_vec_pretty(&index).map_err(|error| EvalError::Drawing(error.into()))?;
-        Ok(vec![("sheet.png".into(), png(&sheet.draw())?), ("compositions.json".into(), index)])
     }
+    shelf.put("sheet.png", png(&sheet.draw())?)?;
+    Ok(entries)
 }
 
-fn paint(painter: &Painter, slots: Tensor<2>, name: &str, sampling: &Sampling) -> Result<RgbImage, EvalError> {
-    let mut drawings = painter.draw(slots.unsqueeze_dim(0), &[name], sampling)?;
-    drawings.pop().ok_or_else(|| EvalError::Shape("the decoder returned no picture".into()))
+/// What is to be drawn of a pair: the two unedited pictures, then every edit of each.
+fn drawings(pair: [&Scene; 2], place: usize, edits: &Edits<'_>, steps: usize) -> Vec<(Option<Composition>, Waiting)> {
+    let before = |at: usize| format!("{:04}-before.png", place + at);
+    let waiting = |at: usize, file: String, slots: &Tensor<2>, steps| Waiting {
+        file,
+        slots: slots.clone(),
+        subject: pair[at].name.clone(),
+        steps,
+    };
+    let mut all: Vec<_> = (0..2).map(|at| (None, waiting(at, before(at), &pair[at].slots, steps))).collect();
+    for &edit in edits.kinds {
+        let steps = match edit {
+            Edit::Remove | Edit::RemoveZeroed => edits.removal_steps,
+            _ => steps,
+        };
+        for (at, edited) in apply(edit, pair[0], pair[1], edits.seed).into_iter().enumerate() {
+            let Some(edited) = edited.filter(|edited| edited.slots.dims()[0] > 0) else { continue };
+            let after = format!("{:04}-{}.png", place + at, edit_name(edit));
+            let composition = Composition {
+                edit,
+                image: pair[at].name.clone(),
+                slot: edited.slot,
+                other: edited.other_slot.map(|_| pair[1 - at].name.clone()),
+                other_slot: edited.other_slot,
+                slots: edited.slots.dims()[0],
+                before: before(at),
+                after: after.clone(),
+            };
+            all.push((Some(composition), waiting(at, after, &edited.slots, steps)));
+        }
+    }
+    all
+}
+
+/// A row of the sheet.
+fn row(
+    studio: &Studio<'_>,
+    pairs: &[[&Picture; 2]],
+    entry: &Composition,
+    shelf: &dyn Shelf,
+) -> anyhow::Result<Vec<RgbImage>> {
+    let picture = pairs.iter().flatten().find(|picture| picture.name == entry.image);
+    let scenes = studio.reader().read(&picture.into_iter().copied().collect::<Vec<_>>())?;
+    let mut row = Vec::with_capacity(COLUMNS as usize);
+    for scene in scenes {
+        row.extend([masks(&scene), scene.pixels].into_iter().rev());
+    }
+    row.push(get_picture(shelf, &entry.before)?);
+    row.push(get_picture(shelf, &entry.after)?);
+    Ok(row)
 }
 
 fn masks(scene: &Scene) -> RgbImage {
     overlay(&scene.pixels, scene.masks.labels(), scene.pixels.width(), 0.55, Ground::Painted)
 }
 
-fn edit_name(edit: Edit) -> &'static str {
+/// Its name in files and tables.
+pub fn edit_name(edit: Edit) -> &'static str {
     match edit {
         Edit::Remove => "remove",
         Edit::RemoveZeroed => "remove-zeroed",
         Edit::Add => "add",
         Edit::Swap => "swap",
+        Edit::ReleaseAdd => "release-add",
+        Edit::ReleaseSwap => "release-swap",
     }
 }

@@ -29,6 +29,11 @@ pub fn swap(first: Tensor<2>, a: usize, second: Tensor<2>, b: usize) -> (Tensor<
     (replace(first, a, from_second), replace(second, b, from_first))
 }
 
+/// The slots with slot `index` overwritten by `slot` of `[1, dim]`.
+pub fn overwrite(slots: Tensor<2>, index: usize, slot: Tensor<2>) -> Tensor<2> {
+    replace(slots, index, slot)
+}
+
 fn replace(slots: Tensor<2>, index: usize, slot: Tensor<2>) -> Tensor<2> {
     let dim = slots.dims()[1];
     slots.slice_assign([index..index + 1, 0..dim], slot)

@@ -8,21 +8,21 @@ use glass_schemas::ids::Digest;
 use glass_schemas::seeds::{Purpose, Stream};
 use glass_schemas::spec::RunSpec;
 use glass_schemas::spec::evaluation::{CompositionSpec, GenerationSpec};
+use glass_schemas::spec::pictures::PictureMetricsSpec;
 use serde::Serialize;
 use tracing::warn;
 
-use super::compose::Compositions;
+use super::compose::{Composition, Edits, draw_pairs};
+use super::exchange::{Exchanged, Groups, draw_exchanges};
 use super::painter::{Denoiser, Painter, Sampling};
-use super::reconstruct::Reconstructions;
+use super::reconstruct;
 use super::scene::SceneReader;
+use super::shelf::{Shelf, put_index};
 use crate::eval::annotations::Picture;
 use crate::eval::coco::{ValidationSet, validation};
 use crate::eval::job::Candidate;
 use crate::eval::frozen::FrozenEncoder;
 use crate::eval::protocols;
-
-/// Takes a file of the result: its name in the folder and its bytes.
-pub type Sink<'a> = dyn FnMut(String, Vec<u8>) -> anyhow::Result<()> + 'a;
 
 /// What is needed to draw from a checkpoint's slots.
 pub struct Request<'a> {
@@ -50,46 +50,50 @@ struct Head<'a, S> {
     settings: &'a S,
 }
 
-/// Draws validation pictures again from their slots. `generated.json` comes last, as the sign that all files are there.
+/// Draws validation pictures again from their slots, those that are not on the shelf yet. `generated.json` comes last,
+/// as the sign that all files are there.
 ///
 /// # Errors
-/// Where the data or a network cannot be used, or the sink does not take a file.
-pub fn generate(request: Request<'_>, name: &str, sink: &mut Sink<'_>) -> anyhow::Result<()> {
+/// Where the data or a network cannot be used, or the shelf does not take a file.
+pub fn generate(request: Request<'_>, name: &str, shelf: &mut dyn Shelf) -> anyhow::Result<()> {
     let settings = request.spec.evaluation.generation.clone();
     let sampling = sampling_of_generation(&settings, request.spec);
     let studio = Studio::open(request, sampling)?;
-    let head = studio.head(name, &settings);
     let pictures = studio.data.pictures();
-    let mut drawn = Reconstructions::default();
-    for batch in pictures[..pictures.len().min(settings.images as usize)].chunks(studio.batch) {
-        let scenes = studio.reader().read(batch)?;
-        for (file, bytes) in drawn.draw(&studio.painter, &scenes, &sampling)? {
-            sink(file, bytes)?;
-        }
-    }
-    drawn.finish(head)?.into_iter().try_for_each(|(file, bytes)| sink(file, bytes))
+    let pictures = &pictures[..pictures.len().min(settings.images as usize)];
+    let head = studio.head(name, &settings);
+    reconstruct::draw_all(&studio, pictures, settings.noise, &sampling, head, shelf)
 }
 
-/// Draws pairs of validation pictures after edits of their slots. `compositions.json` comes last.
+/// Draws pairs of validation pictures after edits of their slots, and groups of them after exchanging slots.
+/// `compositions.json` comes last.
 ///
 /// # Errors
 /// As [`generate`].
-pub fn compose(request: Request<'_>, name: &str, sink: &mut Sink<'_>) -> anyhow::Result<()> {
+pub fn compose(request: Request<'_>, name: &str, shelf: &mut dyn Shelf) -> anyhow::Result<()> {
+    #[derive(Serialize)]
+    struct Index<H> {
+        #[serde(flatten)]
+        head: H,
+        sheet: &'static str,
+        compositions: Vec<Composition>,
+        exchanges: Vec<Exchanged>,
+    }
     let settings = request.spec.evaluation.composition.clone();
     let sampling = sampling_of_composition(&settings, request.spec);
     let studio = Studio::open(request, sampling)?;
+    let pictures = studio.data.pictures();
+    let edits = Edits {
+        kinds: &settings.edits,
+        removal_steps: settings.removal_steps.unwrap_or(settings.steps) as usize,
+        seed: settings.seed,
+    };
+    let compositions = draw_pairs(&studio, &pairs(pictures, &settings), &edits, &sampling, shelf)?;
+    let exchanged = &pictures[..pictures.len().min(settings.exchange_pictures as usize)];
+    let groups = Groups { size: settings.exchange_group as usize, seed: settings.seed };
+    let exchanges = draw_exchanges(&studio, exchanged, &settings.exchanges, groups, &sampling, shelf)?;
     let head = studio.head(name, &settings);
-    let mut drawn = Compositions::default();
-    for [first, second] in pairs(studio.data.pictures(), &settings) {
-        let mut scenes = studio.reader().read(std::slice::from_ref(first))?;
-        scenes.extend(studio.reader().read(std::slice::from_ref(second))?);
-        if let [first, second] = &scenes[..] {
-            for (file, bytes) in drawn.draw(&studio.painter, [first, second], &settings.edits, &sampling)? {
-                sink(file, bytes)?;
-            }
-        }
-    }
-    drawn.finish(head)?.into_iter().try_for_each(|(file, bytes)| sink(file, bytes))
+    put_index(shelf, "compositions.json", &Index { head, sheet: "sheet.png", compositions, exchanges })
 }
 
 /// Name of the folder of `trainer generate`: the digest of everything that decides its pictures.
@@ -97,7 +101,9 @@ pub fn compose(request: Request<'_>, name: &str, sink: &mut Sink<'_>) -> anyhow:
 /// # Errors
 /// Where the weights cannot be read.
 pub fn generation_name(spec: &RunSpec, candidate: &Candidate) -> anyhow::Result<String> {
-    folder_name("generate", spec, candidate, &spec.evaluation.generation)
+    // What is computed about the pictures does not change them.
+    let settings = GenerationSpec { metrics: PictureMetricsSpec::default(), ..spec.evaluation.generation.clone() };
+    folder_name("generate", spec, candidate, &settings)
 }
 
 /// Name of the folder of `trainer compose`.
@@ -119,16 +125,19 @@ fn folder_name(verb: &str, spec: &RunSpec, candidate: &Candidate, settings: &imp
 }
 
 /// Everything loaded.
-struct Studio<'a> {
+pub struct Studio<'a> {
     candidate: &'a Candidate,
     data: ValidationSet,
     protocol: Protocol,
     encoder: FrozenEncoder,
-    painter: Painter,
+    /// Draws.
+    pub painter: Painter,
     unet: &'static str,
-    slots: usize,
+    /// Slots a picture.
+    pub slots: usize,
     seed: u64,
-    batch: usize,
+    /// Pictures drawn at once.
+    pub batch: usize,
 }
 
 impl<'a> Studio<'a> {
@@ -158,7 +167,8 @@ impl<'a> Studio<'a> {
         })
     }
 
-    fn reader(&self) -> SceneReader<'_> {
+    /// Reads pictures and their slots.
+    pub fn reader(&self) -> SceneReader<'_> {
         SceneReader {
             data: &self.data,
             protocol: &self.protocol,

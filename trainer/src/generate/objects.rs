@@ -1,6 +1,7 @@
 //! Which slots of a picture hold an object, told from the masks alone.
 
 use glass_metrics::LabelMap;
+use glass_schemas::seeds::{Purpose, Stream};
 
 /// Slots that hold an object, the largest mask first. The slot with most of the picture's border is taken for the
 /// ground and left out; slots that win no pixel are left out too.
@@ -19,4 +20,11 @@ pub fn object_slots(masks: &LabelMap) -> Vec<usize> {
     let mut objects: Vec<usize> = (0..slots).filter(|&slot| area[slot] > 0 && Some(slot) != ground).collect();
     objects.sort_by_key(|&slot| (std::cmp::Reverse(area[slot]), slot));
     objects
+}
+
+/// A slot as the GLASS release draws one: any up to the highest that wins a pixel, but never that one, unless it is the
+/// only; ground or object, used or not.
+pub fn random_slot(masks: &LabelMap, seed: u64, picture: &str) -> usize {
+    let highest = masks.labels().iter().copied().max().map_or(0, u64::from);
+    Stream::new(seed, picture, Purpose::Composition).below(0, highest.max(1)) as usize
 }

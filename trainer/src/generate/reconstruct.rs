@@ -1,12 +1,16 @@
 //! `trainer generate`: validation pictures drawn again from their slots.
 
+use std::collections::BTreeSet;
+
 use burn::tensor::Tensor;
+use glass_schemas::spec::evaluation::InitialNoise;
 use image::RgbImage;
 use serde::Serialize;
 
-use super::painter::{Painter, Sampling};
-use super::scene::Scene;
-use crate::eval::EvalError;
+use super::job::Studio;
+use super::painter::Sampling;
+use super::shelf::{Shelf, get_picture, put_index, put_picture};
+use crate::eval::annotations::Picture;
 use crate::eval::samples::png;
 use crate::viz::Sheet;
 
@@ -16,13 +20,8 @@ const PAIRS_IN_A_ROW: u32 = 4;
 const PAIRS: usize = 32;
 /// Pixels of a cell.
 const CELL: u32 = 128;
-
-/// Draws scenes again and collects the grid `input | reconstruction`.
-#[derive(Default)]
-pub struct Reconstructions {
-    pairs: Vec<(RgbImage, RgbImage)>,
-    entries: Vec<Entry>,
-}
+/// Batch of the GLASS release, within which pictures have latents of their own.
+const RELEASE_BATCH: usize = 64;
 
 /// One picture in `generated.json`.
 #[derive(Debug, Serialize)]
@@ -31,50 +30,73 @@ struct Entry {
     file: String,
 }
 
-impl Reconstructions {
-    /// Draws a batch of scenes; the files are `NNNNN.png`, numbered on.
-    ///
-    /// # Errors
-    /// Where the networks or the encoder of pictures refuse.
-    pub fn draw(
-        &mut self,
-        painter: &Painter,
-        scenes: &[Scene],
-        sampling: &Sampling,
-    ) -> Result<Vec<(String, Vec<u8>)>, EvalError> {
-        let slots = Tensor::stack(scenes.iter().map(|scene| scene.slots.clone()).collect(), 0);
-        let names: Vec<&str> = scenes.iter().map(|scene| scene.name.as_str()).collect();
-        let drawings = painter.draw(slots, &names, sampling)?;
-        let mut files = Vec::with_capacity(drawings.len());
-        for (scene, drawing) in scenes.iter().zip(drawings) {
-            let file = format!("{:05}.png", self.entries.len());
-            files.push((file.clone(), png(&drawing)?));
-            self.entries.push(Entry { image: scene.name.clone(), file });
-            if self.pairs.len() < PAIRS {
-                self.pairs.push((scene.pixels.clone(), drawing));
-            }
-        }
-        Ok(files)
-    }
+/// The file of the picture at a place of the validation set.
+pub fn file_name(place: usize) -> String {
+    format!("{place:05}.png")
+}
 
-    /// The grid and the index of all files; the index is the sign that everything is there.
-    ///
-    /// # Errors
-    /// Where the grid cannot be encoded.
-    pub fn finish(self, head: impl Serialize) -> Result<Vec<(String, Vec<u8>)>, EvalError> {
-        #[derive(Serialize)]
-        struct Index<H> {
-            #[serde(flatten)]
-            head: H,
-            grid: &'static str,
-            pictures: Vec<Entry>,
-        }
-        let mut sheet = Sheet::new(2 * PAIRS_IN_A_ROW, CELL, 4);
-        for (input, drawing) in &self.pairs {
-            sheet.push(input).push(drawing);
-        }
-        let index = Index { head, grid: "grid.png", pictures: self.entries };
-        let index = serde_json::to_vec_pretty(&index).map_err(|error| EvalError::Drawing(error.into()))?;
-        Ok(vec![("grid.png".into(), png(&sheet.draw())?), ("generated.json".into(), index)])
+/// Draws the pictures that are not there yet, then the grid `input | reconstruction` and last the index.
+///
+/// # Errors
+/// Where a picture or a network cannot be used, or the shelf refuses.
+pub fn draw_all(
+    studio: &Studio<'_>,
+    pictures: &[Picture],
+    noise: InitialNoise,
+    sampling: &Sampling,
+    head: impl Serialize,
+    shelf: &mut dyn Shelf,
+) -> anyhow::Result<()> {
+    let there = shelf.names()?;
+    for (number, batch) in pictures.chunks(studio.batch).enumerate() {
+        draw_batch(studio, batch, number * studio.batch, noise, sampling, &there, shelf)?;
     }
+    let mut sheet = Sheet::new(2 * PAIRS_IN_A_ROW, CELL, 4);
+    for (place, picture) in pictures.iter().take(PAIRS).enumerate() {
+        sheet.push(&studio.reader().square(picture)?).push(&get_picture(shelf, &file_name(place))?);
+    }
+    shelf.put("grid.png", png(&sheet.draw())?)?;
+
+    #[derive(Serialize)]
+    struct Index<H> {
+        #[serde(flatten)]
+        head: H,
+        grid: &'static str,
+        pictures: Vec<Entry>,
+    }
+    let entry = |(place, picture): (usize, &Picture)| Entry { image: picture.name.clone(), file: file_name(place) };
+    let entries = pictures.iter().enumerate().map(entry).collect();
+    put_index(shelf, "generated.json", &Index { head, grid: "grid.png", pictures: entries })
+}
+
+fn draw_batch(
+    studio: &Studio<'_>,
+    pictures: &[Picture],
+    first: usize,
+    noise: InitialNoise,
+    sampling: &Sampling,
+    there: &BTreeSet<String>,
+    shelf: &mut dyn Shelf,
+) -> anyhow::Result<()> {
+    let numbered = pictures.iter().enumerate().map(|(at, picture)| (first + at, picture));
+    let missing: Vec<(usize, &Picture)> = numbered.filter(|(place, _)| !there.contains(&file_name(*place))).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let wanted: Vec<&Picture> = missing.iter().map(|(_, picture)| *picture).collect();
+    let scenes = studio.reader().read(&wanted)?;
+    let slots = Tensor::stack(scenes.iter().map(|scene| scene.slots.clone()).collect(), 0);
+    let subjects: Vec<String> = missing
+        .iter()
+        .map(|(place, picture)| match noise {
+            InitialNoise::Picture => picture.name.clone(),
+            InitialNoise::ReleaseBatch => format!("place {}", place % RELEASE_BATCH),
+        })
+        .collect();
+    let subjects: Vec<&str> = subjects.iter().map(String::as_str).collect();
+    let drawings: Vec<RgbImage> = studio.painter.draw(slots, &subjects, sampling)?;
+    for ((place, _), drawing) in missing.iter().zip(&drawings) {
+        put_picture(shelf, &file_name(*place), drawing)?;
+    }
+    Ok(())
 }

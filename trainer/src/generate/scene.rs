@@ -23,6 +23,8 @@ pub struct Scene {
     pub pixels: RgbImage,
     /// `[slots, dim]`
     pub slots: Tensor<2>,
+    /// The same before their output layer, `[slots, size]`.
+    pub raw: Tensor<2>,
     /// Slot of every pixel, at the size of `pixels`.
     pub masks: LabelMap,
 }
@@ -44,18 +46,26 @@ pub struct SceneReader<'a> {
 }
 
 impl SceneReader<'_> {
+    /// A picture as the encoder sees it.
+    ///
+    /// # Errors
+    /// Where it cannot be decoded.
+    pub fn square(&self, entry: &Picture) -> Result<RgbImage, EvalError> {
+        let pixels = self.data.decode(entry)?;
+        View::of(self.protocol)
+            .square(&pixels)
+            .map_err(|source| DataError::Picture { path: self.data.path(entry), source }.into())
+    }
+
     /// Reads a batch of pictures.
     ///
     /// # Errors
     /// The first picture that cannot be used.
-    pub fn read(&self, pictures: &[Picture]) -> Result<Vec<Scene>, EvalError> {
-        let square = |entry: &Picture| {
-            let pixels = self.data.decode(entry)?;
-            View::of(self.protocol)
-                .square(&pixels)
-                .map_err(|source| DataError::Picture { path: self.data.path(entry), source })
-        };
-        let squares: Vec<RgbImage> = pictures.iter().map(square).collect::<Result<_, DataError>>()?;
+    pub fn read(&self, pictures: &[&Picture]) -> Result<Vec<Scene>, EvalError> {
+        if pictures.is_empty() {
+            return Ok(Vec::new());
+        }
+        let squares: Vec<RgbImage> = pictures.iter().map(|picture| self.square(picture)).collect::<Result<_, _>>()?;
         let features = self.encoder.features(&squares)?;
         let names: Vec<&str> = pictures.iter().map(|picture| picture.name.as_str()).collect();
         let device = features.device();
@@ -80,6 +90,7 @@ impl SceneReader<'_> {
                 name: name.to_owned(),
                 pixels,
                 slots: found.slots.clone().narrow(0, at, 1).squeeze_dim(0),
+                raw: found.raw.clone().narrow(0, at, 1).squeeze_dim(0),
                 masks: soft_to_labels(&attention[at * each..(at + 1) * each], self.slots, grid, side),
             })
             .collect())

@@ -171,11 +171,11 @@ fn command(folder: &Path, more: &[&str]) -> Command {
     command
 }
 
-fn trainer(folder: &Path, more: &[&str]) -> Output {
+pub fn trainer(folder: &Path, more: &[&str]) -> Output {
     command(folder, more).output().unwrap()
 }
 
-fn run_id(output: &Output) -> String {
+pub fn run_id(output: &Output) -> String {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
     String::from_utf8(output.stdout.clone()).unwrap().trim().to_owned()
@@ -200,7 +200,7 @@ fn files(folder: &Path) -> Vec<(String, std::time::SystemTime)> {
 }
 
 /// A folder with a spec and its datasets.
-fn prepared() -> tempfile::TempDir {
+pub fn prepared() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("spec.toml"), spec_text()).unwrap();
     let spec = RunSpec::load(&folder.path().join("spec.toml")).unwrap();

@@ -111,6 +111,9 @@ pub(in crate::report) async fn drawings(
         let picture = store.get(&format!("{folder}/{file}")).await?.to_vec();
         page.sheet(&Figure { picture, caption: caption.to_owned() });
     }
+    for folder in [generated, composed] {
+        scores(page, store, folder).await?;
+    }
     let index: Value = json(store, &format!("{composed}/compositions.json")).await?;
     let edits = index["compositions"].as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -122,6 +125,40 @@ pub(in crate::report) async fn drawings(
         })
         .collect();
     page.table(&["edit", "image", "slot", "other image", "other slot"].map(str::to_owned), &rows);
+    Ok(())
+}
+
+/// How near drawn pictures come to real ones, with the number of pictures and what has to be said beside.
+async fn scores(page: &mut Page, store: &Store, folder: &str) -> anyhow::Result<()> {
+    let metrics: Value = json(store, &format!("{folder}/metrics.json")).await?;
+    let number = |value: &Value| value.as_f64().map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"));
+    let text = |value: &Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let rows: Vec<Vec<String>> = metrics["scores"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|score| {
+            let remarks = [text(&score["network"]), text(&score["note"])];
+            let remarks: Vec<String> = remarks.into_iter().filter(|remark| !remark.is_empty()).collect();
+            vec![
+                text(&score["of"]),
+                text(&score["metric"]),
+                number(&score["value"]),
+                number(&score["sd"]),
+                text(&score["pictures"]),
+                text(&score["real"]),
+                remarks.join("; "),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        let heads = ["edit", "metric", "value", "sd", "drawn pictures", "real pictures", "remarks"];
+        page.table(&heads.map(str::to_owned), &rows);
+    }
     Ok(())
 }
 
