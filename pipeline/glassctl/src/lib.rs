@@ -16,7 +16,7 @@
 //! file that names one should be refused, and its zip library switches features of crates that the
 //! object store and the PNG encoder are built with.
 
-mod ablation_table;
+pub mod benchmark;
 pub mod card;
 pub mod demo;
 pub mod diff;

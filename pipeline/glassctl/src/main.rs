@@ -1,5 +1,6 @@
 //! `glassctl`: see the crate's documentation.
 
+use glass_ctl::benchmark::{BenchmarkArgs, benchmark};
 use glass_ctl::card::{CardArgs, card};
 use glass_ctl::demo::{DemoArgs, demo};
 use glass_ctl::diff::{DiffArgs, diff};
@@ -31,6 +32,7 @@ struct Args {
 #[derive(clap::Subcommand)]
 enum Command {
     Demo(DemoArgs),
+    Benchmark(BenchmarkArgs),
     Plan(PlanArgs),
     Run(RunArgs),
     Status(StatusArgs),
@@ -58,6 +60,7 @@ async fn run(args: Args, context: Context) -> anyhow::Result<ExitStatus> {
     let threads = args.process.threads;
     match args.command {
         Command::Demo(args) => demo(args, context).await,
+        Command::Benchmark(args) => benchmark(args, threads, context).await,
         Command::Plan(args) => plan(args, threads, context).await,
         Command::Run(args) => run_here(args, threads, context).await,
         Command::Status(args) => status(args).await,

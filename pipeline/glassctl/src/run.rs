@@ -68,7 +68,7 @@ async fn steps(args: &RunArgs, runner: &Runner, context: &Context) -> anyhow::Re
     let mut made = Made { quarantined: status != ExitStatus::Done, run: None, seconds: 0.0 };
     let mut table = String::new();
     if args.until != Until::Masks {
-        made.run = Some(runner.train(&[], &[], context).await?.id);
+        made.run = Some(runner.train("train", &[], &[], context).await?.id);
     }
     if let (Until::Evaluation, Some(run)) = (args.until, &made.run) {
         table = runner.evaluate(run, &[], context).await?;

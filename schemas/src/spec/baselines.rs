@@ -29,7 +29,7 @@ pub const SHIPPED: [(&str, &str); 14] = [
 ];
 
 /// What a method's file may say.
-const KEYS: [&str; 4] = ["title", "source", "trainer", "evaluation"];
+const KEYS: [&str; 5] = ["title", "source", "needs", "trainer", "evaluation"];
 
 /// Puts the method that the spec names below the spec's own keys.
 ///

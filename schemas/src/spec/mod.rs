@@ -6,6 +6,7 @@
 //! misspelt threshold must not silently become the default.
 
 mod baselines;
+mod benchmark;
 mod captioner;
 pub mod evaluation;
 mod execution;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::SchemaError;
 
 pub use baselines::SHIPPED as BASELINES;
+pub use benchmark::BenchmarkSpec;
 pub use captioner::{CaptionerSpec, ClassSource, WithoutClass};
 pub use evaluation::EvaluationSpec;
 pub use execution::{Addressing, ExecutionSpec, StoreSpec};
@@ -77,6 +79,9 @@ pub struct RunSpec {
     /// Trained slots → numbers.
     #[serde(default)]
     pub evaluation: EvaluationSpec,
+    /// Methods → a table.
+    #[serde(default)]
+    pub benchmark: BenchmarkSpec,
     /// What changes speed only.
     #[serde(default)]
     pub execution: ExecutionSpec,
@@ -149,7 +154,8 @@ impl RunSpec {
             );
         }
         let checked = self.generator.check().and_then(|()| self.masks.check());
-        if let Err((key, message)) = checked.and_then(|()| self.trainer.check()) {
+        let checked = checked.and_then(|()| self.trainer.check()).and_then(|()| self.benchmark.check());
+        if let Err((key, message)) = checked {
             return refuse(format!("`{key}` {message}"), "see manifests/runs for working values");
         }
         Ok(())

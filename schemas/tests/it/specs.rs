@@ -32,6 +32,10 @@ fn values_out_of_range_name_their_key() {
     assert!(message.contains("`masks.low`"), "{message}");
     let (message, _) = refuse("version = 1\nname = \"x\"\n[generator]\nclass_prompt = \"cat\"");
     assert!(message.contains("{class}"), "{message}");
+    let (message, _) = refuse("version = 1\nname = \"x\"\n[benchmark]\nminutes = 0.0");
+    assert!(message.contains("`benchmark.minutes`"), "{message}");
+    let (message, _) = refuse("version = 1\nname = \"x\"\n[benchmark]\nseeds = []");
+    assert!(message.contains("`benchmark.seeds`"), "{message}");
     let (message, _) = refuse("version = 9\nname = \"x\"");
     assert!(message.contains("`version` is 9"), "{message}");
 }

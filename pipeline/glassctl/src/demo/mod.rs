@@ -4,8 +4,6 @@
 //! local store, as many workers as there are cores, then the trainer, the evaluation and the
 //! report. Every step is resumable, so running the demo again does no work.
 
-mod ablation;
-
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -25,11 +23,8 @@ pub struct DemoArgs {
     #[arg(long, value_name = "DIR", default_value = "demo-out")]
     pub out: PathBuf,
     /// A smoke run of about two minutes: few images, few steps, numbers without meaning
-    #[arg(long, conflicts_with = "ablation")]
-    pub quick: bool,
-    /// Train with both guidances, with either and over three seeds; prints the table
     #[arg(long)]
-    pub ablation: bool,
+    pub quick: bool,
     /// Change one value of the demo's spec, e.g. `source.limit=1000`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
@@ -83,11 +78,7 @@ pub async fn demo(args: DemoArgs, context: Context) -> anyhow::Result<ExitStatus
         programs,
     };
     runner.check()?;
-    let outcome = if args.ablation {
-        ablation::run(&runner, &context).await
-    } else {
-        job(&runner, &out, &context).await
-    };
+    let outcome = job(&runner, &out, &context).await;
     if outcome.is_ok() {
         println!("\ndone in {}", crate::text::duration(started.elapsed()));
     }
@@ -96,7 +87,7 @@ pub async fn demo(args: DemoArgs, context: Context) -> anyhow::Result<ExitStatus
 
 async fn job(runner: &Runner, out: &Path, context: &Context) -> anyhow::Result<ExitStatus> {
     let data = runner.data(context).await?;
-    let run = runner.train(&[], &[], context).await?;
+    let run = runner.train("train", &[], &[], context).await?;
     let table = runner.evaluate(&run.id, &[], context).await?;
     let pictures = runner.draw(&run.id, context).await?;
     let page = report::write(&report::Inputs {

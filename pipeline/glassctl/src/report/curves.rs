@@ -10,7 +10,7 @@ const HEIGHT: f64 = 170.0;
 const MARGIN: f64 = 34.0;
 
 /// Reads `metrics.jsonl`: every number of every line that has a step, by name.
-pub(super) fn series(lines: &str) -> BTreeMap<String, Vec<(f64, f64)>> {
+pub(crate) fn series(lines: &str) -> BTreeMap<String, Vec<(f64, f64)>> {
     let mut series: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
     for line in lines.lines() {
         let Ok(serde_json::Value::Object(line)) = serde_json::from_str(line) else { continue };
@@ -25,14 +25,14 @@ pub(super) fn series(lines: &str) -> BTreeMap<String, Vec<(f64, f64)>> {
 }
 
 /// Colours of several curves in one drawing; they repeat.
-const COLOURS: [&str; 8] =
+pub(crate) const COLOURS: [&str; 8] =
     ["#3b78e7", "#e04b3f", "#2f9e5b", "#e8a21c", "#8a4fc4", "#1aa5b8", "#d9569b", "#86694a"];
 
 /// A curve: step and value.
-pub(super) type Points = Vec<(f64, f64)>;
+pub(crate) type Points = Vec<(f64, f64)>;
 
 /// Curves by the drawing they belong to: those called `group/NUMBER` share one (a slot each).
-pub(super) fn grouped(series: BTreeMap<String, Points>) -> BTreeMap<String, Vec<Points>> {
+pub(crate) fn grouped(series: BTreeMap<String, Points>) -> BTreeMap<String, Vec<Points>> {
     let mut drawings: BTreeMap<String, Vec<Points>> = BTreeMap::new();
     for (name, points) in series {
         let drawing = match name.rsplit_once('/') {
@@ -45,7 +45,7 @@ pub(super) fn grouped(series: BTreeMap<String, Points>) -> BTreeMap<String, Vec<
 }
 
 /// Curves on common axes, the ends labelled.
-pub(super) fn draw(name: &str, curves: &[Points]) -> String {
+pub(crate) fn draw(name: &str, curves: &[Points]) -> String {
     let bounds = |pick: fn(&(f64, f64)) -> f64| {
         let values = curves.iter().flatten().map(pick);
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))

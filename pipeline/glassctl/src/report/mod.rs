@@ -1,7 +1,7 @@
 //! The demo's report: one HTML file that needs nothing beside it.
 
-mod curves;
-mod html;
+pub(crate) mod curves;
+pub(crate) mod html;
 pub(crate) mod pictures;
 pub mod results;
 mod sections;

@@ -4,11 +4,18 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use glass_dataset::Store;
-use serde::Deserialize;
+use glass_metrics::{MeanSd, mean_sd};
+use serde::{Deserialize, Serialize};
 
 /// The metrics shown, with their short names.
-pub const METRICS: [(&str, &str); 4] =
-    [("miou_i", "mIoU_i"), ("mbo_i", "mBO_i"), ("mbo_c", "mBO_c"), ("fg_ari", "FG-ARI")];
+pub const METRICS: [(&str, &str); 6] = [
+    ("miou_i", "mIoU_i"),
+    ("miou_c", "mIoU_c"),
+    ("mbo_i", "mBO_i"),
+    ("mbo_c", "mBO_c"),
+    ("fg_ari", "FG-ARI"),
+    ("corloc", "CorLoc"),
+];
 
 /// `results.json`.
 #[derive(Debug, Deserialize)]
@@ -42,7 +49,7 @@ pub struct MethodResult {
 }
 
 /// A metric over seeds.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// Mean.
     pub mean: f64,
@@ -51,22 +58,46 @@ pub struct Spread {
 }
 
 impl MethodResult {
-    /// The mean of a metric; NaN where it was not computed.
-    pub fn mean(&self, metric: &str) -> f64 {
-        self.metrics.get(metric).map_or(f64::NAN, |spread| spread.mean)
-    }
-
     /// `0.571 ± 0.003`.
     pub fn cell(&self, metric: &str) -> String {
         match self.metrics.get(metric) {
-            None => "–".to_owned(),
-            Some(Spread { mean, sd: Some(sd) }) if self.seeds.len() > 1 => format!("{mean:.3} ± {sd:.3}"),
+            None => NOTHING.to_owned(),
+            Some(spread) if self.seeds.len() > 1 => spread.cell(),
             Some(Spread { mean, .. }) => format!("{mean:.3}"),
         }
     }
 }
 
+/// A cell without a number.
+pub const NOTHING: &str = "–";
+
+impl Spread {
+    /// Mean and standard deviation of one number a seed; `None` without any.
+    pub fn over(values: &[f64]) -> Option<Self> {
+        let MeanSd { mean, sd, count } = mean_sd(values)?;
+        Some(Self { mean, sd: (count > 1).then_some(sd) })
+    }
+
+    /// `0.571 ± 0.003`.
+    pub fn cell(&self) -> String {
+        match self.sd {
+            Some(sd) => format!("{:.3} ± {sd:.3}", self.mean),
+            None => format!("{:.3}", self.mean),
+        }
+    }
+}
+
 impl Results {
+    /// The evaluation in this folder of a store.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn at(store: &Store, folder: &str) -> anyhow::Result<Self> {
+        let key = format!("{folder}/results.json");
+        let text = store.get(&key).await?;
+        serde_json::from_slice(&text).with_context(|| format!("cannot read `{key}`"))
+    }
+
     /// The newest evaluation of a run.
     ///
     /// # Errors
@@ -87,9 +118,8 @@ impl Results {
         found.retain(|entry| entry.key.ends_with("/results.json"));
         let newest = found.into_iter().max_by_key(|entry| entry.modified);
         let key = newest.with_context(|| format!("run `{run}` was not evaluated"))?.key;
-        let text = store.get(&key).await?;
-        let results = serde_json::from_slice(&text).with_context(|| format!("cannot read `{key}`"))?;
         let folder = key.trim_end_matches("/results.json").to_owned();
+        let results = Self::at(store, &folder).await?;
         Ok((folder, results))
     }
 }

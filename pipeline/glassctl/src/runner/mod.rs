@@ -8,7 +8,6 @@ use std::process::{ExitStatus as Code, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use glass_dataset::{Store, StoreOptions};
 use glass_schemas::ids::DatasetKind;
 use glass_schemas::spec::RunSpec;
 use glass_stage::{Context, ExitStatus, SpecArgs};
@@ -17,8 +16,6 @@ use tokio::process::{Child, Command};
 pub(crate) use programs::{Programs, root};
 pub(crate) use stopped::{Stopped, stopped_or};
 
-use crate::ablation_table::{Column, columns};
-use crate::report::results::Results;
 use crate::text;
 
 /// The stages in their order: program, what it does, the datasets it makes.
@@ -104,9 +101,10 @@ impl Runner {
         Ok(worst)
     }
 
-    /// Trains; `flags` are the trainer's own, `set` further changes of the spec.
+    /// Trains; `name` is the log's, `flags` are the trainer's own, `set` further changes of the spec.
     pub(crate) async fn train(
         &self,
+        name: &str,
         flags: &[String],
         set: &[String],
         context: &Context,
@@ -114,12 +112,9 @@ impl Runner {
         let mut arguments = vec!["train".to_owned()];
         arguments.extend(self.threads.iter().flat_map(|n| ["--threads".to_owned(), n.to_string()]));
         arguments.extend_from_slice(flags);
-        let name = format!("train{}", flags.concat().replace("--", "-"));
         let what = "images and masks → slots, decoders";
-        let step = Step::start(&name, what);
-        let child = self.start("trainer", &name, &arguments, set)?;
-        let output = step.finish(vec![(child, self.log(&name))], context).await?;
-        Ok(TrainedRun { id: output.stdout.trim().to_owned() })
+        let printed = self.alone(name, what, &arguments, set, context).await?;
+        Ok(TrainedRun { id: printed.trim().to_owned() })
     }
 
     /// Evaluates; the table as printed.
@@ -133,23 +128,28 @@ impl Runner {
         self.alone("evaluate", "slots → numbers beside baselines", &arguments, set, context).await
     }
 
-    /// Evaluates a run and reads the numbers back.
-    pub(crate) async fn scores(
+    /// Evaluates a run, or without one what needs no training; the folder of the numbers, below the store.
+    pub(crate) async fn score(
         &self,
-        run: &str,
+        name: &str,
+        run: Option<&str>,
         set: &[String],
         context: &Context,
-    ) -> anyhow::Result<Vec<Column>> {
-        let name = format!("evaluate-{run}");
-        let arguments = ["evaluate", "--run", run, "--threads", "1"].map(str::to_owned);
-        self.alone(&name, "slots → numbers", &arguments, set, context).await?;
-        let mut reached = self.run_spec()?.store;
-        if let Some(uri) = &self.store {
-            reached.uri.clone_from(uri);
-        }
-        let store = Store::open(&reached.uri, &StoreOptions::from(&reached))?;
-        let results = Results::newest(&store, run).await?;
-        Ok(columns(&results))
+    ) -> anyhow::Result<String> {
+        let mut arguments = ["evaluate", "--folder", "--threads", "1"].map(str::to_owned).to_vec();
+        arguments.extend(run.iter().flat_map(|run| ["--run", run].map(str::to_owned)));
+        let printed = self.alone(name, "slots → numbers", &arguments, set, context).await?;
+        Ok(printed.trim().to_owned())
+    }
+
+    /// Compares per-image tables; what was printed.
+    pub(crate) async fn compare(&self, arguments: &[String], context: &Context) -> anyhow::Result<String> {
+        let name = "compare";
+        let step = Step::start(name, "numbers → differences image by image");
+        let mut command = Command::new(self.programs.path("trainer"));
+        command.current_dir(&self.root).arg(name).args(arguments);
+        let child = self.spawn(command, name)?;
+        Ok(step.finish(vec![(child, self.log(name))], context).await?.stdout)
     }
 
     /// Draws reconstructions and compositions; the folders of both, below the store.
@@ -211,9 +211,6 @@ impl Runner {
         arguments: &[String],
         set: &[String],
     ) -> anyhow::Result<Child> {
-        let path = self.log(name);
-        let log = std::fs::File::create(&path)
-            .with_context(|| format!("cannot write the log `{}`", path.display()))?;
         let mut command = Command::new(self.programs.path(program));
         command.current_dir(&self.root).args(arguments);
         command.arg("--spec").arg(&self.spec);
@@ -226,8 +223,15 @@ impl Runner {
         if let Some(scratch) = &self.scratch {
             command.env("GLASS_SCRATCH", scratch);
         }
+        self.spawn(command, name)
+    }
+
+    fn spawn(&self, mut command: Command, name: &str) -> anyhow::Result<Child> {
+        let path = self.log(name);
+        let log = std::fs::File::create(&path)
+            .with_context(|| format!("cannot write the log `{}`", path.display()))?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
-        command.spawn().with_context(|| format!("cannot start `{program}`"))
+        command.spawn().with_context(|| format!("cannot start `{name}`"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The program as a user runs it, against a stand-in of the hub and stores on this machine.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod benchmark;
 mod convert;
 mod datasets;
 mod export;
