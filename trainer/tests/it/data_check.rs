@@ -88,6 +88,8 @@ fn an_unknown_folder_is_refused_with_what_was_looked_for() {
     let folder = TempDir::new().unwrap();
     let message = refused(&[text(folder.path())]);
     contains(&message, &["instances_<split>.json", "ImageSets/Segmentation", "_flat.png", "--format"]);
+    let nowhere = folder.path().join("nowhere");
+    contains(&refused(&[text(&nowhere)]), &["cannot read", "nowhere", "hint:"]);
 }
 
 #[test]
@@ -234,4 +236,42 @@ fn damaged_matlab_files_and_tables_are_refused_by_name() {
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     contains(&refused(&[text(folder.path()), "--split", "val"]), &["val-00000-of-00001.parquet", "no readable Parquet"]);
+}
+
+#[test]
+fn converted_maps_of_trainaug_are_read_by_the_lists_they_come_with() {
+    let folder = copied("VOCdevkit");
+    let root = folder.path().join("VOC2012");
+    let list = "/JPEGImages/2007_000001.jpg /SegmentationClassAug/2007_000001.png\n\
+                /JPEGImages/2008_000003.jpg /SegmentationClassAug/2008_000003.png\n";
+    std::fs::write(root.join("ImageSets/Segmentation/train_aug.txt"), list).unwrap();
+    let message = refused(&[text(folder.path()), "--format", "voc", "--split", "trainaug"]);
+    contains(&message, &["line 2", "2008_000003", "SegmentationClassAug"]);
+    std::fs::create_dir(root.join("SegmentationClassAug")).unwrap();
+    std::fs::copy(
+        root.join("SegmentationClass/2007_000002.png"),
+        root.join("SegmentationClassAug/2008_000003.png"),
+    )
+    .unwrap();
+    let report = report(&[text(folder.path()), "--format", "voc", "--split", "trainaug"]);
+    // Of a class map alone, each class is an object.
+    assert_eq!((&report["images"], &report["instances"]), (&json!(2), &json!(4)));
+}
+
+#[test]
+fn generated_images_are_read_with_their_pseudo_masks() {
+    let folder = crate::command::prepared();
+    let store = folder.path().join("store");
+    let report = report(&[text(&store)]);
+    // One of six pictures has no mask; a mask shows one class and undecided rows.
+    assert_eq!((&report["format"], &report["images"], &report["instances"]), (&json!("generated"), &json!(5), &json!(5)));
+    assert_eq!(report["classes"][0]["label"], 3);
+    let message = refused(&[text(&store), "--format", "generated", "--annotations", "masks-0000000000000000"]);
+    contains(&message, &["masks-0000000000000000"]);
+}
+
+#[test]
+fn pictures_without_annotations_are_counted_and_decoded() {
+    let report = report(&[text(&fixtures("coco/val2017")), "--format", "pictures"]);
+    assert_eq!((&report["images"], &report["decoded"], &report["instances"]), (&json!(3), &json!(3), &json!(0)));
 }

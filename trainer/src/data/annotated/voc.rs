@@ -1,6 +1,7 @@
 //! Pascal VOC 2012, and SBD's annotations of more of its pictures.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use glass_schemas::spec::ImagesSpec;
 
@@ -46,7 +47,7 @@ pub(super) fn open(spec: &ImagesSpec, access: &Access, faults: &mut Faults) -> R
         "" => None,
         uri => Some(Sbd::open(uri, access)?),
     };
-    let ids = identify(&files, sbd.as_ref(), &spec.split)?;
+    let (name, ids) = identify(&files, sbd.as_ref(), &spec.split)?;
     let present = files.list("")?;
     let mut listing = Vec::new();
     let (mut own, mut foreign) = (Vec::new(), Vec::new());
@@ -54,7 +55,7 @@ pub(super) fn open(spec: &ImagesSpec, access: &Access, faults: &mut Faults) -> R
     for (line, id) in ids.iter().enumerate().take(limit) {
         let found = find(id, &present, sbd.as_ref());
         let Some((picture, of_sbd)) = found else {
-            faults.push(absent(&files, &spec.split, line, id))?;
+            faults.push(absent(files.name(&name), line, id))?;
             continue;
         };
         for key in [&picture.files.picture, &picture.files.instances, &picture.files.classes] {
@@ -81,7 +82,7 @@ pub(super) fn open(spec: &ImagesSpec, access: &Access, faults: &mut Faults) -> R
     let maps = |files: Files| MapFiles { files, classes: Some(CLASSES.len() as u16), void: Some(VOID) };
     let source = VocMaps { own: maps(files.clone()), sbd: sbd.map(|sbd| maps(sbd.files)) };
     let annotations = Annotations {
-        name: files.name(&format!("{LISTS}/{}.txt", spec.split)),
+        name: files.name(&name),
         pictures,
         classes: CLASSES.map(str::to_owned).to_vec(),
         labels: Labels::Maps { source: Box::new(source), void: Some(VOID) },
@@ -171,17 +172,19 @@ fn find(id: &str, present: &BTreeMap<String, u64>, sbd: Option<&Sbd>) -> Option<
     of(instances.unwrap_or_default(), converted, Origin::Voc)
 }
 
-/// The ids of a split, in the order of its list.
-fn identify(files: &Files, sbd: Option<&Sbd>, split: &str) -> Result<Vec<String>> {
+/// The ids of a split in the order of its list, and where they come from.
+fn identify(files: &Files, sbd: Option<&Sbd>, split: &str) -> Result<(String, Vec<String>)> {
     let names = files.names(LISTS)?;
     let listed = |name: &str| names.contains(&format!("{name}.txt"));
     let augmented = AUGMENTED.contains(&split);
     let known = AUGMENTED.iter().copied().find(|name| augmented && listed(name));
     if let Some(name) = known.or_else(|| Some(split).filter(|name| listed(name))) {
-        return list(files, &format!("{LISTS}/{name}.txt"));
+        let key = format!("{LISTS}/{name}.txt");
+        let ids = list(files, &key)?;
+        return Ok((key, ids));
     }
     match (augmented, sbd) {
-        (true, Some(sbd)) => union(files, sbd),
+        (true, Some(sbd)) => Ok((LISTS.to_owned(), union(files, sbd)?)),
         _ => Err(DataError::Format {
             uri: files.name(LISTS).display().to_string(),
             problem: format!("has no list `{split}.txt`"),
@@ -215,9 +218,9 @@ fn list(files: &Files, key: &str) -> Result<Vec<String>> {
     Ok(text.lines().filter_map(id).collect())
 }
 
-fn absent(files: &Files, split: &str, line: usize, id: &str) -> DataError {
+fn absent(path: PathBuf, line: usize, id: &str) -> DataError {
     DataError::Field {
-        path: files.name(&format!("{LISTS}/{split}.txt")),
+        path,
         field: format!("line {}", line + 1),
         problem: format!("names `{id}`, which lacks its picture in `JPEGImages` or its map in `SegmentationClass`"),
         hint: "SBD's pictures have their maps in `SegmentationClassAug`, or in SBD's folder named by `annotations`".into(),

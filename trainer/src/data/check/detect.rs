@@ -7,9 +7,13 @@ use crate::data::annotated::{Access, DataError, Files, Result};
 /// The set in `uri` by the names of its files. `format` leaves the others out; `split` chooses among several.
 ///
 /// # Errors
-/// [`DataError::Format`] where nothing is found, with what was looked for, or several sets are.
+/// [`DataError::File`] where there is no such folder; [`DataError::Format`] where nothing is found, with what was
+/// looked for, or several sets are.
 pub fn detect(uri: &str, format: Option<AnnotationFormat>, split: &str, access: &Access) -> Result<ImagesSpec> {
     let folder = Folder { uri, files: Files::open(uri, access)?, split };
+    if let Files::Folder(path) = &folder.files {
+        std::fs::read_dir(path).map_err(|source| DataError::File { path: path.clone(), source })?;
+    }
     let rules: [(AnnotationFormat, &str, Rule<'_>); 7] = [
         (AnnotationFormat::Coco, "`annotations/instances_<split>.json` or `instances.json`", Folder::coco),
         (AnnotationFormat::Objects365, "`zhiyuan_objv2_<split>.json`", Folder::objects365),
