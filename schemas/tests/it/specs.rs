@@ -71,3 +71,97 @@ fn every_shipped_run_spec_parses() {
     }
     assert!(count >= 4, "{count}");
 }
+
+const SMALL: &str = "version = 1\nname = \"x\"\n[trainer.slots]\ncount = 3\n[trainer.phase1]\nsteps = 5\n";
+
+/// The spec above with a method, as a file.
+fn with_method(method: &str, more: &[&str]) -> Result<RunSpec, SchemaError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run.toml");
+    std::fs::write(&path, SMALL).unwrap();
+    let mut set = vec![format!("method={method}")];
+    set.extend(more.iter().map(|change| (*change).to_owned()));
+    RunSpec::load_with(&path, &set)
+}
+
+#[test]
+fn every_file_of_a_method_is_shipped_and_holds_below_the_specs_own_keys() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/baselines");
+    let mut ids: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    let mut shipped: Vec<String> = glass_schemas::spec::BASELINES.iter().map(|(id, _)| (*id).to_owned()).collect();
+    ids.sort();
+    shipped.sort();
+    assert_eq!(ids, shipped);
+    for id in ids {
+        let teacher = "trainer.guidance.teacher=run-0";
+        let spec = with_method(&id, &[]).or_else(|_| with_method(&id, &[teacher]));
+        let spec = spec.unwrap_or_else(|error| panic!("{id}: {error}"));
+        assert_eq!((spec.trainer.slots.count, spec.trainer.phase1.steps), (3, 5), "{id}");
+        assert!(!spec.evaluation.masks.is_empty(), "{id}");
+    }
+}
+
+#[test]
+fn a_method_fills_what_the_spec_does_not_say() {
+    use glass_schemas::spec::trainer::{ClipNorm, FeatureDecoderKind, Orders};
+    let spec = with_method("spot-teacher", &["trainer.optimizer.clip=0.5"]).unwrap().trainer;
+    assert_eq!(spec.features.kind, FeatureDecoderKind::Transformer);
+    assert_eq!((spec.features.orders, spec.slots.size, spec.slots.count), (Orders::Nine, 256, 3));
+    assert_eq!((spec.optimizer.clip, spec.optimizer.clip_norm), (0.5, ClipNorm::Infinity));
+}
+
+#[test]
+fn an_unknown_method_and_one_that_says_too_much_are_refused() {
+    let error = with_method("spot-techer", &[]).unwrap_err();
+    assert_eq!(error.hint().unwrap(), "did you mean `spot-teacher`?");
+    let student = with_method("spot-student", &[]).unwrap_err();
+    assert!(student.to_string().contains("trainer.guidance.teacher"), "{student}");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mine.toml");
+    std::fs::write(&path, "[generator]\nsteps = 3").unwrap();
+    let error = with_method(path.to_str().unwrap(), &[]).unwrap_err();
+    assert!(error.to_string().contains("`generator`") && error.hint().unwrap().contains("`trainer`"));
+    std::fs::write(&path, "[trainer.slots]\nsize = 24\ncuont = 2").unwrap();
+    let error = with_method(path.to_str().unwrap(), &[]).unwrap_err();
+    assert_eq!(error.hint().unwrap(), "did you mean `count`?");
+    std::fs::write(&path, "[trainer.slots]\nsize = 24").unwrap();
+    assert_eq!(with_method(path.to_str().unwrap(), &[]).unwrap().trainer.slots.size, 24);
+}
+
+/// What `RUN.json` of a run made before methods were files says of its trainer, but for numbers that still stand.
+const BEFORE_METHODS: &str = r#"{
+    "min_coverage": 0.5,
+    "encoder": {"weights": "", "image_size": 448},
+    "slots": {"count": 7, "iterations": 5, "heads": 1, "size": 768, "mlp_size": 768, "out_size": 1024,
+        "epsilon": 1e-6, "initial": "gaussian", "position": "grid"},
+    "features": {"layers": 3, "size": 2048, "token_share": 1.0},
+    "diffusion": {"weights": "", "latents": "encode", "image_size": 256, "train": "all"},
+    "guidance": {"background": "on", "resolution": 256, "reliability": "off"},
+    "loss": {"diffusion": 1.0, "semantic": 0.7, "instance": 0.9, "semantic_ramp": {"start": 0, "end": 0}},
+    "data": {"flip": 0.5, "cache": "on"},
+    "optimizer": {"name": "adamw", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.01, "clip": 1.0,
+        "accumulate": 1, "ema": 0.0},
+    "phase1": {"steps": 500000, "batch": 128, "diffusion": "on",
+        "learning_rate": {"slots": 2e-5, "features": 2e-5, "unet": 0.0}, "warmup": 2500, "schedule": "constant"},
+    "phase2": {"steps": 100000, "batch": 128, "diffusion": "on",
+        "learning_rate": {"slots": 2e-6, "features": 2e-6, "unet": 2e-5}, "warmup": 2500, "schedule": "constant"},
+    "drift": {"every": 500, "samples": 32, "threshold": 0.1, "action": "freeze"},
+    "checkpoint": {"every": 25000},
+    "track": {"log_every": 50, "preview_every": 5000, "preview_samples": 8}
+}"#;
+
+#[test]
+fn documents_of_older_runs_read_as_the_glass_that_they_were() {
+    use glass_schemas::spec::TrainerSpec;
+    let mut read: TrainerSpec = serde_json::from_str(BEFORE_METHODS).unwrap();
+    let expected = TrainerSpec::default();
+    read.encoder.weights.clone_from(&expected.encoder.weights);
+    read.diffusion.weights.clone_from(&expected.diffusion.weights);
+    assert_eq!(read, expected);
+    // And the file of the method says the same.
+    let method = with_method("glass", &["trainer.slots.count=7", "trainer.phase1.steps=500000"]).unwrap();
+    assert_eq!(method.trainer, expected);
+}

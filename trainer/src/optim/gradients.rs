@@ -61,6 +61,11 @@ impl Gradients {
         }
     }
 
+    /// The gradients of a part.
+    pub fn of(&self, group: Group) -> Option<&GradientsParams> {
+        self.by_group.get(&group)
+    }
+
     /// The gradients of a part, taken out.
     pub fn take(&mut self, group: Group) -> GradientsParams {
         self.by_group.remove(&group).unwrap_or_default()

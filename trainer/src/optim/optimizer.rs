@@ -42,11 +42,8 @@ impl GroupOptimizer {
         Self { optimizer }
     }
 
-    /// One step of the group; a rate of zero leaves it as it is, moments included.
+    /// One step of the group.
     pub fn step<M: Module>(&mut self, rate: f64, module: M, gradients: GradientsParams) -> M {
-        if rate == 0.0 {
-            return module;
-        }
         self.optimizer.step(rate, module, gradients)
     }
 

@@ -86,7 +86,21 @@ impl Stepper<'_> {
     /// # Errors
     /// [`TrainerError::Diverged`]; data that cannot be read.
     pub fn step(&mut self, state: &mut TrainState) -> Result<StepLosses> {
-        let Some((_, phase, within)) = phase_of(self.spec, state.step) else {
+        let (mut losses, gradients) = self.gradients(state)?;
+        if let Some((_, phase, within)) = phase_of(self.spec, state.step) {
+            self.apply(state, phase, within, gradients, &mut losses);
+        }
+        state.step += 1;
+        Ok(losses)
+    }
+
+    /// What a step computes before anything is changed: its losses, and the gradients of every part,
+    /// averaged over the batches of the step and not clipped.
+    ///
+    /// # Errors
+    /// As [`Stepper::step`].
+    pub fn gradients(&mut self, state: &TrainState) -> Result<(StepLosses, Gradients)> {
+        let Some((_, phase, _)) = phase_of(self.spec, state.step) else {
             return Err(TrainerError::state("step", "the run is over"));
         };
         let micro_batches = self.spec.optimizer.accumulate.max(1);
@@ -114,9 +128,7 @@ impl Stepper<'_> {
                 value: losses.total,
             });
         }
-        self.apply(state, phase, within, gradients, &mut losses);
-        state.step += 1;
-        Ok(losses)
+        Ok((losses, gradients))
     }
 
     /// Whether a line is logged after the step that comes after `step` others.
@@ -273,13 +285,12 @@ impl PartMapper for StepParts<'_> {
     fn map<M: Module>(&mut self, layout: &Layout, part: M) -> M {
         let group = layout.group;
         let gradients = self.gradients.take(group);
-        let rate = match self.frozen && group.shapes_slots() {
-            true => 0.0,
-            false => group.rate(&self.phase.learning_rate) * self.rate,
-        };
+        let highest = group.rate(&self.phase.learning_rate);
+        let still = highest == 0.0 || (self.frozen && group.shapes_slots());
         match self.optimizers.get_mut(group) {
-            Some(optimizer) => optimizer.step(rate, part, gradients),
-            None => part,
+            // Where only the schedule begins with a rate of zero, moments gather all the same.
+            Some(optimizer) if !still => optimizer.step(highest * self.rate, part, gradients),
+            _ => part,
         }
     }
 }

@@ -12,9 +12,8 @@ use glass_trainer::grouping::SlotAttentionConfig;
 use glass_trainer::guidance::{Guidance, PseudoMask};
 use glass_trainer::layers::Initial;
 use glass_trainer::losses::mean_square;
-use safetensors::SafeTensors;
 
-use crate::support::device;
+use crate::support::{device, named};
 
 /// f32 sums in another order; the published forms are rearranged (see the decoders' docs).
 const FORWARD: f32 = 1e-4;
@@ -80,19 +79,7 @@ fn golden(name: &str) -> Named {
         "{}/goldens/training-{name}.safetensors",
         env!("CARGO_MANIFEST_DIR")
     );
-    let bytes = std::fs::read(path).unwrap();
-    let file = SafeTensors::deserialize(&bytes).unwrap();
-    file.tensors()
-        .into_iter()
-        .map(|(name, view)| {
-            let numbers = view
-                .data()
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                .collect();
-            (name, (view.shape().to_vec(), numbers))
-        })
-        .collect()
+    named(path.as_ref())
 }
 
 /// The tensors below a prefix, in the form a module is restored from.

@@ -6,7 +6,9 @@ use glass_schemas::spec::trainer::{
     FeatureDecoderSpec, GuidanceSpec, LearningRates, PhaseSpec, Position, Ramp, Schedule,
     SlotsSpec, Switch, TrainerSpec,
 };
+use glass_trainer::checkpoint::Named;
 use glass_trainer::data::{MemorySet, mirror};
+use safetensors::SafeTensors;
 
 pub const SIDE: usize = 4;
 pub const FEATURE_SIZE: usize = 12;
@@ -65,6 +67,17 @@ pub fn small_spec() -> TrainerSpec {
     spec.drift.every = 2;
     spec.drift.samples = 3;
     spec
+}
+
+/// The f32 tensors of a safetensors file.
+pub fn named(path: &std::path::Path) -> Named {
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let numbers = |data: &[u8]| -> Vec<f32> {
+        data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+    };
+    let tensors = file.tensors().into_iter();
+    tensors.map(|(name, view)| (name, (view.shape().to_vec(), numbers(view.data())))).collect()
 }
 
 /// Ten samples: features by region of a mask of two objects.
