@@ -26,14 +26,7 @@ pub fn explained_step(title: &str, samples: &[Explained]) -> RgbImage {
     let mut table = PictureTable::new(CELL).titled(title);
     for sample in samples {
         let Explained { heading, panel, captions: [below_picture, below_mask, below_slots] } = sample;
-        let side = panel.mask.len().isqrt() as u32;
-        let mask = match side {
-            0 => panel.picture.clone(),
-            side => {
-                let labels: Vec<u16> = panel.mask.iter().map(|&label| u16::from(label)).collect();
-                overlay(&panel.picture, &labels, side, OPACITY, Ground::Clear)
-            }
-        };
+        let mask = overlay(&panel.picture, &mask_labels(panel, CELL as usize), CELL, OPACITY, Ground::Clear);
         let slots = slot_labels(panel, CELL as usize);
         let slots = overlay(&panel.picture, &slots, CELL, OPACITY, Ground::Painted);
         table.push(PictureRow {
@@ -46,4 +39,14 @@ pub fn explained_step(title: &str, samples: &[Explained]) -> RgbImage {
         });
     }
     table.draw()
+}
+
+/// The pseudo-mask at `side` pixels; all ground where there is none.
+fn mask_labels(panel: &Panel, side: usize) -> Vec<u16> {
+    let own = panel.mask.len().isqrt();
+    let label = |at: usize| {
+        let (x, y) = (at % side * own / side, at / side * own / side);
+        panel.mask.get(y * own + x).map_or(0, |&label| u16::from(label))
+    };
+    (0..side * side).map(label).collect()
 }
