@@ -76,7 +76,7 @@ pub struct Stepper<'a> {
     pub guidance: Guide,
     /// Which samples come when.
     pub order: Order,
-    /// How slots shared the tokens of the last batch, after steps at which a line is logged.
+    /// How slots shared the tokens of the last step, where a line is logged after it.
     pub usage: Option<SlotUsage>,
 }
 
@@ -106,6 +106,7 @@ impl Stepper<'_> {
         let micro_batches = self.spec.optimizer.accumulate.max(1);
         let mut gradients = Gradients::default();
         let mut losses = StepLosses::default();
+        let mut seen = SeenAttention::default();
         for micro in 0..micro_batches {
             let position = self.position(state.step, micro);
             let visits = self.order.visits(position, phase.batch);
@@ -117,11 +118,13 @@ impl Stepper<'_> {
                 &mut gradients,
             )?;
             losses = mean_of(losses, part, micro);
-            self.usage = match self.logged_after(state.step) && micro + 1 == micro_batches {
-                true => usage_of(attention),
-                false => None,
-            };
+            if self.logged_after(state.step) {
+                let [_, slots, tokens] = attention.dims();
+                seen.shape = [slots, tokens];
+                seen.attention.extend(host(attention));
+            }
         }
+        self.usage = SlotUsage::of(&seen.attention, seen.shape[0], seen.shape[1]);
         if !losses.total.is_finite() {
             return Err(TrainerError::Diverged {
                 step: state.step,
@@ -318,6 +321,14 @@ fn mean_of(sum: StepLosses, part: StepLosses, before: u32) -> StepLosses {
         total: mean(sum.total, part.total),
         gradient_norm: 0.0,
     }
+}
+
+/// Slot attention of all batches of a step, `[samples, slots, tokens]`.
+#[derive(Default)]
+struct SeenAttention {
+    attention: Vec<f32>,
+    /// Slots and tokens.
+    shape: [usize; 2],
 }
 
 /// How slots share the tokens of `attention [batch, slots, tokens]`.
