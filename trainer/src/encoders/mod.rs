@@ -7,7 +7,9 @@ mod trained;
 mod vit;
 
 use burn::tensor::{Device, Tensor};
+use glass_nets::Weights;
 use glass_nets::image::ImageProcessor;
+use glass_nets::weights::folder_digest;
 use glass_schemas::spec::trainer::EncoderSpec;
 use image::RgbImage;
 
@@ -37,6 +39,18 @@ pub trait Encoder: Send + Sync {
 /// Where its weights cannot be loaded or do not fit the spec.
 pub fn load(spec: &EncoderSpec, device: &Device) -> Result<Box<dyn Encoder>> {
     Ok(Box::new(PictureEncoder::load(spec, device)?))
+}
+
+/// The sha256 in hex of what an encoder is made of: its weights, and where it is trained as a whole the
+/// folder that it starts from.
+///
+/// # Errors
+/// Where its files cannot be read.
+pub fn digest(spec: &EncoderSpec) -> Result<String> {
+    Ok(match spec.kind.is_convolutional() {
+        true => folder_digest(&spec.weights)?,
+        false => Weights::open(&spec.weights, "model")?.digest(),
+    })
 }
 
 /// A frozen part with its preprocessing, for pictures of any size.

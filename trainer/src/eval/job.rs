@@ -8,7 +8,6 @@ use burn::tensor::Device;
 use bytes::Bytes;
 use glass_dataset::Store;
 use glass_metrics::Protocol;
-use glass_nets::Weights;
 use glass_schemas::ids::Digest;
 use glass_schemas::spec::RunSpec;
 use glass_schemas::spec::evaluation::{Baseline, EvaluationSpec};
@@ -113,7 +112,7 @@ impl<'a> Prepared<'a> {
         let trained = if request.candidate.is_some() { Trained::Yes } else { Trained::No };
         let trained_slots = request.candidate.map_or(request.slots, |candidate| candidate.slots.trained_slots());
         let slots = spec.slots.map_or(trained_slots, |slots| slots as usize).max(1);
-        let encoder = Weights::open(&request.spec.trainer.encoder.weights, "model")?.digest();
+        let encoder = crate::encoders::digest(&request.spec.trainer.encoder)?;
         let mut results = Results {
             eval_id: String::new(),
             run: request.candidate.map(|candidate| candidate.run.clone()),

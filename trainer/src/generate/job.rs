@@ -116,7 +116,7 @@ pub fn composition_name(spec: &RunSpec, candidate: &Candidate) -> anyhow::Result
 
 fn folder_name(verb: &str, spec: &RunSpec, candidate: &Candidate, settings: &impl Serialize) -> anyhow::Result<String> {
     let unet = Weights::open(spec.trainer.diffusion.weights.join("unet"), "diffusion_pytorch_model")?.digest();
-    let encoder = Weights::open(&spec.trainer.encoder.weights, "model")?.digest();
+    let encoder = crate::encoders::digest(&spec.trainer.encoder)?;
     let data = validation(spec)?.digest().to_string();
     let evaluation = &spec.evaluation;
     let input = (&evaluation.protocols, evaluation.input_size, evaluation.slots, &evaluation.slot_seeds);

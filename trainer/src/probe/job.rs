@@ -1,7 +1,6 @@
 //! One probe: what decides it, its name, its numbers.
 
 use burn::tensor::{Device, Tensor};
-use glass_nets::Weights;
 use glass_schemas::ids::Digest;
 use glass_schemas::spec::RunSpec;
 use glass_schemas::spec::probe::{ProbeSpec, Property};
@@ -40,7 +39,7 @@ impl Request<'_> {
     /// Where data or weights cannot be read.
     pub fn folder(&self) -> anyhow::Result<(String, usize)> {
         let evaluation = &self.spec.evaluation;
-        let encoder = Weights::open(&self.spec.trainer.encoder.weights, "model")?.digest();
+        let encoder = crate::encoders::digest(&self.spec.trainer.encoder)?;
         let data = validation(self.spec)?;
         let (data, pictures) = (data.digest().to_string(), data.pictures().len());
         let input = (&evaluation.protocols, evaluation.input_size, evaluation.slots, self.slot_seed(), evaluation.limit);
