@@ -1,6 +1,7 @@
 //! Methods that paint agree with PyTorch (`ci/reference/pixel_methods.py`): intermediates, losses,
 //! gradients, ten optimiser steps. Weights are computed from the tensors' names on both sides.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -185,7 +186,11 @@ impl PartVisitor for CheckMoves<'_> {
     }
 }
 
-struct Golden(BTreeMap<String, Vec<f32>>);
+/// Reference tensors, and the largest relative error of each kind so far.
+struct Golden {
+    tensors: BTreeMap<String, Vec<f32>>,
+    worst: RefCell<BTreeMap<String, f32>>,
+}
 
 impl Golden {
     fn open(name: &str) -> Self {
@@ -197,7 +202,10 @@ impl Golden {
             let values = values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
             (name, values.collect())
         });
-        Self(tensors.collect())
+        Self {
+            tensors: tensors.collect(),
+            worst: RefCell::default(),
+        }
     }
 
     fn close(&self, found: &[f32], name: &str, tolerance: f32) {
@@ -205,7 +213,7 @@ impl Golden {
     }
 
     fn close_above(&self, found: &[f32], name: &str, tolerance: f32, least: f32) {
-        let expected = self.0.get(name).unwrap_or_else(|| panic!("no {name}"));
+        let expected = self.tensors.get(name).unwrap_or_else(|| panic!("no {name}"));
         assert_eq!(found.len(), expected.len(), "{name}");
         let scale = expected.iter().fold(least, |m, x| m.max(x.abs()));
         let pairs = found.iter().zip(expected);
@@ -214,6 +222,21 @@ impl Golden {
             worst <= tolerance * scale,
             "{name}: off by {worst:.1e} of {scale:.1e}"
         );
+        let kind = match name.split_once('.') {
+            Some(("out", "losses")) => "losses",
+            Some((kind, _)) => kind,
+            None => name,
+        };
+        let mut all = self.worst.borrow_mut();
+        let so_far = all.entry(kind.to_owned()).or_default();
+        *so_far = so_far.max(worst / scale);
+    }
+
+    /// A row of the table of agreement (`cargo test -- trains_as --nocapture`).
+    fn print(&self, method: &str) {
+        let all = self.worst.borrow();
+        let row: Vec<String> = all.iter().map(|(kind, worst)| format!("{kind} {worst:.1e}")).collect();
+        println!("agreement | {method} | {}", row.join(" | "));
     }
 }
 
@@ -246,6 +269,7 @@ fn ten_steps(name: &str, spec: &TrainerSpec, states: impl Fn(usize) -> Tensor<3>
     }
     golden.close(&losses, "out.losses", FORWARD);
     networks.visit(&mut CheckMoves(&golden, &fill));
+    golden.print(name);
 }
 
 fn networks(spec: &TrainerSpec, [_, rows, size]: [usize; 3]) -> Networks {
@@ -481,4 +505,5 @@ fn the_vector_quantised_autoencoder_trains_as_pytorch_does() {
     let mut graph = (loss + quantised.loss).backward();
     let gradients = GradientsParams::from_module(&mut graph, &vq);
     check_gradients(&golden, "autoencoder", &vq, vqvae_names, &gradients);
+    golden.print("autoencoder");
 }
