@@ -63,8 +63,8 @@ impl Cutting {
     /// # Errors
     /// [`ExtractError::Settings`] where `low` is above `high`.
     pub fn new(threshold: Threshold, drop: DropRules) -> Result<Self, ExtractError> {
-        let (Threshold::Interval(Interval { low, high }) | Threshold::Adaptive(Sweep { low, high })) =
-            threshold;
+        let (Threshold::Interval(Interval { low, high })
+        | Threshold::Adaptive(Sweep { low, high })) = threshold;
         if low.is_nan() || high.is_nan() || low > high {
             let problem = format!("is {low}, above `masks.high` = {high}");
             return Err(ExtractError::Settings { field: "low", problem });
@@ -166,12 +166,15 @@ fn cut(raw: &HeatMaps, kept: &[usize], ids: &[u8], size: Plane, threshold: Thres
         (threshold, raw.normalise, raw.scales.as_slice())
     {
         // The usual way needs no map of the image's size.
-        let maps: Vec<Vec<f32>> = kept.iter().map(|&class| normalised(&scale.classes[class])).collect();
+        let maps: Vec<Vec<f32>> =
+            kept.iter().map(|&class| normalised(&scale.classes[class])).collect();
         return label_pixels(&maps, &ids, &resize(scale, size), interval);
     }
     let maps: Vec<Vec<f32>> = kept.iter().map(|&class| scores(raw, class, size)).collect();
     match threshold {
-        Threshold::Interval(interval) => label_pixels(&maps, &ids, &Bicubic::new(size, size), interval),
+        Threshold::Interval(interval) => {
+            label_pixels(&maps, &ids, &Bicubic::new(size, size), interval)
+        }
         Threshold::Adaptive(sweep) => label_adaptively(&maps, &ids, sweep),
     }
 }

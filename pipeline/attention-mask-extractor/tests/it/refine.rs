@@ -1,7 +1,7 @@
 use glass_attention_mask_extractor::refine::{
-    Bicubic, GROUND, Interval, Plane, Spread, Sweep, UNCERTAIN, area_share, intersection_over_union,
-    label_adaptively,
-    label_pixels, min_max, normalised_entropy, peak, propagate,
+    Bicubic, GROUND, Interval, Plane, Spread, Sweep, UNCERTAIN, area_share,
+    intersection_over_union, label_adaptively, label_pixels, min_max, normalised_entropy, peak,
+    propagate,
 };
 use proptest::prelude::*;
 

@@ -115,7 +115,8 @@ pub(super) fn read(folder: &Path, run: &TrainerSpec) -> Result<(Translated, Dige
         let weights = Weights::open(folder.join(ENCODER), "diffusion_pytorch_model")?;
         parts.insert(UNET_LAYOUT.object, renamed(&weights, |name| Some(name.to_owned()))?);
     } else if folder.join(ENCODER).is_dir() {
-        tracing::warn!(folder = %folder.join(ENCODER).display(), "the encoder beside the slots is not read: `[trainer.encoder]` is");
+        let folder = folder.join(ENCODER);
+        tracing::warn!(folder = %folder.display(), "the encoder beside the slots is not read: `[trainer.encoder]` is");
     }
     let digest = folder_digest(folder.join(SLOTS))?.parse()?;
     Ok((Translated { spec, feature_shape: [tokens, config.input_size], parts }, digest))
