@@ -63,7 +63,7 @@ fn time(row: &Row) -> String {
     let of = |seconds: f64| text::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default());
     let Spread { mean, sd } = row.processor_seconds;
     let spread = sd.map_or_else(String::new, |sd| format!(" ± {}", of(sd)));
-    let teacher = if row.teacher.is_some() { ", after its teacher's" } else { "" };
+    let teacher = if row.teacher.is_some() { " + its teacher's" } else { "" };
     format!("{}{spread}{teacher}", of(mean))
 }
 

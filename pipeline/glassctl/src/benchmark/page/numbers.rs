@@ -77,7 +77,7 @@ pub(super) fn differences(page: &mut Page, made: &Benchmark) {
     let others: Vec<&Row> = made.methods.iter().filter(|row| row.name != made.reference).collect();
     let bars: Vec<(&str, Difference)> = others
         .iter()
-        .filter_map(|row| Some((row.title.as_str(), of(row, RANKED_BY.0)?)))
+        .filter_map(|row| Some((row.name.as_str(), of(row, RANKED_BY.0)?)))
         .collect();
     page.raw(&forest::draw(RANKED_BY.1, &bars));
     let mut heads = vec!["difference".to_owned()];
@@ -128,7 +128,11 @@ pub(super) fn published(page: &mut Page, made: &Benchmark) -> anyhow::Result<()>
             RANKED_BY.1,
             published.join(" < "),
             found.join(" < "),
-            if same { "The order is the same." } else { "The order is another." }
+            if same {
+                "The order of the means is the same; more seeds tell whether close neighbours differ."
+            } else {
+                "The order is another."
+            }
         ));
     }
     let columns: [(&str, &str); 4] =
