@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use glass_dataset::Store;
 use glass_nets::Backend;
 use glass_schemas::spec::RunSpec;
+use glass_schemas::spec::trainer::ImageDecoderKind;
 use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 use tokio::runtime::Handle;
 
@@ -97,6 +98,7 @@ pub async fn draw(drawing: Drawing, args: DrawArgs, context: Context) -> anyhow:
     let store = SpecArgs::open_store(&spec)?;
     let device = spec.execution.device.parse::<Backend>()?.device()?;
     let fetched = Fetched::new(&store, &args.run, args.step).await.blame_user()?;
+    check_decoder(&fetched)?;
     let runtime = tokio::runtime::Handle::current();
     let outcome = tokio::task::spawn_blocking(move || -> anyhow::Result<String> {
         let loaded = fetched.load(&spec.trainer, &device, WithImage::Yes)?;
@@ -130,4 +132,16 @@ pub async fn draw(drawing: Drawing, args: DrawArgs, context: Context) -> anyhow:
         Err(error) if error.is::<Interrupted>() => Ok(ExitStatus::Interrupted),
         Err(error) => Err(error),
     }
+}
+
+/// Pictures are drawn with a Stable Diffusion that takes slots for text: slots that were trained for
+/// another decoder, or for none, mean nothing to it.
+fn check_decoder(fetched: &Fetched) -> anyhow::Result<()> {
+    let kind = fetched.document().spec.image.kind;
+    if kind == ImageDecoderKind::StableDiffusion {
+        return Ok(());
+    }
+    Err(anyhow::anyhow!("run `{}` has `trainer.image.kind = {}`", fetched.run(), serde_json::to_string(&kind)?))
+        .blame_user()
+        .hint("pictures are drawn from the slots of runs with `stable-diffusion`")
 }

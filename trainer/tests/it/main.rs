@@ -26,6 +26,7 @@ mod reference;
 mod release;
 mod resume;
 mod schedules;
+mod student;
 mod support;
 mod toy;
 mod views;
