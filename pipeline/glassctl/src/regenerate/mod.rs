@@ -15,14 +15,15 @@ use crate::inspect::find::{Place, places};
 use crate::runner::{Runner, STAGES, stopped_or};
 use crate::scratch::Scratch;
 use crate::{output, text};
-use compare::{Difference, difference};
+use compare::{Difference, Tolerance, difference};
 
 /// Make one sample again, alone, and compare it with what is stored, column by column
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "\
 Every stage that has a row of the sample makes it again into a folder of its own, from the stored inputs;
-the store is not changed. Exits with 1 if a column differs by more than --tolerance: pictures are compared
-by their pixels (0 to 255), tensors by their values.
+the store is not changed. Exits with 1 if a column comes out otherwise: pictures are compared by their
+pixels (0 to 255), tensors by their values. What is made alone is rounded otherwise than in a batch, so a
+level of a pixel and 1e-4 of a tensor count as the same; --tolerance 0 asks for the same bits.
 
 Example:
   glassctl regenerate 0123456789abcdef0123456789abcdef --spec run.toml --store data
@@ -37,9 +38,9 @@ pub struct RegenerateArgs {
     /// Spec and store
     #[command(flatten)]
     pub spec: SpecArgs,
-    /// Largest difference that counts as the same: another device rounds differently
-    #[arg(long, value_name = "X", default_value_t = 0.0)]
-    pub tolerance: f64,
+    /// Largest difference that counts as the same [default: what rounding makes]
+    #[arg(long, value_name = "X")]
+    pub tolerance: Option<f64>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -96,12 +97,13 @@ async fn again(
         true => output::json(&compared)?,
         false => output::text(&table(&compared))?,
     }
-    let wrong = compared.iter().filter(|it| !it.difference.within(args.tolerance)).count();
+    let tolerance = args.tolerance.map_or(Tolerance::ROUNDING, Tolerance::from);
+    let wrong = compared.iter().filter(|it| !it.difference.within(tolerance)).count();
     match wrong {
         0 => Ok(ExitStatus::Done),
         _ => Err(anyhow::anyhow!("{wrong} of {} columns of sample {} come out otherwise", compared.len(), args.sample))
             .blame_user()
-            .hint("the same program on the same device makes the same bytes; elsewhere allow for rounding with --tolerance"),
+            .hint("another device or another build rounds more: allow for it with --tolerance"),
     }
 }
 
