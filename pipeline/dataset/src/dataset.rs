@@ -289,7 +289,7 @@ impl Dataset {
     }
 
     /// Writes the manifest, and the card beside it, if every shard is committed; `None` if some are
-    /// missing.
+    /// missing. What was put aside on the way goes first.
     ///
     /// # Errors
     /// The store's errors.
@@ -306,6 +306,7 @@ impl Dataset {
             return Ok(None);
         }
         let commits: Vec<Commit> = self.commits(committed).try_collect().await?;
+        self.drop_all_spills().await?;
         let manifest = Manifest::new(self.identity.as_ref().clone(), commits);
         let key = self.layout.manifest();
         let manifest = match create(&self.store, &key, to_json(&key, &manifest)?).await? {

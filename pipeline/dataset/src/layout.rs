@@ -64,6 +64,10 @@ impl Layout {
         format!("{}/leases/{shard}.json", self.root)
     }
 
+    pub(crate) fn all_spills(&self) -> String {
+        self.absolute("spills")
+    }
+
     pub(crate) fn spills(&self, shard: ShardIndex) -> String {
         format!("{}/spills/{shard}", self.root)
     }

@@ -155,7 +155,17 @@ impl Dataset {
     /// # Errors
     /// The store's errors; what is left then is removed by garbage collection.
     pub async fn drop_spills(&self, shard: ShardIndex) -> Result<()> {
-        let mut keys = self.store().list_keys(&self.layout().spills(shard)).await?;
+        self.drop_below(&self.layout().spills(shard)).await
+    }
+
+    /// Removes every spill, for when every shard is committed: one whose process died between its
+    /// commit and the spills' end is visited by nobody any more.
+    pub(crate) async fn drop_all_spills(&self) -> Result<()> {
+        self.drop_below(&self.layout().all_spills()).await
+    }
+
+    async fn drop_below(&self, prefix: &str) -> Result<()> {
+        let mut keys = self.store().list_keys(prefix).await?;
         keys.sort_by_key(|key| !key.ends_with(".json"));
         for key in keys {
             self.store().delete(&key).await?;

@@ -98,6 +98,7 @@ async fn killed_at_every_request_it_makes_no_more_than_the_bound_again() {
             let store = shared(mortal.inner);
             let second = life(&store, options(BOUND), &made).await.unwrap();
             assert_eq!(check_complete(&store, plan()).await, expected, "{last:?} {dies_at}");
+            assert_eq!(objects(&store, "/spills/").await, Vec::<String>::new(), "{last:?} {dies_at}");
             let again = made.load(Ordering::SeqCst) - makeable();
             assert!(again <= bound, "{again} samples made again, {last:?} {dies_at}");
             restored += second.restored;
