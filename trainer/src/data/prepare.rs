@@ -13,7 +13,7 @@ use image::RgbImage;
 use image::imageops::flip_horizontal;
 
 use super::local::{JoinCount, LocalSet, SetIndex, files};
-use super::rows::RowWriter;
+use super::rows::{RowWriter, push_features, write_index};
 use crate::encoders::Encoder;
 use crate::error::{Result, TrainerError};
 use crate::guidance::nearest;
@@ -245,10 +245,7 @@ impl<'a> SetWriter<'a> {
         }
         let plain = std::mem::take(&mut self.waiting);
         let mirrored: Vec<RgbImage> = plain.iter().map(flip_horizontal).collect();
-        for (pictures, writer) in [plain, mirrored].iter().zip(&mut self.features) {
-            let features = self.encoder.encode(pictures)?;
-            writer.push_f32(&crate::guidance::host(features))?;
-        }
+        push_features(self.encoder, &[plain, mirrored], &mut self.features)?;
         tracing::info!(samples = self.index.samples.len(), "features computed");
         Ok(())
     }
@@ -261,10 +258,7 @@ impl<'a> SetWriter<'a> {
         for writer in self.features {
             writer.finish()?;
         }
-        let path = self.folder.join(files::INDEX);
-        let json = serde_json::to_vec(&self.index)
-            .map_err(|error| TrainerError::state(files::INDEX, error))?;
-        std::fs::write(&path, json).map_err(TrainerError::file(&path))
+        write_index(&self.folder, files::INDEX, &self.index)
     }
 
     fn fault(&self, sample: SampleId, message: impl std::fmt::Display) -> TrainerError {

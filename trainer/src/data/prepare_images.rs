@@ -13,7 +13,7 @@ use image::RgbImage;
 
 use super::annotated::{AnnotatedImages, DataError, Picture};
 use super::images::{ImageEntry, ImageIndex, ImageSet, files};
-use super::rows::RowWriter;
+use super::rows::{RowWriter, push_features, write_index};
 use super::{Side, TrainingView, Visit};
 use crate::encoders::Encoder;
 use crate::error::{Result, TrainerError};
@@ -236,10 +236,7 @@ impl<'a> ImageWriter<'a> {
     /// Features of the pictures that wait.
     fn flush(&mut self) -> Result<()> {
         let Some(encoder) = self.encoder.filter(|_| !self.waiting[0].is_empty()) else { return Ok(()) };
-        for (waiting, writer) in self.waiting.iter_mut().zip(&mut self.features) {
-            let features = encoder.encode(&std::mem::take(waiting))?;
-            writer.push_f32(&crate::guidance::host(features))?;
-        }
+        push_features(encoder, &std::mem::take(&mut self.waiting), &mut self.features)?;
         tracing::info!(images = self.index.images.len(), "features computed");
         Ok(())
     }
@@ -251,8 +248,6 @@ impl<'a> ImageWriter<'a> {
         for writer in self.features {
             writer.finish()?;
         }
-        let path = self.folder.join(files::INDEX);
-        let json = serde_json::to_vec(&self.index).map_err(|error| TrainerError::state(files::INDEX, error))?;
-        std::fs::write(&path, json).map_err(TrainerError::file(&path))
+        write_index(&self.folder, files::INDEX, &self.index)
     }
 }
