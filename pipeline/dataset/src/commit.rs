@@ -52,7 +52,8 @@
 use bytes::Bytes;
 use glass_schemas::manifest::Commit;
 
-use crate::error::{DatasetError, Result, is_denied, is_transient};
+use crate::answers::{is_denied, is_transient};
+use crate::error::{DatasetError, Result};
 use crate::store::Store;
 
 /// Creates are tried at least this often before "cannot tell" is reported: a collision that S3
@@ -104,7 +105,7 @@ pub async fn create(store: &Store, key: &str, bytes: Bytes) -> Result<Created> {
         };
         failed += 1;
         if settled {
-            return Err(store.write_error(key, create_error));
+            return Err(store.bucket_error(key, create_error));
         }
         if failed >= attempts {
             return Err(DatasetError::Unsettled {

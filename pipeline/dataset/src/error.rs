@@ -1,9 +1,9 @@
 //! The one error of this crate.
 
-use std::io;
-
 use glass_schemas::SchemaError;
 use glass_schemas::ids::{DatasetId, DatasetKind, Digest, ShardIndex};
+
+use crate::answers::{advice, is_transient};
 
 /// The result of the fallible functions of this crate.
 pub type Result<T, E = DatasetError> = std::result::Result<T, E>;
@@ -19,6 +19,22 @@ pub enum DatasetError {
         uri: String,
         /// What is wrong with it.
         message: String,
+    },
+
+    /// The credentials for a store cannot be used as they are.
+    #[error("cannot use the credentials for `{uri}`: {message}")]
+    Credentials {
+        /// The store's URI.
+        uri: String,
+        /// What is wrong with them, without what stands in them.
+        message: String,
+    },
+
+    /// There is no such bucket or container.
+    #[error("the bucket of the store `{store}` does not exist")]
+    NoBucket {
+        /// The store's URI.
+        store: String,
     },
 
     /// The store refuses this user: credentials, permissions, a read-only disk, a file in the way.
@@ -209,6 +225,8 @@ impl DatasetError {
         matches!(
             self,
             Self::InvalidStore { .. }
+                | Self::Credentials { .. }
+                | Self::NoBucket { .. }
                 | Self::Denied { .. }
                 | Self::UnknownDataset { .. }
                 | Self::OtherVersion { .. }
@@ -227,11 +245,22 @@ impl DatasetError {
             Self::InvalidStore { .. } => {
                 "a store is a folder, file://<folder>, memory://, or {s3,gs,az}://<bucket>/<prefix>"
             }
+            Self::Credentials { uri, .. } if uri.starts_with("gs://") => {
+                "GOOGLE_APPLICATION_CREDENTIALS names the key file that Google gave, or `gcloud auth application-default login` makes one"
+            }
+            Self::Credentials { uri, .. } if uri.starts_with("az://") => {
+                "AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN, or AZURE_STORAGE_CONNECTION_STRING"
+            }
+            Self::Credentials { .. } => "AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, or a profile of ~/.aws",
+            Self::NoBucket { store } if store.starts_with("s3://") => {
+                "create it, or check its name, AWS_REGION and the endpoint (AWS_ENDPOINT_URL or `store.endpoint`)"
+            }
+            Self::NoBucket { .. } => "create it, or check its name and the endpoint (`store.endpoint`)",
             Self::Denied { store, .. } if store.starts_with("s3://") => {
-                "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"
+                "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL, and that this user may read, list, write and delete in the bucket"
             }
             Self::Denied { store, .. } if store.starts_with("gs://") => {
-                "check GOOGLE_APPLICATION_CREDENTIALS and that the account may use the bucket"
+                "check GOOGLE_APPLICATION_CREDENTIALS and that the account may read, list, write and delete in the bucket"
             }
             Self::Denied { store, .. } if store.starts_with("az://") => {
                 "check AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY (or another credential of the account)"
@@ -251,10 +280,11 @@ impl DatasetError {
                 "`glassctl verify` lists what is damaged: put a copy of these objects back, or make the dataset again in another store"
             }
             Self::Unsettled { .. } => "run the same command again: nothing was lost",
-            Self::Store { source, .. } if is_full(source) => {
-                "the disk is full: free some space and run the same command again; nothing was lost"
-            }
-            Self::Store { .. } if self.is_transient() => "the store may be busy or away; run again",
+            Self::Store { source, .. } => match advice(source) {
+                Some(advice) => advice,
+                None if is_transient(source) => "the store may be busy or away; run again",
+                None => return None,
+            },
             _ => return None,
         };
         Some(text.to_owned())
@@ -272,60 +302,4 @@ impl DatasetError {
 fn join(ids: &[DatasetId]) -> String {
     let names: Vec<_> = ids.iter().map(|id| format!("`{id}`")).collect();
     names.join(", ")
-}
-
-/// Whether a store's answer may be another one next time.
-pub(crate) fn is_transient(error: &object_store::Error) -> bool {
-    match error {
-        object_store::Error::Generic { source, .. } => match io_kind(source.as_ref()) {
-            Some(kind) => !is_denial(kind) && !is_full(error),
-            None => true,
-        },
-        object_store::Error::JoinError { .. } => true,
-        _ => false,
-    }
-}
-
-/// Whether there is no room left on the disk.
-fn is_full(error: &object_store::Error) -> bool {
-    match error {
-        object_store::Error::Generic { source, .. } => {
-            io_kind(source.as_ref()) == Some(io::ErrorKind::StorageFull)
-        }
-        _ => false,
-    }
-}
-
-/// Whether the store refuses this user.
-pub(crate) fn is_denied(error: &object_store::Error) -> bool {
-    match error {
-        object_store::Error::PermissionDenied { .. }
-        | object_store::Error::Unauthenticated { .. } => true,
-        object_store::Error::Generic { source, .. } => {
-            io_kind(source.as_ref()).is_some_and(is_denial)
-        }
-        _ => false,
-    }
-}
-
-fn is_denial(kind: io::ErrorKind) -> bool {
-    matches!(
-        kind,
-        io::ErrorKind::PermissionDenied
-            | io::ErrorKind::ReadOnlyFilesystem
-            | io::ErrorKind::NotADirectory
-            | io::ErrorKind::IsADirectory
-    )
-}
-
-/// The kind of the file system's error below a store's, which the store wraps several times.
-fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            return Some(io.kind());
-        }
-        next = error.source();
-    }
-    None
 }

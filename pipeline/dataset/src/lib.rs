@@ -25,6 +25,7 @@ pub mod commit;
 pub mod conformance;
 pub mod gc;
 
+mod answers;
 mod attempt;
 mod card;
 mod dataset;

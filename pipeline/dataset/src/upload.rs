@@ -65,7 +65,7 @@ impl Upload {
                 .finish()
                 .await
                 .map(drop)
-                .map_err(|e| self.store.write_error(&self.key, e))?,
+                .map_err(|e| self.store.error(&self.key, e))?,
             None => self.put_whole().await?,
         }
         Ok((digest, self.bytes))
@@ -86,7 +86,7 @@ impl Upload {
             .run(|| self.store.inner().put(&path, payload.clone()))
             .await
             .map(drop)
-            .map_err(|e| self.store.write_error(&self.key, e))
+            .map_err(|e| self.store.bucket_error(&self.key, e))
     }
 
     async fn start_parts(&mut self) -> Result<()> {
@@ -96,7 +96,7 @@ impl Upload {
             .retry()
             .run(|| self.store.inner().put_multipart(&path))
             .await
-            .map_err(|e| self.store.write_error(&self.key, e))?;
+            .map_err(|e| self.store.bucket_error(&self.key, e))?;
         self.parts = Some(WriteMultipart::new_with_chunk_size(upload, PART_BYTES));
         Ok(())
     }
@@ -112,7 +112,7 @@ impl Upload {
         if let Some(parts) = self.parts.take() {
             abort(parts, &self.key).await;
         }
-        Err(self.store.write_error(&self.key, error))
+        Err(self.store.error(&self.key, error))
     }
 }
 

@@ -79,7 +79,7 @@ fn expect(kept: bool, seen: impl FnOnce() -> String) -> Verdict {
 /// further is asked of a store that cannot be written at all.
 ///
 /// # Errors
-/// [`crate::DatasetError::InvalidStore`] and [`crate::DatasetError::Denied`]: the store cannot be
+/// [`crate::DatasetError::NoBucket`] and [`crate::DatasetError::Denied`]: the store cannot be
 /// written with these credentials, so that nothing is known about it.
 pub async fn check(store: &Store, depth: Depth) -> Result<Report> {
     let place = store.below(&format!(".conformance/{}", Attempt::new()));

@@ -1,6 +1,8 @@
 //! One place to keep objects: a folder, memory or a bucket.
 
 mod aws_profile;
+mod azure_connection;
+mod google_key;
 mod open;
 mod options;
 mod redact;
@@ -16,7 +18,8 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
-use crate::error::{DatasetError, Result, is_denied};
+use crate::answers::{is_denied, is_missing};
+use crate::error::{DatasetError, Result};
 use crate::retry::RetryPolicy;
 
 pub use options::{PlainHttp, StoreOptions};
@@ -190,15 +193,14 @@ impl Store {
     /// Writes an object, replacing it. For keys that only one attempt uses.
     ///
     /// # Errors
-    /// [`DatasetError::Denied`], [`DatasetError::InvalidStore`] (no such bucket),
-    /// [`DatasetError::Store`].
+    /// [`DatasetError::Denied`], [`DatasetError::NoBucket`], [`DatasetError::Store`].
     pub async fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
         let path = self.path(key);
         self.retry
             .run(|| self.inner.put(&path, PutPayload::from(bytes.clone())))
             .await
             .map(drop)
-            .map_err(|e| self.write_error(key, e))
+            .map_err(|e| self.bucket_error(key, e))
     }
 
     /// One conditional create, not tried again: the answer may be ambiguous. Use
@@ -233,7 +235,7 @@ impl Store {
         self.inner
             .list(Some(&self.path(prefix)))
             .map(move |meta| {
-                let meta = meta.map_err(|e| store.error(&listed, e))?;
+                let meta = meta.map_err(|e| store.bucket_error(&listed, e))?;
                 let below: Option<Path> = meta.location.prefix_match(&root).map(Path::from_iter);
                 Ok(Entry {
                     key: below.unwrap_or(meta.location).to_string(),
@@ -276,7 +278,7 @@ impl Store {
             .retry
             .run(|| self.inner.list_with_delimiter(Some(&path)))
             .await;
-        let folders = listed.map_err(|e| self.error(prefix, e))?.common_prefixes;
+        let folders = listed.map_err(|e| self.bucket_error(prefix, e))?.common_prefixes;
         let name = |folder: &Path| folder.filename().map(str::to_owned);
         Ok(folders.iter().filter_map(name).collect())
     }
@@ -303,13 +305,11 @@ impl Store {
         }
     }
 
-    pub(crate) fn write_error(&self, key: &str, source: object_store::Error) -> DatasetError {
-        match source {
-            object_store::Error::NotFound { .. } => DatasetError::InvalidStore {
-                uri: self.uri.clone(),
-                message: "it does not exist (no such bucket?)".to_owned(),
-            },
-            source => self.error(key, source),
+    /// An error of a request that needs no object, but the bucket: a write or a listing.
+    pub(crate) fn bucket_error(&self, key: &str, source: object_store::Error) -> DatasetError {
+        match self.disk {
+            Disk::Elsewhere if is_missing(&source) => DatasetError::NoBucket { store: self.uri.clone() },
+            _ => self.error(key, source),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use glass_schemas::spec::Addressing;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::client::{HttpClient, HttpConnector, ReqwestConnector};
-use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzure, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::limit::LimitStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
@@ -17,6 +17,8 @@ use object_store::{BackoffConfig, ClientConfigKey, ClientOptions, ObjectStore, R
 use url::Url;
 
 use super::aws_profile::Profile;
+use super::azure_connection;
+use super::google_key;
 use super::options::{PlainHttp, StoreOptions};
 use super::uploads::Uploads;
 use super::{Disk, Store, redact};
@@ -36,16 +38,50 @@ impl Store {
     /// Nothing is created or contacted yet.
     ///
     /// # Errors
-    /// [`DatasetError::InvalidStore`]; it never shows a secret that was put into an address.
+    /// [`DatasetError::InvalidStore`], [`DatasetError::Credentials`]; neither shows a secret that was put
+    /// into an address or a key file.
     pub fn open(uri: &str, options: &StoreOptions) -> Result<Self> {
-        open(uri, options).map_err(|message| DatasetError::InvalidStore {
-            uri: redact::shown(uri),
-            message,
+        let shown = || redact::shown(uri);
+        open(uri, options).map_err(|refused| match refused {
+            Refused::Store(message) => DatasetError::InvalidStore { uri: shown(), message },
+            Refused::Credentials(message) => DatasetError::Credentials { uri: shown(), message },
         })
     }
 }
 
-fn open(uri: &str, options: &StoreOptions) -> Result<Store, String> {
+/// Why a store cannot be opened.
+enum Refused {
+    /// Its address or its options are no use.
+    Store(String),
+    /// What the environment says of credentials is no use.
+    Credentials(String),
+}
+
+impl From<String> for Refused {
+    fn from(message: String) -> Self {
+        Self::Store(message)
+    }
+}
+
+impl From<object_store::Error> for Refused {
+    fn from(error: object_store::Error) -> Self {
+        let said = chain(&error);
+        // The client tells no kinds here, and of a key says which of its characters is wrong.
+        let known = [
+            ("Missing AccessKeyId", "AWS_SECRET_ACCESS_KEY is set and AWS_ACCESS_KEY_ID is not"),
+            ("Missing SecretAccessKey", "AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not"),
+            ("Account must be specified", "no account is named (AZURE_STORAGE_ACCOUNT_NAME)"),
+            ("Invalid Access Key", "the account's key (AZURE_STORAGE_ACCOUNT_KEY) is not base64"),
+            ("SAS", "the signature (AZURE_STORAGE_SAS_TOKEN) is no list of `name=value`"),
+        ];
+        match known.iter().find(|(sign, _)| said.contains(sign)) {
+            Some((_, meaning)) => Self::Credentials((*meaning).to_owned()),
+            None => Self::Store(said),
+        }
+    }
+}
+
+fn open(uri: &str, options: &StoreOptions) -> Result<Store, Refused> {
     redact::refuse_secrets("the URI", uri)?;
     for (what, address) in [
         ("the endpoint", &options.endpoint),
@@ -74,7 +110,7 @@ fn open(uri: &str, options: &StoreOptions) -> Result<Store, String> {
         Scheme::Bucket(cloud, url) => {
             let prefix = Path::from_url_path(url.path()).map_err(|e| e.to_string())?;
             let bucket = url.host_str().unwrap_or_default();
-            let (built, asked) = cloud.build(bucket, options).map_err(|e| chain(&e))?;
+            let (built, asked) = cloud.build(bucket, options)?;
             uploads = asked;
             (built, prefix, limited(BUCKET_ATTEMPTS))
         }
@@ -136,7 +172,7 @@ impl Cloud {
         self,
         bucket: &str,
         options: &StoreOptions,
-    ) -> object_store::Result<(Arc<dyn ObjectStore>, Option<Uploads>)> {
+    ) -> Result<(Arc<dyn ObjectStore>, Option<Uploads>), Refused> {
         let limit = options.concurrency;
         Ok(match self {
             Self::S3 => {
@@ -163,7 +199,7 @@ const CLIENT_KEYS: [ClientConfigKey; 8] = [
     ClientConfigKey::UserAgent,
 ];
 
-fn s3(bucket: &str, options: &StoreOptions) -> object_store::Result<(AmazonS3, HttpClient)> {
+fn s3(bucket: &str, options: &StoreOptions) -> Result<(AmazonS3, HttpClient), Refused> {
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(bucket)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
@@ -178,6 +214,7 @@ fn s3(bucket: &str, options: &StoreOptions) -> object_store::Result<(AmazonS3, H
         builder =
             builder.with_virtual_hosted_style_request(addressing == Addressing::VirtualHosted);
     }
+    refuse_secrets("AWS_ENDPOINT_URL", builder.get_config_value(&AmazonS3ConfigKey::Endpoint))?;
     let builder = with_profile(builder);
     let mut client = ClientOptions::new();
     for key in CLIENT_KEYS {
@@ -224,7 +261,7 @@ fn with_profile(mut builder: AmazonS3Builder) -> AmazonS3Builder {
 fn google(
     bucket: &str,
     options: &StoreOptions,
-) -> object_store::Result<object_store::gcp::GoogleCloudStorage> {
+) -> Result<GoogleCloudStorage, Refused> {
     let mut builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(bucket)
         .with_retry(retries(options));
@@ -234,13 +271,16 @@ fn google(
     if let Some(endpoint) = &options.endpoint {
         builder = builder.with_base_url(endpoint);
     }
-    builder.build()
+    let of_key = google_key::check(&builder).map_err(Refused::Credentials)?;
+    refuse_secrets("`gcs_base_url` of the key file", of_key)?;
+    refuse_secrets("GOOGLE_BASE_URL", builder.get_config_value(&GoogleConfigKey::BaseUrl))?;
+    Ok(builder.build()?)
 }
 
 fn azure(
     container: &str,
     options: &StoreOptions,
-) -> object_store::Result<object_store::azure::MicrosoftAzure> {
+) -> Result<MicrosoftAzure, Refused> {
     let mut builder = MicrosoftAzureBuilder::from_env()
         .with_container_name(container)
         .with_retry(retries(options));
@@ -250,7 +290,16 @@ fn azure(
     if let Some(endpoint) = &options.endpoint {
         builder = builder.with_endpoint(endpoint.clone());
     }
-    builder.build()
+    if let Ok(text) = std::env::var(azure_connection::VARIABLE) {
+        builder = azure_connection::fill(builder, &text).map_err(Refused::Credentials)?;
+    }
+    refuse_secrets("AZURE_STORAGE_ENDPOINT", builder.get_config_value(&AzureConfigKey::Endpoint))?;
+    Ok(builder.build()?)
+}
+
+/// Refuses an endpoint of the environment's that carries credentials: it is part of what errors say.
+fn refuse_secrets(what: &str, endpoint: Option<String>) -> Result<(), Refused> {
+    Ok(redact::refuse_secrets(what, endpoint.as_deref().unwrap_or_default())?)
 }
 
 /// What the HTTP client of any cloud is told.

@@ -6,11 +6,14 @@
 mod campaign;
 mod card;
 mod chaos;
+mod clocks;
 mod commit;
 mod conformance;
 mod faulty;
 mod fixtures;
 mod gc;
+mod google;
+mod http;
 mod reading;
 mod rounds;
 mod secrets;

@@ -81,3 +81,8 @@ async fn unfinished_uploads_of_a_real_s3_server_go() {
 async fn a_real_azure_server_conforms() {
     server("GLASS_TEST_AZURE").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn googles_own_test_server_conforms() {
+    server("GLASS_TEST_GOOGLE").await;
+}
