@@ -77,13 +77,18 @@ pub enum TrainerError {
 impl TrainerError {
     /// Whether the user's input has to change: the run spec, or the data it names.
     pub fn is_user_input(&self) -> bool {
-        matches!(self, Self::Spec { .. } | Self::Data { .. } | Self::Images(_) | Self::Release { .. } | Self::Nets(_))
+        match self {
+            Self::Spec { .. } | Self::Data { .. } | Self::Images(_) | Self::Release { .. } | Self::Nets(_) => true,
+            Self::Dataset(error) => error.is_user_input(),
+            _ => false,
+        }
     }
 
     /// Advice for the user, where there is some.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Images(error) => error.hint(),
+            Self::Dataset(error) => error.hint(),
             Self::Nets(error) => Some(error.hint().unwrap_or("check the path and the file").to_owned()),
             Self::Release { .. } => Some(
                 "known are folders of GLASS and Latent Slot Diffusion (with `multiheadstevesa/`) and safetensors files of \

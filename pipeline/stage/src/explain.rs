@@ -80,8 +80,12 @@ impl StdError for Explained {
     }
 }
 
-/// Who has to act on `error`: the outermost mark or known error decides.
+/// Who has to act on `error`: the outermost mark or known error decides, but for a full disk, which is
+/// nobody's input.
 pub fn blame(error: &anyhow::Error) -> Blame {
+    if is_full(error) {
+        return Blame::Us;
+    }
     known(error)
         .find_map(|known| known.blame())
         .unwrap_or(Blame::Us)
@@ -89,7 +93,16 @@ pub fn blame(error: &anyhow::Error) -> Blame {
 
 /// What the user can do about `error`: the outermost hint.
 pub fn hint(error: &anyhow::Error) -> Option<String> {
+    if is_full(error) {
+        return Some("the disk is full: free some space and run the same command again; nothing was lost".to_owned());
+    }
     known(error).find_map(|known| known.hint())
+}
+
+/// Whether it came to this because a disk is full.
+fn is_full(error: &anyhow::Error) -> bool {
+    let mut links = error.chain().filter_map(|link| link.downcast_ref::<std::io::Error>());
+    links.any(|error| error.kind() == std::io::ErrorKind::StorageFull)
 }
 
 /// The exit status an error stands for.

@@ -38,6 +38,7 @@ mod spilled;
 mod summary;
 mod system;
 mod systematic;
+mod whole_file;
 mod write;
 
 pub use compute::Pace;
@@ -61,3 +62,4 @@ pub use share::{Stragglers, WorkerSlot};
 pub use signals::Stop;
 pub use summary::{Ending, Summary};
 pub use system::{peak_memory, processor_time};
+pub use whole_file::WholeFile;

@@ -158,7 +158,10 @@ impl Run {
         for (name, bytes) in objects {
             record.objects.insert(name.clone(), Digest::of(&bytes));
             let key = self.key(&format!("{}/{name}", record.folder));
-            self.store.put(&key, bytes.into()).await?;
+            if let Err(error) = self.store.put(&key, bytes.into()).await {
+                self.forget(&record).await;
+                return Err(error.into());
+            }
         }
         let json = serde_json::to_vec_pretty(&record)
             .map_err(|error| TrainerError::state("checkpoint", error))?;
@@ -197,6 +200,17 @@ impl Run {
             objects.insert(name.clone(), bytes.to_vec());
         }
         Ok(objects)
+    }
+
+    /// Removes what was written of a checkpoint that will not be committed: on a full disk it would be in the
+    /// way of the next try.
+    async fn forget(&self, record: &CheckpointRecord) {
+        for name in record.objects.keys() {
+            let key = self.key(&format!("{}/{name}", record.folder));
+            if let Err(error) = self.store.delete(&key).await {
+                tracing::warn!(key, %error, "a part of a checkpoint that was not saved stays behind");
+            }
+        }
     }
 
     fn commit_key(&self, step: u64) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use glass_dataset::{Store, StoreOptions};
-use glass_stage::{Context, ExitStatus};
+use glass_stage::{Context, ExitStatus, WholeFile};
 
 use super::judge::explained;
 use crate::eval::EvalError;
@@ -205,7 +205,7 @@ fn run(args: &CompareArgs, files: &[Files]) -> Result<(), EvalError> {
         Some(path) if path == Path::new("-") => println!("{json}"),
         path => {
             if let Some(path) = path {
-                std::fs::write(path, json + "\n").map_err(EvalError::write(path))?;
+                WholeFile::write(path, json + "\n").map_err(EvalError::write(path))?;
             }
             print!("{}", table(&found));
         }
@@ -249,7 +249,7 @@ fn pictures(
     for difference in found {
         if let Some((file, png)) = draw(difference, &maps, &data, value)? {
             let path = folder.join(&file);
-            std::fs::write(&path, png).map_err(EvalError::write(&path))?;
+            WholeFile::write(&path, png).map_err(EvalError::write(&path))?;
             difference.picture = Some(file);
         }
     }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use glass_schemas::spec::{AnnotationFormat, ImagesSpec, StoreSpec};
-use glass_stage::{Context, ExitStatus, Explain as _};
+use glass_stage::{Context, ExitStatus, Explain as _, WholeFile};
 
 use crate::data::annotated::{Access, DataError};
 use crate::data::check::{ContactSheet, Report, check, detect};
@@ -156,8 +156,7 @@ impl CheckArgs {
 
 fn write(args: &CheckArgs, report: &Report, sheet: &ContactSheet) -> anyhow::Result<()> {
     let put = |path: &Path, bytes: &[u8]| {
-        use anyhow::Context as _;
-        std::fs::write(path, bytes).with_context(|| format!("cannot write `{}`", path.display())).blame_user()
+        WholeFile::write(path, bytes).blame_user()
     };
     if let (Some(path), Some(drawn)) = (&args.sheet, sheet.draw()) {
         put(path, &png(&drawn)?)?;

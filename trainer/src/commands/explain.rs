@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use glass_nets::Backend;
 use glass_schemas::ids::DatasetKind;
 use glass_schemas::spec::RunSpec;
-use glass_stage::{Context, ExitStatus, Explain as _, SpecArgs};
+use glass_stage::{Context, ExitStatus, Explain as _, SpecArgs, WholeFile};
 use serde::Serialize;
 
 use super::RunOptions;
@@ -308,7 +308,7 @@ fn explained(seen: &Seen, sample: &Sample, samples: &dyn TrainingSet) -> Result<
 fn write(folder: &Path, name: &str, bytes: Vec<u8>) -> anyhow::Result<()> {
     let path = folder.join(name);
     std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&path, bytes))
-        .with_context(|| format!("cannot write `{}`", path.display()))
+        .with_context(|| format!("cannot create `{}`", folder.display()))
+        .and_then(|()| Ok(WholeFile::write(&path, bytes)?))
         .blame_user()
 }

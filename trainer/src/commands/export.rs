@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use burn::tensor::Device;
 use glass_dataset::{Store, StoreOptions};
-use glass_stage::{Context, ExitStatus, Explain as _};
+use glass_stage::{Context, ExitStatus, Explain as _, WholeFile};
 
 use super::options::explained;
 use crate::checkpoint::export;
@@ -44,8 +44,8 @@ pub async fn export_run(args: ExportArgs, _: Context) -> anyhow::Result<ExitStat
         let path = folder.join(name);
         let parent = path.parent().unwrap_or(&folder);
         std::fs::create_dir_all(parent)
-            .and_then(|()| std::fs::write(&path, bytes))
-            .with_context(|| format!("cannot write `{}`", path.display()))
+            .with_context(|| format!("cannot create `{}`", parent.display()))
+            .and_then(|()| Ok(WholeFile::write(&path, bytes)?))
             .blame_user()?;
     }
     println!("{}", folder.display());

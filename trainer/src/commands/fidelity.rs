@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use glass_nets::Backend;
 use glass_schemas::spec::pictures::{InceptionInput, PictureMetricsSpec};
-use glass_stage::{Context, ExitStatus};
+use glass_stage::{Context, ExitStatus, WholeFile};
 use image::RgbImage;
 
 use super::judge::explained;
@@ -139,7 +139,7 @@ fn same_size(name: &str, original: &[RgbImage], picture: &RgbImage, args: &Fidel
 
 fn write(report: &Report, path: &std::path::Path) -> Result<(), EvalError> {
     let json = serde_json::to_string_pretty(report).map_err(|error| EvalError::Table(error.into()))?;
-    std::fs::write(path, json + "\n").map_err(EvalError::write(path))
+    WholeFile::write(path, json + "\n").map_err(EvalError::write(path))
 }
 
 /// Hands pictures on in runs of one size.

@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use glass_stage::{Context, ExitStatus, Explain as _};
+use glass_stage::{Context, ExitStatus, Explain as _, WholeFile};
 use serde::Serialize;
 
 use crate::data::annotated::{self as data, Access, AnnotatedImages, Faults};
@@ -183,7 +183,7 @@ fn report(args: &JudgeArgs, numbers: &impl Serialize, table: &impl Display) -> R
         Some(path) if path == Path::new("-") => println!("{numbers}"),
         path => {
             if let Some(path) = path {
-                std::fs::write(path, numbers + "\n").map_err(EvalError::write(path))?;
+                WholeFile::write(path, numbers + "\n").map_err(EvalError::write(path))?;
             }
             print!("{table}");
         }

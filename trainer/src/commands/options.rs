@@ -32,10 +32,14 @@ impl RunOptions {
 /// Marks errors that the user has to mend.
 pub(super) fn explained<T>(result: crate::Result<T>) -> anyhow::Result<T> {
     match result {
-        Err(error) if error.is_user_input() => match error.hint() {
-            Some(hint) => Err(error).hint(hint).blame_user(),
-            None => Err(error).blame_user(),
-        },
-        other => Ok(other?),
+        Err(error) => {
+            let (user, hint) = (error.is_user_input(), error.hint());
+            let error = match hint {
+                Some(hint) => Err::<T, _>(error).hint(hint),
+                None => Err(error.into()),
+            };
+            if user { error.blame_user() } else { error }
+        }
+        Ok(value) => Ok(value),
     }
 }

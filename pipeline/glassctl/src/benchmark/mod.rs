@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use glass_schemas::spec::RunSpec;
-use glass_stage::{Context, ExitStatus, Explain};
+use glass_stage::{Context, ExitStatus, Explain, WholeFile};
 
 use crate::runner::{self, Programs, Runner, stopped_or};
 use crate::{output, text};
@@ -181,5 +181,5 @@ fn make(folder: &Path) -> anyhow::Result<()> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    std::fs::write(path, bytes).with_context(|| format!("cannot write `{}`", path.display()))
+    Ok(WholeFile::write(path, bytes)?)
 }

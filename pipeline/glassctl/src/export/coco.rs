@@ -136,7 +136,7 @@ impl Format for Coco {
         let names: BTreeMap<u32, &str> = categories.iter().map(|(class, &id)| (id, class.name.as_str())).collect();
         json_array(&mut file, names.iter().map(|(id, name)| Ok(json!({ "id": id, "name": name, "supercategory": "" }))))?;
         writeln!(file, "}}")?;
-        file.finish()
+        Ok(file.finish()?)
     }
 }
 

@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use glass_schemas::ids::{SampleId, ShardIndex};
-use glass_stage::Explain;
+use glass_stage::{Explain, WholeFile};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -69,7 +69,7 @@ impl Folder {
         if !self.root.exists() {
             return Ok(true);
         }
-        let recipe = Replacement::temporary(&self.path(RECIPE));
+        let recipe = WholeFile::unfinished(&self.path(RECIPE));
         for entry in fs::read_dir(&self.root)? {
             let path = entry?.path();
             let empty = path.ends_with(PARTS) && fs::read_dir(&path)?.next().is_none();
@@ -96,9 +96,7 @@ impl Folder {
 
     /// Writes a file, which is there whole or not at all.
     pub(super) fn write(&self, relative: &str, bytes: &[u8]) -> anyhow::Result<()> {
-        let mut file = self.replace(relative)?;
-        file.write_all(bytes).with_context(|| format!("cannot write `{relative}`"))?;
-        file.finish()
+        Ok(WholeFile::write(self.path(relative), bytes)?)
     }
 
     /// Writes a document, as [`Folder::write`].
@@ -107,8 +105,8 @@ impl Folder {
     }
 
     /// Starts a file that appears when it is finished.
-    pub(super) fn replace(&self, relative: &str) -> anyhow::Result<Replacement> {
-        Replacement::create(self.path(relative))
+    pub(super) fn replace(&self, relative: &str) -> anyhow::Result<WholeFile> {
+        Ok(WholeFile::create(self.path(relative))?)
     }
 
     /// Whether a shard is written.
@@ -194,53 +192,16 @@ fn part_name(shard: ShardIndex) -> String {
 
 /// The record of a shard, which ends it.
 pub(super) struct Part {
-    file: Replacement,
+    file: WholeFile,
 }
 
 impl Part {
     pub(super) fn add(&mut self, sample_id: SampleId, entry: Value) -> anyhow::Result<()> {
-        serde_json::to_writer(&mut self.file, &Entry { sample_id, entry })?;
-        self.file.write_all(b"\n").context("cannot write a part record")
+        serde_json::to_writer(&mut self.file, &Entry { sample_id, entry }).map_err(std::io::Error::from)?;
+        Ok(self.file.write_all(b"\n")?)
     }
 
     pub(super) fn finish(self) -> anyhow::Result<()> {
-        self.file.finish()
-    }
-}
-
-/// A file that replaces what is at its path when it is finished, and never if it is not.
-pub(super) struct Replacement {
-    file: BufWriter<File>,
-    path: PathBuf,
-}
-
-impl Replacement {
-    fn create(path: PathBuf) -> anyhow::Result<Self> {
-        let temporary = Self::temporary(&path);
-        let file = File::create(&temporary);
-        let file = file.with_context(|| format!("cannot create `{}`", temporary.display()))?;
-        Ok(Self { file: BufWriter::new(file), path })
-    }
-
-    /// Where it is until then; one that was left behind is written over.
-    fn temporary(path: &Path) -> PathBuf {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".unfinished");
-        name.into()
-    }
-
-    pub(super) fn finish(mut self) -> anyhow::Result<()> {
-        let done = self.file.flush().and_then(|()| fs::rename(Self::temporary(&self.path), &self.path));
-        done.with_context(|| format!("cannot write `{}`", self.path.display()))
-    }
-}
-
-impl Write for Replacement {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
+        Ok(self.file.finish()?)
     }
 }

@@ -216,7 +216,7 @@ fn json_array<T: serde::Serialize>(
     for entry in entries {
         let entry = entry?;
         file.write_all(before)?;
-        serde_json::to_writer(&mut *file, &entry)?;
+        serde_json::to_writer(&mut *file, &entry).map_err(std::io::Error::from)?;
         before = b",\n";
     }
     let none = before == b"[\n";

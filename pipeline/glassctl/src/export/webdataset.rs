@@ -3,18 +3,19 @@
 use anyhow::Context;
 use glass_schemas::dataset::{ClassLabel, ClassQuality};
 use glass_schemas::ids::{SampleId, ShardIndex};
+use glass_stage::WholeFile;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Format;
-use super::folder::{Folder, Replacement};
+use super::folder::Folder;
 use super::pictures::Pictures;
 use crate::joined::Pair;
 
 /// Writes tar files.
 pub(super) struct WebDataset {
     pictures: Pictures,
-    tar: Option<tar::Builder<Replacement>>,
+    tar: Option<tar::Builder<WholeFile>>,
 }
 
 /// A sample's `.json`.
@@ -47,7 +48,7 @@ impl WebDataset {
         header.set_mtime(0);
         header.set_uid(0);
         header.set_gid(0);
-        tar.append_data(&mut header, name, bytes).with_context(|| format!("cannot write `{name}`"))
+        Ok(tar.append_data(&mut header, name, bytes)?)
     }
 }
 
@@ -82,7 +83,7 @@ impl Format for WebDataset {
 
     fn end(&mut self) -> anyhow::Result<()> {
         let tar = self.tar.take().context("no tar file is begun")?;
-        tar.into_inner().context("cannot write a tar file")?.finish()
+        Ok(tar.into_inner()?.finish()?)
     }
 
     /// The shards and how many samples each has, in the fields of a `wids` shard index.

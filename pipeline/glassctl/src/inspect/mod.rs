@@ -8,9 +8,8 @@ mod sheet;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use glass_schemas::ids::SampleId;
-use glass_stage::ExitStatus;
+use glass_stage::{ExitStatus, WholeFile};
 use image::RgbImage;
 
 use crate::report::pictures::png;
@@ -64,5 +63,5 @@ pub async fn inspect(args: InspectArgs) -> anyhow::Result<ExitStatus> {
 }
 
 fn save(path: &Path, picture: &RgbImage) -> anyhow::Result<()> {
-    std::fs::write(path, png(picture)?).with_context(|| format!("cannot write `{}`", path.display()))
+    Ok(WholeFile::write(path, png(picture)?)?)
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use glass_dataset::{Store, StoreOptions};
 use glass_schemas::spec::RunSpec;
+use glass_stage::WholeFile;
 
 /// What a report is made of.
 pub struct Inputs<'a> {
@@ -40,7 +41,6 @@ pub async fn write(inputs: &Inputs<'_>) -> anyhow::Result<PathBuf> {
     sections::run::drawings(&mut page, inputs, &store).await?;
     sections::run::losses(&mut page, inputs, &store).await?;
     let path = inputs.store.join("report.html");
-    std::fs::write(&path, page.finish())
-        .with_context(|| format!("cannot write the report `{}`", path.display()))?;
+    WholeFile::write(&path, page.finish()).context("cannot write the report")?;
     Ok(path)
 }
