@@ -52,7 +52,7 @@
 use bytes::Bytes;
 use glass_schemas::manifest::Commit;
 
-use crate::answers::{is_denied, is_transient};
+use crate::answer::{is_denied, is_transient};
 use crate::error::{DatasetError, Result};
 use crate::store::Store;
 
@@ -111,7 +111,7 @@ pub async fn create(store: &Store, key: &str, bytes: Bytes) -> Result<Created> {
             return Err(DatasetError::Unsettled {
                 store: store.uri().to_owned(),
                 key: key.to_owned(),
-                source: create_error,
+                source: create_error.into(),
             });
         }
         tracing::debug!(key, error = %create_error, failed, "create is not settled, trying again");

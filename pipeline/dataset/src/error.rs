@@ -3,7 +3,7 @@
 use glass_schemas::SchemaError;
 use glass_schemas::ids::{DatasetId, DatasetKind, Digest, ShardIndex};
 
-use crate::answers::{advice, is_transient};
+use crate::answer::{Answer, advice, is_transient, is_wrong_address};
 
 /// The result of the fallible functions of this crate.
 pub type Result<T, E = DatasetError> = std::result::Result<T, E>;
@@ -31,10 +31,10 @@ pub enum DatasetError {
     },
 
     /// There is no such bucket or container.
-    #[error("the bucket of the store `{store}` does not exist")]
+    #[error("there is no bucket `{bucket}`")]
     NoBucket {
-        /// The store's URI.
-        store: String,
+        /// The beginning of the store's URI.
+        bucket: String,
     },
 
     /// The store refuses this user: credentials, permissions, a read-only disk, a file in the way.
@@ -45,7 +45,7 @@ pub enum DatasetError {
         /// The object.
         key: String,
         /// The store's answer.
-        source: object_store::Error,
+        source: Answer,
     },
 
     /// An object that should be there is not.
@@ -65,7 +65,7 @@ pub enum DatasetError {
         /// The object.
         key: String,
         /// The store's answer.
-        source: object_store::Error,
+        source: Answer,
     },
 
     /// No dataset in the store was made with this spec.
@@ -104,7 +104,7 @@ pub enum DatasetError {
         /// The record.
         key: String,
         /// The last answer.
-        source: object_store::Error,
+        source: Answer,
     },
 
     /// The store holds no dataset of this name.
@@ -214,7 +214,7 @@ impl DatasetError {
     /// Whether the same call may succeed later without anything being changed.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Store { source, .. } => is_transient(source),
+            Self::Store { source, .. } => is_transient(source.error()),
             Self::Unsettled { .. } => true,
             _ => false,
         }
@@ -222,6 +222,9 @@ impl DatasetError {
 
     /// Whether the user's input has to change: store, credentials, dataset name.
     pub fn is_user_input(&self) -> bool {
+        if let Self::Store { source, .. } = self {
+            return is_wrong_address(source.error());
+        }
         matches!(
             self,
             Self::InvalidStore { .. }
@@ -252,7 +255,7 @@ impl DatasetError {
                 "AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN, or AZURE_STORAGE_CONNECTION_STRING"
             }
             Self::Credentials { .. } => "AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, or a profile of ~/.aws",
-            Self::NoBucket { store } if store.starts_with("s3://") => {
+            Self::NoBucket { bucket } if bucket.starts_with("s3://") => {
                 "create it, or check its name, AWS_REGION and the endpoint (AWS_ENDPOINT_URL or `store.endpoint`)"
             }
             Self::NoBucket { .. } => "create it, or check its name and the endpoint (`store.endpoint`)",
@@ -280,9 +283,9 @@ impl DatasetError {
                 "`glassctl verify` lists what is damaged: put a copy of these objects back, or make the dataset again in another store"
             }
             Self::Unsettled { .. } => "run the same command again: nothing was lost",
-            Self::Store { source, .. } => match advice(source) {
+            Self::Store { source, .. } => match advice(source.error()) {
                 Some(advice) => advice,
-                None if is_transient(source) => "the store may be busy or away; run again",
+                None if is_transient(source.error()) => "the store may be busy or away; run again",
                 None => return None,
             },
             _ => return None,

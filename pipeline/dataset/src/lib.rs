@@ -25,7 +25,7 @@ pub mod commit;
 pub mod conformance;
 pub mod gc;
 
-mod answers;
+mod answer;
 mod attempt;
 mod card;
 mod dataset;
@@ -42,6 +42,7 @@ mod store;
 mod upload;
 mod write;
 
+pub use answer::Answer;
 pub use attempt::Attempt;
 pub use card::card;
 pub use commit::{Created, Outcome};

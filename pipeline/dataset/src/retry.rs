@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::answers::is_transient;
+use crate::answer::is_transient;
 
 /// How often and how long a call that failed for a passing reason is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ mod races;
 
 use futures::stream::{self, StreamExt};
 
+use crate::answer::told;
 use crate::attempt::Attempt;
 use crate::error::Result;
 use crate::store::Store;
@@ -76,11 +77,12 @@ fn expect(kept: bool, seen: impl FnOnce() -> String) -> Verdict {
 /// Tests what a store promises, below a new prefix that is empty again afterwards.
 ///
 /// A promise that is broken is part of the report. Later checks run even so, except that nothing
-/// further is asked of a store that cannot be written at all.
+/// further is asked of a store that cannot be written at all or fails at once.
 ///
 /// # Errors
-/// [`crate::DatasetError::NoBucket`] and [`crate::DatasetError::Denied`]: the store cannot be
-/// written with these credentials, so that nothing is known about it.
+/// [`crate::DatasetError::NoBucket`], [`crate::DatasetError::Denied`] and others that the user mends: the
+/// store cannot be written as it is given, so that nothing is known about it;
+/// [`crate::DatasetError::Store`]: it fails.
 pub async fn check(store: &Store, depth: Depth) -> Result<Report> {
     let place = store.below(&format!(".conformance/{}", Attempt::new()));
     let mut checks = Vec::new();
@@ -95,7 +97,8 @@ async fn run(place: &Store, depth: Depth, checks: &mut Vec<Check>) -> Result<()>
             promise,
             broken: None,
         })),
-        Err(Broken::Store(error)) if error.is_user_input() => Err(error),
+        // Nothing is known of a store that fails at once, and asking on would only take time.
+        Err(Broken::Store(error)) if error.is_user_input() || checks.is_empty() => Err(error),
         Err(Broken::Store(error)) => Ok(checks.push(Check {
             promise,
             broken: Some(told(&error)),
@@ -141,15 +144,6 @@ async fn run(place: &Store, depth: Depth, checks: &mut Vec<Check>) -> Result<()>
         )?;
     }
     Ok(())
-}
-
-/// An error with its causes, on one line.
-fn told(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 /// Removes what the checks left; a store that fails here has been reported on already.

@@ -18,7 +18,7 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
-use crate::answers::{is_denied, is_missing};
+use crate::answer::{is_denied, is_missing};
 use crate::error::{DatasetError, Result};
 use crate::retry::RetryPolicy;
 
@@ -300,18 +300,24 @@ impl Store {
         let (store, key) = (self.uri.clone(), key.to_owned());
         match source {
             object_store::Error::NotFound { .. } => DatasetError::Missing { store, key },
-            source if is_denied(&source) => DatasetError::Denied { store, key, source },
-            source => DatasetError::Store { store, key, source },
+            source if is_denied(&source) => DatasetError::Denied { store, key, source: source.into() },
+            source => DatasetError::Store { store, key, source: source.into() },
         }
     }
 
     /// An error of a request that needs no object, but the bucket: a write or a listing.
     pub(crate) fn bucket_error(&self, key: &str, source: object_store::Error) -> DatasetError {
         match self.disk {
-            Disk::Elsewhere if is_missing(&source) => DatasetError::NoBucket { store: self.uri.clone() },
+            Disk::Elsewhere if is_missing(&source) => DatasetError::NoBucket { bucket: bucket(&self.uri) },
             _ => self.error(key, source),
         }
     }
+}
+
+/// The beginning of a URI that names the bucket.
+fn bucket(uri: &str) -> String {
+    let start = uri.find("://").map_or(0, |at| at + 3);
+    uri[start..].find('/').map_or(uri, |length| &uri[..start + length]).to_owned()
 }
 
 /// An answer, if it is as long as it should be. A body that a proxy cut off need not come with an

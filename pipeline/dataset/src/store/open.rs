@@ -22,6 +22,7 @@ use super::google_key;
 use super::options::{PlainHttp, StoreOptions};
 use super::uploads::Uploads;
 use super::{Disk, Store, redact};
+use crate::answer::told;
 use crate::error::{DatasetError, Result};
 use crate::retry::RetryPolicy;
 
@@ -65,7 +66,7 @@ impl From<String> for Refused {
 
 impl From<object_store::Error> for Refused {
     fn from(error: object_store::Error) -> Self {
-        let said = chain(&error);
+        let said = told(&error);
         // The client tells no kinds here, and of a key says which of its characters is wrong.
         let known = [
             ("Missing AccessKeyId", "AWS_SECRET_ACCESS_KEY is set and AWS_ACCESS_KEY_ID is not"),
@@ -341,17 +342,4 @@ fn without_parents(folder: &std::path::Path) -> std::io::Result<PathBuf> {
         Some((ancestor, real)) => real.join(folder.strip_prefix(ancestor).unwrap_or(&folder)),
         None => folder,
     })
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        let message = error.to_string();
-        if !text.contains(&message) {
-            text = format!("{text}: {message}");
-        }
-        next = error.source();
-    }
-    text
 }

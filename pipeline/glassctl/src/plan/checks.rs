@@ -112,7 +112,7 @@ fn whole(path: &Path) -> Result<u64, String> {
 pub(super) async fn store(spec: &RunSpec) -> Vec<Check> {
     let store = match Store::open(&spec.store.uri, &StoreOptions::from(&spec.store)) {
         Ok(store) => store,
-        Err(error) => return vec![Check::new("store", Err(error.to_string()))],
+        Err(error) => return vec![Check::new("store", Err(line(&error.into())))],
     };
     match conformance::check(&store, Depth::Short).await {
         Err(error) => vec![Check::new("store", Err(line(&error.into())))],

@@ -66,7 +66,7 @@ impl Source for Numbers {
         let error = glass_dataset::DatasetError::Store {
             store: "test".to_owned(),
             key: "numbers".to_owned(),
-            source: error,
+            source: error.into(),
         };
         numbers
             .take(5)

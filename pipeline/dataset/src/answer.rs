@@ -1,7 +1,95 @@
 //! What a store's answer means: whether to ask again, who has to act, and how.
 
 use std::error::Error as StdError;
-use std::io;
+use std::{fmt, io};
+
+/// Longest part of an answer that is no XML and is shown.
+const SHOWN: usize = 200;
+
+/// What a store answered, as people are told it: the request, what came back and why, each once. The client's own
+/// words repeat themselves and hold whole documents.
+#[derive(Debug)]
+pub struct Answer(object_store::Error);
+
+impl Answer {
+    pub(crate) fn error(&self) -> &object_store::Error {
+        &self.0
+    }
+}
+
+impl From<object_store::Error> for Answer {
+    fn from(error: object_store::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let messages = messages(&self.0);
+        let said = match (answered(&messages), unanswered(&messages)) {
+            (Some(answered), _) => format!("answered {answered}"),
+            (None, Some(reason)) => format!("no answer: {reason}"),
+            (None, None) => match messages.last() {
+                Some(last) if request(&messages).is_some() => last.clone(),
+                _ => return f.write_str(told(&self.0).trim_start_matches("Generic LocalFileSystem error: ")),
+            },
+        };
+        match request(&messages) {
+            Some(request) => write!(f, "`{request}`: {said}"),
+            None => f.write_str(&said),
+        }
+    }
+}
+
+/// The system's error, if it is one: all else is told.
+impl StdError for Answer {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        system_error(&self.0).map(|error| error as &(dyn StdError + 'static))
+    }
+}
+
+/// An error with its causes on one line, nothing twice.
+pub(crate) fn told(error: &(dyn StdError + 'static)) -> String {
+    let mut text = String::new();
+    for message in messages(error) {
+        if !text.contains(&message) {
+            text = if text.is_empty() { message } else { format!("{text}: {message}") };
+        }
+    }
+    text
+}
+
+fn messages(error: &(dyn StdError + 'static)) -> Vec<String> {
+    std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect()
+}
+
+/// The method and the address.
+fn request(messages: &[String]) -> Option<String> {
+    let asked = messages.iter().flat_map(|message| message.split("Error performing ").skip(1));
+    let mut requests = asked.filter(|asked| asked.starts_with(|first: char| first.is_ascii_uppercase()));
+    let (request, _) = requests.next()?.split_once(" in ")?;
+    Some(request.trim().to_owned())
+}
+
+/// The status, and the code and message of a document, or its beginning.
+fn answered(messages: &[String]) -> Option<String> {
+    let said = messages.iter().rev().find_map(|message| Some(message.split_once("non-2xx status code: ")?.1))?;
+    let (status, body) = said.split_once(':').unwrap_or((said, ""));
+    let tag = |name: &str| Some(body.split_once(&format!("<{name}>"))?.1.split_once(&format!("</{name}>"))?.0.trim().to_owned());
+    let parts: Vec<String> = ["Code", "Message"].iter().filter_map(|name| tag(name)).collect();
+    let body = match parts.is_empty() {
+        true => body.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect(),
+        false => parts.join(": "),
+    };
+    Some(if body.is_empty() { status.to_owned() } else { format!("{status}, {body}") })
+}
+
+/// Why a request was not answered.
+fn unanswered(messages: &[String]) -> Option<String> {
+    let sent = messages.iter().rposition(|message| message.ends_with("error sending request"))?;
+    let reasons = &messages[sent + 1..];
+    Some(if reasons.is_empty() { "error sending request".to_owned() } else { reasons.join(": ") })
+}
 
 /// Whether a store's answer may be another one next time.
 pub(crate) fn is_transient(error: &object_store::Error) -> bool {
@@ -69,8 +157,8 @@ pub(crate) fn advice(error: &object_store::Error) -> Option<&'static str> {
     })
 }
 
-/// Answers that say that the address has to change.
-fn is_wrong_address(error: &object_store::Error) -> bool {
+/// Answers that say that the address, or what is set beside it, has to change.
+pub(crate) fn is_wrong_address(error: &object_store::Error) -> bool {
     let said = words(error);
     said.contains("URL scheme is not allowed") || is_plain_port(&said) || is_tls_port(&said) || is_other_region(&said)
 }
@@ -107,9 +195,7 @@ fn status(error: &object_store::Error) -> Option<u16> {
 
 /// All that an error and its causes say.
 fn words(error: &object_store::Error) -> String {
-    let first: &dyn StdError = error;
-    let causes = std::iter::successors(Some(first), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    messages(error).join(": ")
 }
 
 fn is_denial(kind: io::ErrorKind) -> bool {
@@ -124,14 +210,11 @@ fn is_denial(kind: io::ErrorKind) -> bool {
 
 /// The kind of the file system's error below a store's, which the store wraps several times.
 fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            return Some(io.kind());
-        }
-        next = error.source();
-    }
-    None
+    system_error(error).map(io::Error::kind)
+}
+
+fn system_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
+    std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
 }
 
 #[cfg(test)]
@@ -151,6 +234,17 @@ mod tests {
         for passing in ["429 Too Many Requests", "500 Internal Server Error", "503 Service Unavailable"] {
             assert!(is_transient(&listing(passing)) && !is_denied(&listing(passing)), "{passing}");
         }
+    }
+
+    #[test]
+    fn people_are_told_each_thing_once() {
+        let refused = "Error performing PUT http://s/b/k in 1.3ms - Server returned non-2xx status code: 403 Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied.</Message><RequestId>1</RequestId></Error>";
+        assert_eq!(Answer(said(refused)).to_string(), "`PUT http://s/b/k`: answered 403 Forbidden, AccessDenied: Access Denied.");
+        let page = "Error performing list request: Error performing GET http://s/b?list-type=2 in 1ms - Server returned non-2xx status code: 404 Not Found: <html>no\n such page</html>";
+        assert_eq!(Answer(said(page)).to_string(), "`GET http://s/b?list-type=2`: answered 404 Not Found, <html>no such page</html>");
+        let full = object_store::Error::Generic { store: "LocalFileSystem", source: io::Error::from(io::ErrorKind::StorageFull).into() };
+        let full = Answer(full);
+        assert!(!full.to_string().contains("Generic") && full.source().is_some(), "{full}");
     }
 
     #[test]
