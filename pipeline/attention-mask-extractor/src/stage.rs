@@ -11,8 +11,8 @@ use glass_schemas::manifest::{Identity, IdentityParts};
 use glass_schemas::plan::Plan;
 use glass_schemas::spec::{GeneratorSpec, RunSpec};
 use glass_stage::{
-    Context, ErrorClass, ExitStatus, Explain, Failure, ItemStream, Job, ProcessArgs, SpecArgs,
-    Source, StageArgs, StageError, Worker, earlier_of_upstream,
+    Context, EXIT_CODES, ErrorClass, ExitStatus, Explain, Failure, ItemStream, Job, ProcessArgs,
+    SpecArgs, Source, StageArgs, StageError, Worker, earlier_of_upstream,
     licences,
 };
 use rayon::prelude::*;
@@ -25,7 +25,9 @@ use crate::{Cutting, ExtractError, MaskMaker};
 #[command(
     name = "attention-mask-extractor",
     version,
-    after_help = "Example:\n  attention-mask-extractor --spec manifests/runs/mini/demo.toml --store demo-out"
+    after_help = format!(
+        "Example:\n  attention-mask-extractor --spec manifests/runs/mini/demo.toml --store demo-out\n\n{EXIT_CODES}"
+    )
 )]
 pub struct Args {
     #[command(flatten)]
@@ -68,7 +70,7 @@ pub async fn extract_masks(args: Args, context: Context) -> anyhow::Result<ExitS
         options: args.stage.options(&spec.execution, spec.execution.mask_batch)?,
     };
     let summary = glass_stage::run(job, &context).await?;
-    Ok(summary.status())
+    Ok(summary.answer(&args.stage)?)
 }
 
 fn identity(spec: &RunSpec, attention: &Dataset) -> Identity {

@@ -14,7 +14,7 @@ use glass_schemas::manifest::{Identity, IdentityParts, LISTING};
 use glass_schemas::plan::Plan;
 use glass_schemas::spec::{ClassSource, RunSpec};
 use glass_stage::{
-    Common, Context, Earlier, ExitStatus, Explain, Job, ProcessArgs, SpecArgs, StageArgs,
+    Common, Context, EXIT_CODES, Earlier, ExitStatus, Explain, Job, ProcessArgs, SpecArgs, StageArgs,
     licences,
 };
 
@@ -25,7 +25,11 @@ use crate::worker::{CaptionWorker, Labeller};
 
 /// Captions real images and turns their nouns into classes and prompts.
 #[derive(clap::Parser)]
-#[command(name = "captioner", version, after_help = "Example:\n  captioner --spec manifests/runs/mini/demo.toml --store demo-out")]
+#[command(
+    name = "captioner",
+    version,
+    after_help = format!("Example:\n  captioner --spec manifests/runs/mini/demo.toml --store demo-out\n\n{EXIT_CODES}")
+)]
 pub struct Args {
     #[command(flatten)]
     stage: StageArgs,
@@ -75,7 +79,7 @@ pub async fn caption(args: Args, context: Context) -> anyhow::Result<ExitStatus>
         options: args.stage.options(&spec.execution, spec.execution.caption_batch)?,
     };
     let summary = glass_stage::run(job, &context).await?;
-    Ok(summary.status())
+    Ok(summary.answer(&args.stage)?)
 }
 
 fn labeller(spec: &RunSpec) -> anyhow::Result<Labeller> {

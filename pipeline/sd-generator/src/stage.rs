@@ -11,8 +11,8 @@ use glass_schemas::manifest::{Identity, IdentityParts};
 use glass_schemas::plan::Plan;
 use glass_schemas::spec::RunSpec;
 use glass_stage::{
-    Context, ErrorClass, ExitStatus, Explain, Failure, Job, ProcessArgs, SpecArgs, StageArgs, Worker,
-    earlier_of_upstream, licences,
+    Context, EXIT_CODES, ErrorClass, ExitStatus, Explain, Failure, Job, ProcessArgs, SpecArgs, StageArgs,
+    Worker, earlier_of_upstream, licences,
 };
 
 use crate::draw::{Drawing, Generator, Request};
@@ -21,7 +21,11 @@ use crate::source::Prompts;
 
 /// Draws prompts with Stable Diffusion and keeps the attention means that find the objects.
 #[derive(clap::Parser)]
-#[command(name = "sd-generator", version, after_help = "Example:\n  sd-generator --spec manifests/runs/mini/demo.toml --store demo-out")]
+#[command(
+    name = "sd-generator",
+    version,
+    after_help = format!("Example:\n  sd-generator --spec manifests/runs/mini/demo.toml --store demo-out\n\n{EXIT_CODES}")
+)]
 pub struct Args {
     #[command(flatten)]
     stage: StageArgs,
@@ -66,7 +70,7 @@ pub async fn generate(args: Args, context: Context) -> anyhow::Result<ExitStatus
         options: args.stage.options(&spec.execution, spec.execution.generate_batch)?,
     };
     let summary = glass_stage::run(job, &context).await?;
-    Ok(summary.status())
+    Ok(summary.answer(&args.stage)?)
 }
 
 fn identity(spec: &RunSpec, captions: &Dataset, kind: DatasetKind, weights: Digest) -> Identity {

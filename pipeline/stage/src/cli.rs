@@ -144,6 +144,9 @@ pub struct StageArgs {
     /// Samples computed at once; never changes a sample [default: the spec's]
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub json: bool,
     /// Threads and logging
     #[command(flatten)]
     pub process: ProcessArgs,

@@ -173,7 +173,8 @@ fn report(error: &anyhow::Error, format: crate::LogFormat) {
         crate::LogFormat::Json => {
             let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
             let hint = explain::hint(error);
-            tracing::error!(error = %error, ?causes, hint, "failed");
+            let exit_code = explain::status(error).code();
+            tracing::error!(error = %error, ?causes, hint, exit_code, "failed");
         }
     }
 }

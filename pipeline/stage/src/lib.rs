@@ -38,6 +38,7 @@ mod spilled;
 mod summary;
 mod system;
 mod systematic;
+mod verbs;
 mod whole_file;
 mod write;
 
@@ -62,4 +63,5 @@ pub use share::{Stragglers, WorkerSlot};
 pub use signals::Stop;
 pub use summary::{Ending, Summary};
 pub use system::{peak_memory, processor_time};
+pub use verbs::{EXIT_CODES, shortcomings};
 pub use whole_file::WholeFile;

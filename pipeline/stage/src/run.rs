@@ -61,6 +61,7 @@ where
         }
     };
     let mut summary = Summary {
+        datasets: job.datasets.iter().map(|dataset| dataset.id().clone()).collect(),
         ending: Ending::NothingToDo,
         shards_planned: shards,
         shards_before: u32::try_from(committed.len()).unwrap_or(u32::MAX),

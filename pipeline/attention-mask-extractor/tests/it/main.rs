@@ -5,5 +5,6 @@ mod extraction;
 mod extractors;
 mod formula;
 mod goldens;
+mod help;
 mod refine;
 mod stage;
