@@ -1,17 +1,18 @@
 //! `glassctl failed`: the samples in quarantine.
 
-use glass_dataset::Dataset;
 use glass_schemas::dataset::QuarantineRow;
 use glass_stage::{Condition, ExitStatus};
 
-use crate::output;
+use crate::output::{self, Array};
 use crate::target::StoreArgs;
 
 /// Show the samples that failed: stage, shard, sample, error class, attempt, message
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "\
-A tab stands between columns; --json prints one object a line. KEY is stage, shard, sample, item,
-class or message; in PATTERN `*` stands for any text, and all conditions must hold.
+A tab stands between columns: stage, shard, sample (- before it has an id), item, class, attempt,
+message. KEY is stage, shard, sample, item, class or message; in PATTERN `*` stands for any text, and
+all conditions must hold. Nothing is printed where nothing failed; `glassctl retry` makes failed samples
+again.
 
 Example:
   glassctl failed --store demo-out
@@ -40,22 +41,25 @@ struct Line<'a> {
 /// # Errors
 /// The user's (store, dataset, condition) and the store's.
 pub async fn failed(args: FailedArgs) -> anyhow::Result<ExitStatus> {
+    let mut array = args.target.json.then(Array::printed);
     for dataset in args.target.datasets(args.dataset.as_deref()).await? {
         for shard in dataset.committed().await? {
             for row in dataset.quarantine(shard).await? {
-                if args.conditions.iter().all(|condition| condition.holds(&row)) {
-                    print(&dataset, &row, args.target.json)?;
+                if !args.conditions.iter().all(|condition| condition.holds(&row)) {
+                    continue;
+                }
+                match &mut array {
+                    Some(array) => array.add(&Line { dataset: dataset.id().to_string(), row: &row })?,
+                    None => print(&row)?,
                 }
             }
         }
     }
+    array.map_or(Ok(()), Array::finish)?;
     Ok(ExitStatus::Done)
 }
 
-fn print(dataset: &Dataset, row: &QuarantineRow, json: bool) -> anyhow::Result<()> {
-    if json {
-        return output::json_line(&Line { dataset: dataset.id().to_string(), row });
-    }
+fn print(row: &QuarantineRow) -> anyhow::Result<()> {
     let sample = row.sample_id.map_or_else(|| "-".to_owned(), |id| id.to_string());
     let columns = [
         &row.stage,

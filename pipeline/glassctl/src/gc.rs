@@ -89,9 +89,10 @@ fn table(document: &Document) -> String {
     };
     let rows: Vec<_> = document.objects.iter().map(row).collect();
     let total = format!("{} objects, {}", rows.len(), text::bytes(document.bytes));
-    let advice = match document.deleted || rows.is_empty() {
-        true => "",
-        false => "; --delete removes them",
+    let advice = match (rows.is_empty(), document.deleted) {
+        (true, _) => ": nothing was left behind, or it is younger than --older-than",
+        (false, true) => "",
+        (false, false) => "; --delete removes them",
     };
     format!("{}{total}{advice}\n", text::table(&rows))
 }

@@ -18,6 +18,7 @@
 
 pub mod benchmark;
 pub mod card;
+pub mod cli;
 pub mod demo;
 pub mod diff;
 pub mod export;
@@ -25,6 +26,7 @@ pub mod failed;
 pub mod gc;
 pub mod inspect;
 mod joined;
+mod made;
 pub mod models;
 pub mod nets;
 mod output;

@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use glass_stage::{Context, ExitStatus, SpecArgs};
 
-use crate::runner::{Runner, stopped_or};
-use crate::{output, text};
+use crate::made::{Evaluation, Made};
+use crate::output;
+use crate::runner::{Numbers, Runner, stopped_or};
 
 /// How far to go.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +23,8 @@ pub enum Until {
 /// Run every stage of a spec on this machine, with a pool of worker processes
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "\
-Run it again after an interruption: what is committed is not done again.
+Run it again after an interruption: what is committed is not done again. Then look with
+`glassctl inspect --store …`, or check every byte with `glassctl verify --store …`.
 
 Example:
   glassctl run --spec manifests/runs/mini/demo.toml --store data --workers 2 --threads 1
@@ -45,14 +47,6 @@ pub struct RunArgs {
     pub json: bool,
 }
 
-/// What was made.
-#[derive(serde::Serialize)]
-struct Made {
-    quarantined: bool,
-    run: Option<String>,
-    seconds: f64,
-}
-
 /// Runs the stages, then the trainer as far as asked.
 ///
 /// # Errors
@@ -64,19 +58,25 @@ pub async fn run(args: RunArgs, threads: Option<usize>, context: Context) -> any
 
 async fn steps(args: &RunArgs, runner: &Runner, context: &Context) -> anyhow::Result<ExitStatus> {
     let started = Instant::now();
+    let spec = args.spec.load()?;
+    let store = SpecArgs::open_store(&spec)?;
     let status = runner.data(context).await?;
-    let mut made = Made { quarantined: status != ExitStatus::Done, run: None, seconds: 0.0 };
-    let mut table = String::new();
+    let (mut run, mut numbers, mut evaluation) = (None, String::new(), None);
     if args.until != Until::Masks {
-        made.run = Some(runner.train("train", &[], &[], context).await?.id);
+        run = Some(runner.train("train", &[], &[], context).await?.id);
     }
-    if let (Until::Evaluation, Some(run)) = (args.until, &made.run) {
-        table = runner.evaluate(run, &[], context).await?;
+    if let (Until::Evaluation, Some(run)) = (args.until, &run) {
+        numbers = runner.evaluate(run, Numbers::Table, context).await?;
+        if args.json {
+            // They are there now: this only asks where.
+            let folder = runner.evaluate(run, Numbers::Folder, context).await?;
+            evaluation = Some(Evaluation::at(&store, folder).await?);
+        }
     }
-    made.seconds = started.elapsed().as_secs_f64();
+    let made = Made { run, evaluation, ..Made::since(started, &store, &spec).await? };
     match args.json {
         true => output::json(&made)?,
-        false => output::text(&format!("{table}done in {}\n", text::duration(started.elapsed())))?,
+        false => output::text(&made.text(&numbers))?,
     }
     Ok(status)
 }

@@ -29,6 +29,7 @@ pub(crate) struct Cost {
     /// it: whoever comes first computes them.
     pub(crate) preparing_seconds: f64,
     /// Largest resident size of a process in bytes.
+    #[serde(rename = "peak_memory_bytes")]
     pub(crate) peak_memory: Option<u64>,
 }
 

@@ -34,12 +34,12 @@ const SPEC: &str = include_str!("../../../../manifests/runs/mini/benchmark.toml"
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "\
 Methods, seeds and budget stand in the spec's [benchmark]. What is there already is reused, so the same
-command goes on after an interruption, and a method added later trains alone.
+command goes on after an interruption, and a method added later trains alone. Then open benchmark.html in
+the folder; benchmark.json beside it is what --json prints.
 
 Example:
   glassctl benchmark --workers 2
-  glassctl benchmark --methods glass,glass-semantic-only,glass-instance-only --seeds 0,1,2
-Then open benchmark-out/benchmark.html.")]
+  glassctl benchmark --methods glass,glass-semantic-only,glass-instance-only --seeds 0,1,2 --json")]
 pub struct BenchmarkArgs {
     /// Run spec with a [benchmark] [default: the embedded mini scenes]
     #[arg(long, value_name = "FILE")]
@@ -111,7 +111,10 @@ pub async fn benchmark(args: BenchmarkArgs, threads: Option<usize>, context: Con
     let spec = RunSpec::load_with(&spec_file, &set)?;
     let methods = methods::chosen(&spec_file, &set, &spec.benchmark)?;
     if args.dry_run {
-        output::json(&methods)?;
+        match args.json {
+            true => output::json(&methods)?,
+            false => output::text(&table::plan(&methods, &spec.benchmark.seeds))?,
+        }
         return Ok(ExitStatus::Done);
     }
     make(&out.join("logs"))?;

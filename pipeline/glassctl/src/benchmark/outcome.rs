@@ -62,6 +62,7 @@ pub(crate) struct Row {
     /// Processor seconds of the steps, over training seeds.
     pub(crate) processor_seconds: Spread,
     /// The largest of its trainings, bytes.
+    #[serde(rename = "peak_memory_bytes")]
     pub(crate) peak_memory: Option<u64>,
     /// One a seed.
     pub(crate) runs: Vec<Run>,

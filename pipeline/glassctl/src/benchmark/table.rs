@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use glass_schemas::spec::trainer::DataSource;
 
+use super::methods::Method;
 use super::outcome::{Benchmark, Row, Scores};
 use crate::report::results::{METRICS, NOTHING, Spread};
 use crate::text;
@@ -22,6 +23,24 @@ pub(super) fn text(made: &Benchmark) -> String {
         made.seeds,
         text::table(&rows)
     )
+}
+
+/// What would be trained, in the order in which it can be.
+pub(super) fn plan(methods: &[Method], seeds: &[u64]) -> String {
+    let mut rows = vec![["wave", "method", "images", "learns from", "what it is"].map(str::to_owned)];
+    rows.extend(methods.iter().map(|method| {
+        let teacher = method.teacher.clone().unwrap_or_else(|| NOTHING.to_owned());
+        [method.wave.to_string(), method.name.clone(), source(method.images).to_owned(), teacher, method.title.clone()]
+    }));
+    let trainings = methods.len() * seeds.len();
+    format!("{}\n{trainings} trainings: each method with the seeds {seeds:?}\n", text::table(&rows))
+}
+
+fn source(images: DataSource) -> &'static str {
+    match images {
+        DataSource::Generated => "drawn",
+        DataSource::Images => "real",
+    }
 }
 
 /// Columns of a line: name, metrics, time, memory, images.
@@ -46,10 +65,7 @@ pub(super) fn line(name: &str, scores: &Scores, protocol: &str, trained: Option<
         at if at <= METRICS.len() => cell(of_protocol, METRICS[at - 1].0),
         at if at == METRICS.len() + 1 => trained.map_or_else(String::new, time),
         at if at == METRICS.len() + 2 => trained.and_then(|row| row.peak_memory).map_or_else(String::new, text::bytes),
-        _ => trained.map_or_else(String::new, |row| match row.images {
-            DataSource::Generated => "drawn".to_owned(),
-            DataSource::Images => "real".to_owned(),
-        }),
+        _ => trained.map_or_else(String::new, |row| source(row.images).to_owned()),
     })
 }
 

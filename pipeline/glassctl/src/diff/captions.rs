@@ -5,7 +5,7 @@ use glass_schemas::dataset::CaptionRow;
 use glass_stage::{Context, ExitStatus};
 
 use super::{Overlap, pairs, shards};
-use crate::output;
+use crate::output::{self, Array};
 
 /// One sample whose caption or classes differ.
 #[derive(serde::Serialize)]
@@ -34,6 +34,10 @@ pub(super) async fn diff(
 ) -> anyhow::Result<ExitStatus> {
     let mut sums = Sums::default();
     let (both, skipped) = shards(left, right).await?;
+    let mut changes = json.then(Array::printed);
+    if json {
+        output::text("{\"changes\": ")?;
+    }
     sums.overlap.shards_skipped = skipped;
     for shard in both {
         if context.stop.is_set() {
@@ -46,14 +50,23 @@ pub(super) async fn diff(
             let classes = change.classes_a != change.classes_b;
             sums.captions_changed += u64::from(captions);
             sums.classes_changed += u64::from(classes);
-            if captions || classes {
-                print(&change, json)?;
+            if !(captions || classes) {
+                continue;
+            }
+            match &mut changes {
+                Some(changes) => changes.add(&change)?,
+                None => print(&change)?,
             }
         }
     }
-    match json {
-        true => output::json_line(&sums)?,
-        false => output::text(&format!(
+    match changes {
+        Some(changes) => {
+            changes.end()?;
+            // The rest of the object that the changes are the first field of.
+            let sums = serde_json::to_string(&sums)?;
+            output::text(&format!(",\n{}\n", sums.trim_start_matches('{')))?;
+        }
+        None => output::text(&format!(
             "{} of {} captions differ, the classes of {}; {} only in A, {} only in B, {} shards not in both\n",
             sums.captions_changed,
             sums.overlap.samples,
@@ -78,10 +91,7 @@ fn change<'a>(a: &'a CaptionRow, b: &'a CaptionRow) -> Change<'a> {
     }
 }
 
-fn print(change: &Change<'_>, json: bool) -> anyhow::Result<()> {
-    if json {
-        return output::json_line(change);
-    }
+fn print(change: &Change<'_>) -> anyhow::Result<()> {
     let line = |mark: char, caption: &str, classes: &[&str]| {
         format!("  {mark} {caption} [{}]\n", classes.join(", "))
     };

@@ -85,7 +85,7 @@ pub(super) async fn diff(
     }
     let document = document(&overlap, tally);
     match json {
-        true => output::json_line(&document)?,
+        true => output::json(&document)?,
         false => output::text(&table(&document))?,
     }
     Ok(ExitStatus::Done)
@@ -144,7 +144,7 @@ fn table(document: &Document<'_>) -> String {
     let share = |share: Option<f64>| share.map_or("–".to_owned(), |share| format!("{share:.4}"));
     let overlap = document.overlap;
     format!(
-        "{}agreement {}, uncertain {}\n{} of {} masks differ, {} are of another size; {} only in A, {} only in B, {} shards not in both\n",
+        "{}agreement {} of the compared pixels, uncertain {} of all\n{} of {} masks differ, {} are of another size; {} only in A, {} only in B, {} shards not in both\n",
         text::table(&rows),
         share(document.agreement),
         share(document.uncertain),

@@ -16,11 +16,12 @@ use crate::target::StoreArgs;
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "\
 Masks: the IoU of each class over all pixels of the samples that both have, and the share of pixels on
-which they agree; pixels that either calls uncertain are left out of both. Captions: those that differ.
---json prints one object a line, the last one with the sums.
+which they agree; pixels that either calls uncertain are left out of both. Captions: those that differ
+(- in A, + in B), then how many. `glassctl status` lists the ids.
 
 Example:
-  glassctl diff masks-0123456789abcdef masks-fedcba9876543210 --store demo-out")]
+  glassctl diff masks-0123456789abcdef masks-fedcba9876543210 --store demo-out
+  glassctl diff captions-0123456789abcdef captions-fedcba9876543210 --store demo-out --json")]
 pub struct DiffArgs {
     /// One dataset, by id
     #[arg(value_name = "A")]

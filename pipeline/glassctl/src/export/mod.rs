@@ -212,13 +212,9 @@ fn json_array<T: serde::Serialize>(
     file: &mut impl Write,
     entries: impl Iterator<Item = anyhow::Result<T>>,
 ) -> anyhow::Result<()> {
-    let mut before: &[u8] = b"[\n";
+    let mut array = output::Array::new(file);
     for entry in entries {
-        let entry = entry?;
-        file.write_all(before)?;
-        serde_json::to_writer(&mut *file, &entry).map_err(std::io::Error::from)?;
-        before = b",\n";
+        array.add(&entry?)?;
     }
-    let none = before == b"[\n";
-    Ok(file.write_all(if none { b"[]" } else { b"\n]" })?)
+    array.end()
 }

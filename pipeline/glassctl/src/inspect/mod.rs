@@ -23,8 +23,8 @@ or of a generated image; the caption of a generated image and what was drawn fro
 it. --picture shows, for each mask of it, the picture, the mask over it, and each class alone: colours
 are classes in their order, grey is uncertain, dark is the ground.
 
-Without a sample the first ones of a masks or generations dataset are listed, a tab between columns, and
---picture shows them in this order, row by row, each beside its mask.
+Without a sample the first ones of a masks or generations dataset are listed, a tab between sample, shard,
+agreement of the mask (0 to 1, - without one) and prompt, and --picture shows them in this order, row by row, each beside its mask.
 
 Example:
   glassctl inspect 0123456789abcdef0123456789abcdef --store demo-out --picture sample.png

@@ -10,7 +10,9 @@ mod tensors;
 mod text;
 mod vision;
 
-use std::path::PathBuf;
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -19,11 +21,13 @@ use glass_nets::generate::GenerateOptions;
 use glass_nets::{Backend, NetsError, Precision, device_in};
 use glass_stage::{ExitStatus, Explain, peak_memory};
 
+use crate::output;
 use tensors::{Inputs, Outputs};
 
 /// Networks on tensors from a file
 #[derive(clap::Args, Clone, Debug)]
 pub struct NetsArgs {
+    /// What to do
     #[command(subcommand)]
     command: NetsCommand,
 }
@@ -81,7 +85,13 @@ pub enum Net {
 
 /// Run one network on tensors from a file
 #[derive(clap::Args, Clone, Debug)]
-#[command(after_help = "Example:\n  glassctl nets run unet --weights sd/unet --inputs in.safetensors --outputs out.safetensors --capture 16,8\nTensors have the names that diffusers and transformers give to arguments and outputs.")]
+#[command(after_help = "\
+Tensors have the names that diffusers and transformers give to arguments and outputs; each line of the
+answer is one that was written, with its shape.
+
+Example:
+  glassctl nets run unet --weights sd/unet --inputs in.safetensors --outputs out.safetensors --capture 16,8
+  glassctl nets run tokenize --weights sd/tokenizer --text prompts.txt --outputs ids.safetensors --json")]
 pub struct RunArgs {
     /// What to run
     #[arg(value_enum)]
@@ -127,6 +137,34 @@ pub struct RunArgs {
     /// tokenize: a text file with one prompt a line
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a network wrote, and what that took.
+#[derive(serde::Serialize)]
+struct Answer<'a> {
+    outputs: &'a Path,
+    tensors: Vec<Written<'a>>,
+    #[serde(flatten)]
+    cost: Option<Cost>,
+}
+
+/// A tensor that was written.
+#[derive(serde::Serialize)]
+struct Written<'a> {
+    name: &'a str,
+    shape: &'a [usize],
+}
+
+/// What a network needed.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+struct Cost {
+    loading_seconds: f64,
+    /// Of the fastest run.
+    seconds: f64,
+    peak_memory_bytes: Option<u64>,
 }
 
 /// How texts are written; the defaults are transformers'.
@@ -172,7 +210,8 @@ fn run(args: &RunArgs) -> anyhow::Result<()> {
     if args.portable {
         glass_nets::ops::without_kernels();
     }
-    let job = Job { args, device: device_in(args.device, args.dtype).map_err(explained)? };
+    let device = device_in(args.device, args.dtype).map_err(explained)?;
+    let job = Job { args, device, cost: Cell::new(None) };
     let outputs = match args.net {
         Net::Unet => diffusion::unet(&job),
         Net::VaeEncode => diffusion::vae_encode(&job),
@@ -192,13 +231,25 @@ fn run(args: &RunArgs) -> anyhow::Result<()> {
         Net::Schedule => diffusion::schedule(&job),
         Net::Tokenize => text::tokenize(&job),
     }?;
-    outputs.write(&args.outputs)
+    outputs.write(&args.outputs)?;
+    let answer = Answer { outputs: &args.outputs, tensors: outputs.written(), cost: job.cost.get() };
+    match args.json {
+        true => output::json(&answer),
+        false => output::text(&table(&answer)),
+    }
+}
+
+fn table(answer: &Answer<'_>) -> String {
+    let line = |it: &Written<'_>| [it.name.to_owned(), format!("{:?}", it.shape)];
+    crate::text::table(&answer.tensors.iter().map(line).collect::<Vec<_>>())
 }
 
 /// What every network needs.
 struct Job<'a> {
     args: &'a RunArgs,
     device: Device,
+    /// Set by [`Job::timed`].
+    cost: Cell<Option<Cost>>,
 }
 
 impl Job<'_> {
@@ -230,6 +281,11 @@ impl Job<'_> {
             fastest.as_secs_f64(),
             phrase(peak_memory()),
         );
+        self.cost.set(Some(Cost {
+            loading_seconds: loaded.as_secs_f64(),
+            seconds: fastest.as_secs_f64(),
+            peak_memory_bytes: peak_memory(),
+        }));
         Ok(outputs)
     }
 }
@@ -238,7 +294,10 @@ impl Job<'_> {
 fn explained(error: NetsError) -> anyhow::Error {
     match error.hint() {
         None => error.into(),
-        Some(hint) => Err::<(), _>(error).hint(hint).unwrap_err(),
+        Some(hint) => match Err::<Infallible, _>(error).hint(hint) {
+            Ok(never) => match never {},
+            Err(error) => error,
+        },
     }
 }
 

@@ -8,7 +8,7 @@ use glass_nets::Weights;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
-use super::explained;
+use super::{Written, explained};
 
 /// The tensors a network is run on.
 pub(super) struct Inputs<'a> {
@@ -136,6 +136,11 @@ impl Outputs {
     fn add(mut self, name: &str, dtype: Dtype, shape: Vec<usize>, bytes: Vec<u8>) -> Self {
         self.0.push(Output { name: name.to_owned(), dtype, shape, bytes });
         self
+    }
+
+    /// What is written.
+    pub(super) fn written(&self) -> Vec<Written<'_>> {
+        self.0.iter().map(|output| Written { name: &output.name, shape: &output.shape }).collect()
     }
 
     /// Writes the file whole or not at all.

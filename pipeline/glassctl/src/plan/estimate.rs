@@ -23,6 +23,7 @@ pub(super) struct StageEstimate {
     /// With all workers.
     pub(super) seconds: f64,
     /// Of one worker at the measured batch, bytes.
+    #[serde(rename = "peak_memory_bytes")]
     pub(super) peak_memory: Option<u64>,
     /// What capturing attention adds, measured by leaving it out.
     pub(super) capture: Option<Capture>,

@@ -43,8 +43,10 @@ pub(super) struct Stage {
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub(super) struct Capture {
     /// Seconds a sample.
+    #[serde(rename = "seconds_per_sample")]
     pub(super) seconds_a_sample: f64,
     /// Bytes at the peak of the process.
+    #[serde(rename = "memory_bytes")]
     pub(super) memory: Option<i64>,
 }
 

@@ -5,11 +5,13 @@ use arrow::datatypes::{DataType, Float32Type};
 
 /// What separates a stored value from the one made again.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-#[serde(tag = "difference", content = "by", rename_all = "lowercase")]
+#[serde(tag = "difference", content = "largest", rename_all = "lowercase")]
 pub(super) enum Difference {
     /// Nothing.
+    #[serde(rename = "none")]
     Same,
     /// Numbers, at most by this.
+    #[serde(rename = "numbers")]
     By(f64),
     /// Pixels, at most by so many of 255 levels.
     Levels(f64),

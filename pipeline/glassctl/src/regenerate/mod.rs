@@ -93,12 +93,12 @@ async fn again(
             compared.extend(compare(&made, place, args.sample).await?);
         }
     }
-    match args.json {
-        true => output::json(&compared)?,
-        false => output::text(&table(&compared))?,
-    }
     let tolerance = args.tolerance.map_or(Tolerance::ROUNDING, Tolerance::from);
     let wrong = compared.iter().filter(|it| !it.difference.within(tolerance)).count();
+    match args.json {
+        true => output::json(&compared)?,
+        false => output::text(&table(&compared, wrong))?,
+    }
     match wrong {
         0 => Ok(ExitStatus::Done),
         _ => Err(anyhow::anyhow!("{wrong} of {} columns of sample {} come out otherwise", compared.len(), args.sample))
@@ -165,10 +165,14 @@ async fn first_row(dataset: &Dataset, shard: ShardIndex) -> anyhow::Result<Optio
     Ok(None)
 }
 
-fn table(compared: &[Compared]) -> String {
+fn table(compared: &[Compared], wrong: usize) -> String {
     let lines: Vec<[String; 3]> = compared
         .iter()
         .map(|it| [it.dataset.clone(), it.column.clone(), it.difference.to_string()])
         .collect();
-    text::table(&lines)
+    let verdict = match wrong {
+        0 => "all as stored, but for rounding".to_owned(),
+        wrong => format!("{wrong} otherwise than stored"),
+    };
+    format!("{}{} columns, {verdict}\n", text::table(&lines), compared.len())
 }

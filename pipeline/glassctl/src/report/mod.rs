@@ -4,6 +4,7 @@ pub(crate) mod curves;
 pub(crate) mod html;
 pub(crate) mod pictures;
 pub mod results;
+pub(crate) mod samples;
 mod sections;
 
 use std::path::{Path, PathBuf};

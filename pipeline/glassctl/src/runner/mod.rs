@@ -34,6 +34,15 @@ pub(crate) struct TrainedRun {
     pub(crate) id: String,
 }
 
+/// What an evaluation is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Numbers {
+    /// The numbers as a table.
+    Table,
+    /// The folder that they are in, below the store.
+    Folder,
+}
+
 /// Starts the programs of the pipeline with the flags they share.
 pub(crate) struct Runner {
     pub(crate) root: PathBuf,
@@ -117,15 +126,21 @@ impl Runner {
         Ok(TrainedRun { id: printed.trim().to_owned() })
     }
 
-    /// Evaluates; the table as printed.
+    /// Evaluates; what was printed.
     pub(crate) async fn evaluate(
         &self,
         run: &str,
-        set: &[String],
+        numbers: Numbers,
         context: &Context,
     ) -> anyhow::Result<String> {
-        let arguments = ["evaluate", "--run", run].map(str::to_owned);
-        self.alone("evaluate", "slots → numbers beside baselines", &arguments, set, context).await
+        let mut arguments = ["evaluate", "--run", run].map(str::to_owned).to_vec();
+        arguments.extend((numbers == Numbers::Folder).then(|| "--folder".to_owned()));
+        let what = "slots → numbers beside baselines";
+        let printed = self.alone("evaluate", what, &arguments, &[], context).await?;
+        Ok(match numbers {
+            Numbers::Table => printed,
+            Numbers::Folder => printed.trim().to_owned(),
+        })
     }
 
     /// Evaluates a run, or without one what needs no training; the folder of the numbers, below the store.

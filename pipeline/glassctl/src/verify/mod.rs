@@ -17,8 +17,8 @@ use glass_schemas::manifest::{Identity, IdentityParts};
 use glass_stage::{Context, ExitStatus, Explain};
 use serde_json::Value;
 
-use crate::output;
 use crate::target::StoreArgs;
+use crate::{output, text};
 use planned::Planned;
 use record::{Committed, Record};
 
@@ -115,13 +115,13 @@ fn lines(findings: &Findings) -> String {
     let notes = findings.notes.iter().map(|note| format!("note   {}  {note}\n", findings.dataset));
     let verdict = if findings.problems.is_empty() { "ok   " } else { "WRONG" };
     let summary = format!(
-        "{verdict}  {}  {} of {} shards, {} rows, {} quarantined, {} bytes\n",
+        "{verdict}  {}  {} of {} shards, {} rows, {} quarantined, {}\n",
         findings.dataset,
         findings.shards_committed,
         findings.shards_planned,
         findings.rows,
         findings.quarantined,
-        findings.bytes,
+        text::bytes(findings.bytes),
     );
     wrong.chain(notes).chain([summary]).collect()
 }

@@ -1,12 +1,11 @@
 //! `glassctl benchmark`: what is trained in which order, what is reused, what the page says. The programs
 //! are stand-ins, so that this is about the benchmark alone; `ci/checks/benchmark` runs the real ones.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use crate::support::Outcome;
+use crate::support::snapshot::check;
+use crate::support::workshop::Workshop;
 
 const SPEC: &str = r#"
 version = 1
@@ -90,51 +89,21 @@ esac
 "#;
 
 /// A folder with the program, stand-ins of the others, and a spec.
-struct Case {
-    folder: tempfile::TempDir,
-}
+struct Case(Workshop);
 
 impl Case {
     fn new(spec: &str) -> Self {
-        let case = Self { folder: tempfile::tempdir().unwrap() };
-        std::fs::copy(env!("CARGO_BIN_EXE_glassctl"), case.path("glassctl")).unwrap();
-        for stage in ["captioner", "sd-generator", "attention-mask-extractor"] {
-            case.program(stage, "#!/bin/sh\nexit 0\n");
-        }
-        case.program("trainer", TRAINER);
-        put(&case.path("spec.toml"), spec);
-        std::fs::create_dir(case.path("out")).unwrap();
-        image::RgbImage::from_pixel(4, 4, image::Rgb([200, 20, 20])).save(case.path("out/x.png")).unwrap();
+        let case = Self(Workshop::new());
+        case.0.program("trainer", TRAINER);
+        case.0.put("spec.toml", spec);
+        std::fs::create_dir(case.0.path("out")).unwrap();
+        image::RgbImage::from_pixel(4, 4, image::Rgb([200, 20, 20])).save(case.0.path("out/x.png")).unwrap();
         case
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn program(&self, name: &str, text: &str) {
-        use std::os::unix::fs::PermissionsExt;
-        put(&self.path(name), text);
-        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
-
     fn run(&self, flags: &[&str]) -> Outcome {
-        let mut command = Command::new(self.path("glassctl"));
-        command.args(["benchmark", "--out", "out"]).args(flags);
-        if !flags.contains(&"--spec") {
-            command.args(["--spec", "spec.toml"]);
-        }
-        // Under cargo the programs would be built first.
-        let output = command.current_dir(self.folder.path()).env_remove("CARGO").output().unwrap();
-        Outcome {
-            code: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path(name)).unwrap()
+        let spec: &[&str] = if flags.contains(&"--spec") { &[] } else { &["--spec", "spec.toml"] };
+        self.0.run(&[&["benchmark", "--out", "out"], flags, spec].concat())
     }
 }
 
@@ -143,7 +112,7 @@ fn every_method_is_trained_once_a_seed_and_students_after_their_teachers() {
     let case = Case::new(SPEC);
     let said = case.run(&["--json"]);
     said.says(0, &["page: "]);
-    let trained = case.read("out/trained");
+    let trained = case.0.read("out/trained");
     let lines: Vec<&str> = trained.lines().collect();
     assert_eq!(lines, [
         "glass 3 none",
@@ -157,7 +126,7 @@ fn every_method_is_trained_once_a_seed_and_students_after_their_teachers() {
     ]);
 
     let made: Value = serde_json::from_str(&said.stdout).unwrap();
-    assert_eq!(made, serde_json::from_str::<Value>(&case.read("out/benchmark.json")).unwrap());
+    assert_eq!(made, serde_json::from_str::<Value>(&case.0.read("out/benchmark.json")).unwrap());
     let methods = made["methods"].as_array().unwrap();
     let names: Vec<&Value> = methods.iter().map(|method| &method["name"]).collect();
     assert_eq!(names, ["glass", "spot-teacher", "spot-student", "half"]);
@@ -167,42 +136,47 @@ fn every_method_is_trained_once_a_seed_and_students_after_their_teachers() {
     // Both attempts of both seeds.
     assert_eq!(methods[0]["processor_seconds"], json!({"mean": 5.0, "sd": 0.0}));
     assert_eq!(methods[0]["runs"][1]["attempts"], 2);
-    assert_eq!(methods[0]["peak_memory"], 70_000_000);
+    assert_eq!(methods[0]["peak_memory_bytes"], 70_000_000);
     assert_eq!((&methods[0]["differences"], &methods[3]["differences"][0]["interval"]), (&json!([]), &json!([-0.25, -0.0625])));
     assert_eq!(made["untrained"][0]["scores"]["rules"]["miou_i"]["mean"], 0.25);
 
-    let page = case.read("out/benchmark.html");
+    let page = case.0.read("out/benchmark.html");
     assert!(page.contains("0.500 ± 0.141") && page.contains("blocks") && page.contains("</html>"));
     assert!(page.contains("-0.125 [-0.250, -0.062]") && page.contains("data:image/jpeg;base64,"));
     assert!(page.contains("loss/total") && !page.contains("loss/none"));
     assert!(!page.contains("src=\"out") && !page.contains("href="));
 
+    check("benchmark-json", &said, case.0.root());
+    check("benchmark", &case.run(&[]), case.0.root());
+
     // Again: nothing is trained, and the same comes out.
     let again = case.run(&["--json"]);
     assert_eq!((again.code, &again.stdout), (0, &said.stdout));
-    assert_eq!((case.read("out/trained"), case.read("out/benchmark.html")), (trained, page));
+    assert_eq!((case.0.read("out/trained"), case.0.read("out/benchmark.html")), (trained, page));
 }
 
 #[test]
 fn a_method_that_fails_keeps_what_is_finished_and_the_same_command_goes_on() {
     let case = Case::new(SPEC);
-    put(&case.path("out/broken-spot-teacher"), "");
+    case.0.put("out/broken-spot-teacher", "");
     case.run(&[]).says(1, &["train-spot-teacher-3 failed", "error: broken"]);
-    assert_eq!(case.read("out/trained"), "glass 3 none\n");
-    std::fs::remove_file(case.path("out/broken-spot-teacher")).unwrap();
+    assert_eq!(case.0.read("out/trained"), "glass 3 none\n");
+    std::fs::remove_file(case.0.path("out/broken-spot-teacher")).unwrap();
     case.run(&["--methods", "glass,spot-teacher", "--seeds", "3"]).says(0, &[
         "method",
         "mIoU_i",
         "every training: 70 steps, batches of 5",
         "70.0 MB",
     ]);
-    assert_eq!(case.read("out/trained"), "glass 3 none\nspot-teacher 3 none\n");
+    assert_eq!(case.0.read("out/trained"), "glass 3 none\nspot-teacher 3 none\n");
 }
 
 #[test]
 fn the_plan_tells_what_each_method_changes() {
     let case = Case::new(SPEC);
-    let said = case.run(&["--dry-run", "--set", "benchmark.steps=9"]);
+    check("benchmark-plan", &case.run(&["--dry-run"]), case.0.root());
+    let said = case.run(&["--dry-run", "--json", "--set", "benchmark.steps=9"]);
+    check("benchmark-plan-json", &said, case.0.root());
     let methods: Vec<Value> = serde_json::from_str(&said.stdout).unwrap();
     let student = methods.iter().find(|method| method["name"] == "spot-student").unwrap();
     assert_eq!((&student["teacher"], &student["wave"]), (&json!("spot-teacher"), &json!(1)));
@@ -214,7 +188,7 @@ fn the_plan_tells_what_each_method_changes() {
         "trainer.phase2.steps=0",
         "trainer.phase1.batch=5",
     ]));
-    assert!(!Path::new(&case.path("out/trained")).exists());
+    assert!(!case.0.path("out/trained").exists());
 }
 
 #[test]
@@ -224,9 +198,5 @@ fn wrong_methods_are_refused_before_anything_is_trained() {
     case.run(&["--set", "benchmark.methods=[]"]).says(1, &["`benchmark.methods` is empty", "`spot-student`"]);
     case.run(&["--set", "benchmark.reference=x"]).says(1, &["`benchmark.reference` is `x`"]);
     case.run(&["--set", "benchmark.changes.half=[\"method=glass\", \"trainer.slots.cuont=3\"]"]).says(1, &["cuont", "`count`"]);
-    assert!(!case.path("out/trained").exists());
-}
-
-fn put(path: &Path, text: &str) {
-    std::fs::write(path, text).unwrap();
+    assert!(!case.0.path("out/trained").exists());
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
 
+use crate::support::snapshot::check;
 use crate::support::{Hub, Outcome, Place};
 
 fn golden(name: &str) -> PathBuf {
@@ -56,7 +57,7 @@ fn tensors_are_those_that_torch_reads() {
 #[test]
 fn the_header_says_what_transformers_asks_for() {
     let place = place(&[("zip.bin", "a.pth")]);
-    convert(&place, &["a.pth"]).says(0, &["a.safetensors"]);
+    check("models-convert-json", &convert(&place, &["a.pth", "--json"]), place.root());
     let bytes = std::fs::read(place.path("a.safetensors")).unwrap();
     let (header, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
     assert_eq!(metadata.metadata().as_ref().unwrap()["format"], "pt");
@@ -97,7 +98,7 @@ fn shards_and_components_keep_their_places() {
     std::fs::remove_file(place.path("x/text/model-00001-of-00001.safetensors")).unwrap();
     std::fs::write(&index, map("scalar")).unwrap();
     let outcome = convert(&place, &["x"]);
-    outcome.says(0, &["x/unet/diffusion_pytorch_model.safetensors", "x/text/model.safetensors.index.json"]);
+    check("models-convert", &outcome, place.root());
     assert!(!place.path("x/optimizer.safetensors").exists());
     place.run_with(&["verify", "x"], &[]).says(1, &["--manifests"]);
     std::fs::create_dir_all(place.path("locks")).unwrap();

@@ -1,6 +1,7 @@
 //! The program as a user runs it, against a stand-in of the hub and stores on this machine.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod answers;
 mod benchmark;
 mod convert;
 mod datasets;
@@ -8,6 +9,7 @@ mod export;
 mod fetch;
 mod fetch_failures;
 mod inspect;
+mod jobs;
 mod list;
 mod nets;
 mod plan;

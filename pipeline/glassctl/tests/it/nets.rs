@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::SafeTensors;
+
+use crate::support::Outcome;
+use crate::support::snapshot::{Masked, check, check_masked};
 
 fn goldens(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../nets/goldens/diffusion").join(path)
@@ -41,15 +44,22 @@ fn error(ours: &[f32], reference: &[f32]) -> f32 {
         / largest(&mut reference.iter().map(|b| b.abs()))
 }
 
-fn run(net: &str, weights: &Path, folder: &Path, more: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_glassctl"))
+/// What differs from run to run in what is told of a network.
+const MEASURED: [Masked; 3] = [
+    Masked { after: "\"loading_seconds\": ", until: "\n" },
+    Masked { after: "\"seconds\": ", until: "\n" },
+    Masked { after: "\"peak_memory_bytes\": ", until: "\n" },
+];
+
+fn run(net: &str, weights: &Path, folder: &Path, more: &[&str]) -> Outcome {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_glassctl"));
+    command
         .args(["nets", "run", net, "--weights"])
         .arg(weights)
         .args(["--inputs", "in.safetensors", "--outputs", "out.safetensors"])
         .args(more)
-        .current_dir(folder)
-        .output()
-        .unwrap()
+        .current_dir(folder);
+    Outcome::of(&mut command)
 }
 
 fn unet(folder: &Path) -> Tensors {
@@ -68,8 +78,8 @@ fn mini_unet() -> PathBuf {
 fn a_unet_gives_the_references_numbers_and_its_attention() {
     let folder = tempfile::tempdir().unwrap();
     let golden = unet(folder.path());
-    let output = run("unet", &mini_unet(), folder.path(), &["--capture", "8"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let outcome = run("unet", &mini_unet(), folder.path(), &["--capture", "8"]);
+    check("nets-run", &outcome, folder.path());
     let ours = read(&folder.path().join("out.safetensors"));
     assert!(error(&floats(&ours["sample"]), &floats(&golden["output"])) <= 1e-4);
     // Both kinds of map are distributions: over words, over positions.
@@ -86,8 +96,8 @@ fn a_unet_gives_the_references_numbers_and_its_attention() {
 fn half_precision_stays_near() {
     let folder = tempfile::tempdir().unwrap();
     let golden = unet(folder.path());
-    let output = run("unet", &mini_unet(), folder.path(), &["--dtype", "bf16"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let outcome = run("unet", &mini_unet(), folder.path(), &["--dtype", "bf16", "--json"]);
+    check_masked("nets-run-json", &outcome, folder.path(), &MEASURED);
     let ours = read(&folder.path().join("out.safetensors"));
     let error = error(&floats(&ours["sample"]), &floats(&golden["output"]));
     assert!((1e-5..0.05).contains(&error), "{error}");
@@ -98,12 +108,7 @@ fn what_cannot_be_run_is_said_plainly() {
     let folder = tempfile::tempdir().unwrap();
     unet(folder.path());
     let says = |net: &str, weights: &Path, more: &[&str], words: &[&str]| {
-        let output = run(net, weights, folder.path(), more);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{text}");
-        for word in words {
-            assert!(text.contains(word), "`{word}` is not in: {text}");
-        }
+        run(net, weights, folder.path(), more).says(1, words);
         assert!(!folder.path().join("out.safetensors").exists());
     };
     let nowhere = folder.path().join("nowhere");

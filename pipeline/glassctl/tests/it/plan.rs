@@ -9,20 +9,10 @@ use crate::support::Outcome;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 fn plan(store: &Path, flags: &[&str]) -> Outcome {
-    let output = Command::new(env!("CARGO_BIN_EXE_glassctl"))
-        .args(["plan", "--spec", "manifests/runs/mini/demo.toml", "--measure", "0", "--store"])
-        .arg(store)
-        .args(flags)
-        .current_dir(ROOT)
-        // Under cargo the programs would be built first.
-        .env_remove("CARGO")
-        .output()
-        .unwrap();
-    Outcome {
-        code: output.status.code().unwrap(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_glassctl"));
+    command.args(["plan", "--spec", "manifests/runs/mini/demo.toml", "--measure", "0", "--store"]).arg(store).args(flags);
+    // Under cargo the programs would be built first.
+    Outcome::of(command.current_dir(ROOT).env_remove("CARGO"))
 }
 
 #[test]

@@ -37,7 +37,8 @@ impl Desk {
     /// `glassctl submit …` in the checkout, on this desk's spec.
     fn submit(&self, arguments: &[&str]) -> Outcome {
         let path = format!("{}:/usr/bin:/bin", self.path("bin").display());
-        let output = Command::new(env!("CARGO_BIN_EXE_glassctl"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_glassctl"));
+        command
             .current_dir(checkout())
             .arg("submit")
             .arg("--spec")
@@ -46,14 +47,13 @@ impl Desk {
             .env("PATH", path)
             .env("DESK", self.folder.path())
             .env("GLASS_BIN", "programs")
-            .env_remove("RUST_LOG")
-            .output()
-            .unwrap();
-        let stdout = String::from_utf8(output.stdout).unwrap();
+            .env_remove("RUST_LOG");
+        let outcome = Outcome::of(&mut command);
         Outcome {
-            code: output.status.code().unwrap(),
-            stdout: stdout.replace(checkout().to_str().unwrap(), "<checkout>"),
-            stderr: String::from_utf8(output.stderr).unwrap(),
+            stdout: outcome
+                .stdout
+                .replace(checkout().to_str().unwrap(), "<checkout>"),
+            ..outcome
         }
     }
 }

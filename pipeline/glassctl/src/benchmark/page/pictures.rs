@@ -4,30 +4,13 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use image::codecs::jpeg::JpegEncoder;
-use serde::Deserialize;
 
 use crate::benchmark::outcome::Benchmark;
 use crate::report::html::Page;
+use crate::report::samples::{Sample, Samples};
 
 /// Of the pictures in the page, which would be ten times as large without loss.
 const QUALITY: u8 = 88;
-
-#[derive(Deserialize)]
-struct Samples {
-    samples: Vec<Sample>,
-}
-
-#[derive(Deserialize)]
-struct Sample {
-    image: String,
-    views: Vec<View>,
-}
-
-#[derive(Deserialize)]
-struct View {
-    file: String,
-    caption: String,
-}
 
 /// Pictures of one evaluation: a folder and what is in it.
 struct Evaluation {

@@ -23,7 +23,7 @@ use glass_stage::{Context, ExitStatus, Explain};
 use checkpoint::Checkpoint;
 use jobs::Input;
 
-use crate::output;
+use crate::output::{self, Array};
 
 /// Turn PyTorch files into safetensors, without running anything in them
 #[derive(clap::Args, Clone, Debug)]
@@ -45,7 +45,7 @@ pub struct ConvertArgs {
     /// The entry that holds the tensors, for a file that holds more, e.g. `state_dict`
     #[arg(long, value_name = "NAME")]
     pub key: Option<String>,
-    /// Print JSON, one object a line
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -58,6 +58,7 @@ struct Converted<'a> {
 
 /// Converts what is asked for and prints the files written.
 pub(super) fn convert(args: &ConvertArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    let mut array = args.json.then(Array::printed);
     for job in jobs::plan(&args.input, args.out.as_deref())? {
         if context.stop.is_set() {
             return Ok(ExitStatus::Interrupted);
@@ -66,11 +67,12 @@ pub(super) fn convert(args: &ConvertArgs, context: &Context) -> anyhow::Result<E
             Input::File(file) => drop(one(file, &job.output, args.key.as_deref())?),
             Input::Index(index) => sharded::convert(index, &job.output, args.key.as_deref())?,
         }
-        match args.json {
-            true => output::json_line(&Converted { file: &job.output })?,
-            false => output::text(&format!("{}\n", job.output.display()))?,
+        match &mut array {
+            Some(array) => array.add(&Converted { file: &job.output })?,
+            None => output::text(&format!("{}\n", job.output.display()))?,
         }
     }
+    array.map_or(Ok(()), Array::finish)?;
     Ok(ExitStatus::Done)
 }
 

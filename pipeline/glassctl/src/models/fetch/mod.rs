@@ -14,7 +14,7 @@ use super::cache::Repository;
 use super::hub::{Hub, HubError, Retry};
 use super::lock::{NamedLock, Shelf};
 use super::settings::Settings;
-use crate::output;
+use crate::output::{self, Array};
 
 pub(super) use offline::find as find_in_cache;
 pub(super) use shards::named_by;
@@ -50,7 +50,7 @@ pub struct FetchArgs {
     /// How often a request is tried again while nothing arrives
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub retries: u32,
-    /// Print JSON, one object a line
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -69,6 +69,7 @@ pub(super) async fn fetch(args: &FetchArgs, context: &Context) -> anyhow::Result
     // A wrong name is found before the first download.
     let locks: Vec<NamedLock> =
         args.names.iter().map(|name| shelf.find(name)).collect::<anyhow::Result<_>>()?;
+    let mut array = args.json.then(Array::printed);
     for named in &locks {
         let folder = match args.offline || settings.offline {
             true => offline::folder(named, &settings)?,
@@ -77,12 +78,13 @@ pub(super) async fn fetch(args: &FetchArgs, context: &Context) -> anyhow::Result
                 None => return Ok(ExitStatus::Interrupted),
             },
         };
-        match args.json {
-            true => output::json_line(&There { name: &named.name, folder: &folder })?,
-            false => output::text(&format!("{}\n", folder.display()))?,
+        match &mut array {
+            Some(array) => array.add(&There { name: &named.name, folder: &folder })?,
+            None => output::text(&format!("{}\n", folder.display()))?,
         }
         hint_at_conversion(named, &folder);
     }
+    array.map_or(Ok(()), Array::finish)?;
     Ok(ExitStatus::Done)
 }
 

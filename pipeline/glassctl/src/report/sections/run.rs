@@ -2,31 +2,13 @@
 
 use anyhow::Context;
 use glass_dataset::Store;
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::report::Inputs;
 use crate::report::curves;
 use crate::report::html::{Figure, Page};
 use crate::report::results::{METRICS, Results};
-
-#[derive(Deserialize)]
-struct Samples {
-    protocol: String,
-    samples: Vec<Sample>,
-}
-
-#[derive(Deserialize)]
-struct Sample {
-    image: String,
-    views: Vec<View>,
-}
-
-#[derive(Deserialize)]
-struct View {
-    file: String,
-    caption: String,
-}
+use crate::report::samples::Samples;
 
 /// Validation images with ground truth and slots.
 pub(in crate::report) async fn slots(

@@ -82,18 +82,8 @@ impl Shelf {
 
     /// `glassctl …` on this store.
     pub fn run(&self, arguments: &[&str]) -> Outcome {
-        let output = Command::new(env!("CARGO_BIN_EXE_glassctl"))
-            .args(arguments)
-            .arg("--store")
-            .arg(self.folder.path())
-            .env_remove("RUST_LOG")
-            .output()
-            .unwrap();
-        Outcome {
-            code: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_glassctl"));
+        Outcome::of(command.args(arguments).arg("--store").arg(self.folder.path()).env_remove("RUST_LOG"))
     }
 }
 
@@ -125,7 +115,7 @@ pub async fn other_masks(shelf: &Shelf) -> Dataset {
     masks
 }
 
-fn open(folder: &Path) -> Store {
+pub fn open(folder: &Path) -> Store {
     Store::open(folder.to_str().unwrap(), &StoreOptions::default()).unwrap()
 }
 
@@ -136,19 +126,33 @@ fn source_spec() -> serde_json::Value {
 async fn dataset(
     store: &Store,
     kind: DatasetKind,
-    stage: &str,
+    stage: &'static str,
     spec: serde_json::Value,
     upstream: Option<&Dataset>,
 ) -> Dataset {
+    planned(store, Part { kind, stage, run_seed: 7, spec, shards: SHARDS }, upstream).await
+}
+
+/// What a dataset is, but for what it was made from.
+pub struct Part {
+    pub kind: DatasetKind,
+    pub stage: &'static str,
+    pub run_seed: u64,
+    pub spec: serde_json::Value,
+    pub shards: u32,
+}
+
+/// An empty dataset.
+pub async fn planned(store: &Store, part: Part, upstream: Option<&Dataset>) -> Dataset {
     let upstream: Vec<DatasetId> = upstream.map(|dataset| dataset.id().clone()).into_iter().collect();
     let identity = Identity::new(IdentityParts {
-        kind,
-        stage: stage.to_owned(),
-        run_seed: 7,
-        spec,
+        kind: part.kind,
+        stage: part.stage.to_owned(),
+        run_seed: part.run_seed,
+        spec: part.spec,
         upstream,
         weights: BTreeMap::new(),
-        shards: SHARDS,
+        shards: part.shards,
     });
     Dataset::create(store, &identity).await.unwrap()
 }
@@ -179,7 +183,7 @@ fn class() -> ClassLabel {
     ClassLabel { id: 6, name: "bus".to_owned() }
 }
 
-fn captioned(shard: ShardIndex, caption: &str) -> (Vec<CaptionRow>, Vec<QuarantineRow>) {
+pub fn captioned(shard: ShardIndex, caption: &str) -> (Vec<CaptionRow>, Vec<QuarantineRow>) {
     let failed = QuarantineRow {
         stage: "captioner".to_owned(),
         shard: shard.0,
@@ -210,7 +214,7 @@ fn caption_row(shard: ShardIndex, number: u32, caption: &str) -> CaptionRow {
     }
 }
 
-fn drawn_from(caption: &CaptionRow) -> GenerationRow {
+pub fn drawn_from(caption: &CaptionRow) -> GenerationRow {
     GenerationRow {
         sample_id: SampleId::generated(&caption.source_digest, &caption.prompt, 0),
         source_id: caption.sample_id,

@@ -4,6 +4,7 @@ pub mod datasets;
 mod hub;
 mod program;
 pub mod snapshot;
+pub mod workshop;
 
 pub use hub::{Fault, Hub};
 pub use program::{Outcome, Place};

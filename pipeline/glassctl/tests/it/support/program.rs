@@ -24,6 +24,10 @@ impl Place {
         Self { folder: tempfile::tempdir().unwrap(), endpoint: hub.endpoint() }
     }
 
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
     }
@@ -53,12 +57,7 @@ impl Place {
 
     /// `glassctl models …` with further variables.
     pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
-        let output = self.command(arguments).envs(variables.iter().copied()).output().unwrap();
-        Outcome {
-            code: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        Outcome::of(self.command(arguments).envs(variables.iter().copied()))
     }
 
     /// `glassctl models …`, not started.
@@ -78,6 +77,16 @@ impl Place {
 }
 
 impl Outcome {
+    /// Runs a command to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
+        Self {
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// It ended with this code and said all of these.
     #[track_caller]
     pub fn says(&self, code: i32, texts: &[&str]) {
