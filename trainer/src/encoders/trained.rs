@@ -82,6 +82,11 @@ impl TrainedEncoder {
         }
     }
 
+    /// Whether it turns pixels into tokens, so that nothing frozen decides their width.
+    pub fn takes_pixels(&self) -> bool {
+        matches!(self, Self::Convolutional(_))
+    }
+
     /// Documents that are saved beside its weights, by name.
     pub fn documents(&self) -> Vec<(&'static str, serde_json::Value)> {
         match self {

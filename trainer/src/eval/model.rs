@@ -63,7 +63,7 @@ pub trait SlotModel {
     /// Length of one slot's initial noise.
     fn noise_dim(&self) -> usize;
 
-    /// Width of the tokens that it was made for, where it is made for one.
+    /// Width of the tokens that it was made for; none where it makes its own out of pixels, or takes any.
     fn token_width(&self) -> Option<usize> {
         None
     }

@@ -71,7 +71,8 @@ impl SlotModel for TrainedSlots {
     }
 
     fn token_width(&self) -> Option<usize> {
-        Some(self.reader.slots.input_size())
+        let pixels = self.reader.encoder.as_ref().is_some_and(TrainedEncoder::takes_pixels);
+        (!pixels).then(|| self.reader.slots.input_size())
     }
 
     fn told(&self) -> Told {
