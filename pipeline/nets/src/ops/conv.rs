@@ -288,6 +288,9 @@ pub(super) fn backward_input(grad: &[f32], weight: &[f32], g: &Geometry) -> Vec<
 }
 
 /// The gradient of the weight `[output, depth]`.
+///
+/// It is computed transposed: the patches, the larger factor, are then read along their rows as they lie. Packing
+/// them for the other order takes longer than the product where there are few output channels.
 pub(super) fn backward_weight(x: &[f32], grad: &[f32], g: &Geometry) -> Vec<f32> {
     let depth = g.depth();
     let tiles = g.tiles(true);
@@ -302,13 +305,13 @@ pub(super) fn backward_weight(x: &[f32], grad: &[f32], g: &Geometry) -> Vec<f32>
             g.gather(grad, *tile, &mut side);
             let patches = Matrix {
                 values: &columns[..depth * n],
-                strides: (1, n),
+                strides: (n, 1),
             };
             let grad = Matrix {
                 values: &side,
-                strides: (n, 1),
+                strides: (1, n),
             };
-            product(&mut sum, depth, [g.output, depth, n], grad, patches, true);
+            product(&mut sum, g.output, [depth, g.output, n], patches, grad, true);
         }
         sum
     };
@@ -324,7 +327,13 @@ pub(super) fn backward_weight(x: &[f32], grad: &[f32], g: &Geometry) -> Vec<f32>
             .zip(partial)
             .for_each(|(total, part)| *total += part);
     }
-    total
+    transposed(&total, g.output)
+}
+
+/// `[rows, columns]` → `[columns, rows]`.
+fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
+    let rows = values.len() / columns;
+    (0..values.len()).map(|i| values[i % rows * columns + i / rows]).collect()
 }
 
 /// The gradient of the bias: sums over samples and positions.

@@ -44,17 +44,21 @@ impl Groups {
     }
 }
 
+// Loops, not iterators over closures: a closure is compiled without the wide instructions of its caller.
 #[inline(always)]
 fn sum_kernel(x: &[f32]) -> f64 {
-    x.chunks(1024)
-        .map(|chunk| f64::from(simd::sum(chunk)))
-        .sum()
+    let mut total = 0.0;
+    for chunk in x.chunks(1024) {
+        total += f64::from(simd::sum(chunk));
+    }
+    total
 }
 dispatch!(wide_sum, sum_kernel, (x: &[f32]) -> f64);
 
 #[inline(always)]
 fn square_sum_kernel(x: &[f32], mean: f32) -> f64 {
-    let of_chunk = |chunk: &[f32]| {
+    let mut total = 0.0;
+    for chunk in x.chunks(1024) {
         let mut lanes = [0.0_f32; simd::LANES];
         let (parts, rest) = chunk.as_chunks::<{ simd::LANES }>();
         for part in parts {
@@ -62,11 +66,13 @@ fn square_sum_kernel(x: &[f32], mean: f32) -> f64 {
                 *lane = (x - mean).mul_add(x - mean, *lane);
             }
         }
-        f64::from(
-            lanes.iter().sum::<f32>() + rest.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>(),
-        )
-    };
-    x.chunks(1024).map(of_chunk).sum()
+        let mut sum = lanes.iter().sum::<f32>();
+        for x in rest {
+            sum += (x - mean) * (x - mean);
+        }
+        total += f64::from(sum);
+    }
+    total
 }
 dispatch!(wide_square_sum, square_sum_kernel, (x: &[f32], mean: f32) -> f64);
 
