@@ -266,7 +266,7 @@ def matched_masks(attention, masks):
         else:
             pairs = [(slot, label) for label, slot in enumerate(assign([list(row) for row in zip(*cost)]))]
         slots, labelled = map(list, zip(*pairs))
-        terms.append(F.binary_cross_entropy(p[slots][:, known], truth[labelled][:, known].double()))
+        terms.append(F.binary_cross_entropy(p[slots][:, known], truth[labelled][:, known].to(p.dtype)))
     return torch.stack(terms).mean()
 
 

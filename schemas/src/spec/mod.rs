@@ -124,7 +124,11 @@ impl RunSpec {
         Self::parse_with(text, origin, &[])
     }
 
-    fn parse_with(text: &str, origin: &str, overrides: &[String]) -> Result<Self, SchemaError> {
+    /// As [`RunSpec::parse`], with values changed by `key=value`.
+    ///
+    /// # Errors
+    /// [`SchemaError::InvalidSpec`]; an assignment that cannot be read.
+    pub fn parse_with(text: &str, origin: &str, overrides: &[String]) -> Result<Self, SchemaError> {
         let mut table: toml::Table = toml::from_str(text).map_err(|e| invalid(origin, &e))?;
         // The text itself is read first where it can be, so that errors point at its lines.
         if overrides.is_empty() {
