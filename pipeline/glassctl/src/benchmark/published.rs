@@ -23,6 +23,8 @@ pub(super) struct Published {
     pub(super) method: String,
     /// What the paper calls it.
     pub(super) name: String,
+    /// The masks that were judged, as evaluations here name them, where they are not the method's own.
+    pub(super) masks: Option<String>,
     /// Where it is published.
     pub(super) from: String,
     /// Metric → VOC 2012.

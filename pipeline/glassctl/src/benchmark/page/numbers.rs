@@ -4,7 +4,7 @@ use super::forest;
 use super::RANKED_BY;
 use crate::benchmark::intervals::Difference;
 use crate::benchmark::outcome::{Benchmark, Row};
-use crate::benchmark::published;
+use crate::benchmark::published::{self, Published};
 use crate::benchmark::table::{heads, line};
 use crate::report::html::{Cell, Page};
 use crate::report::results::{METRICS, NOTHING};
@@ -110,13 +110,14 @@ pub(super) fn published(page: &mut Page, made: &Benchmark) -> anyhow::Result<()>
          in protocol: in the tables that hold GLASS background is an object of mIoU but not of mBO, in SPOT's \
          and DINOSAUR's of neither. What can be compared with the numbers here is the order, not the value.",
     );
-    let here = |name: &str| {
-        let row = made.methods.iter().find(|row| row.name == name)?;
-        Some(row.scores.get(protocol)?.get(RANKED_BY.0)?.mean)
+    let here = |line: &Published| {
+        let row = made.methods.iter().find(|row| row.name == line.method)?;
+        let scores = line.masks.as_ref().map_or(Some(&row.scores), |masks| row.other_masks.get(masks))?;
+        Some(scores.get(protocol)?.get(RANKED_BY.0)?.mean)
     };
     let ranked = published::order(&lines);
     let mut measured: Vec<(&str, f64)> =
-        ranked.iter().filter_map(|line| Some((line.name.as_str(), here(&line.method)?))).collect();
+        ranked.iter().filter_map(|line| Some((line.name.as_str(), here(line)?))).collect();
     measured.sort_by(|a, b| a.1.total_cmp(&b.1));
     if measured.len() > 1 {
         let published: Vec<String> =
@@ -150,7 +151,7 @@ pub(super) fn published(page: &mut Page, made: &Benchmark) -> anyhow::Result<()>
                 let percent = |value: &f64| format!("{value:.1}");
                 cells.extend(columns.map(|(key, _)| data.get(key).map_or_else(|| NOTHING.to_owned(), percent)));
             }
-            let here = here(&line.method).map_or_else(|| NOTHING.to_owned(), |value| format!("{:.1}", 100.0 * value));
+            let here = here(line).map_or_else(|| NOTHING.to_owned(), |value| format!("{:.1}", 100.0 * value));
             cells.extend([here, line.from.clone()]);
             cells
         })
