@@ -77,6 +77,7 @@ impl Generator {
             SchedulerChoice::DpmSolver => {
                 schedulers::SchedulerChoice::DpmSolver { final_sigma: FinalSigma::Zero }
             }
+            SchedulerChoice::DpmSolverSinglestep => schedulers::SchedulerChoice::DpmSolverSinglestep,
             SchedulerChoice::Euler => schedulers::SchedulerChoice::Euler,
         };
         Ok(Self {

@@ -17,6 +17,8 @@ pub enum SchedulerChoice {
     Pndm,
     /// DPM-Solver++ 2M.
     DpmSolver,
+    /// DPM-Solver++ 3S, as many network calls as steps (SlotDiffusion).
+    DpmSolverSinglestep,
     /// Euler's method over σ.
     Euler,
 }

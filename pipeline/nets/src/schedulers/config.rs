@@ -17,6 +17,8 @@ pub enum SchedulerKind {
     Pndm,
     /// DPM-Solver++ (2M).
     DpmSolver,
+    /// DPM-Solver++ (3S).
+    DpmSolverSinglestep,
     /// Euler's method on dx/dσ, without churn.
     Euler,
     /// Ancestral sampling, with noise at every step.
@@ -198,6 +200,7 @@ impl Reader {
             SchedulerChoice::Ddim => Ok(SchedulerKind::Ddim),
             SchedulerChoice::Pndm => Ok(SchedulerKind::Pndm),
             SchedulerChoice::DpmSolver { .. } => Ok(SchedulerKind::DpmSolver),
+            SchedulerChoice::DpmSolverSinglestep => Ok(SchedulerKind::DpmSolverSinglestep),
             SchedulerChoice::Euler => Ok(SchedulerKind::Euler),
             SchedulerChoice::Checkpoint => match self.file.class_name.as_str() {
                 "DDIMScheduler" => Ok(SchedulerKind::Ddim),
@@ -208,7 +211,7 @@ impl Reader {
                 "DDPMScheduler" => Ok(SchedulerKind::Ddpm),
                 other => self.refuse(
                     "_class_name",
-                    format!("`{other}` is not implemented; choose `ddim`, `pndm`, `dpm-solver` or `euler` in its place"),
+                    format!("`{other}` is not implemented; choose `ddim`, `pndm`, `dpm-solver`, `dpm-solver-singlestep` or `euler` in its place"),
                 ),
             },
         }
@@ -263,7 +266,10 @@ impl Reader {
         match kind {
             SchedulerKind::DpmSolver => self.check_sigmas().and_then(|()| self.check_dpm_solver())?,
             SchedulerKind::Euler => self.check_sigmas().and_then(|()| self.check_euler())?,
-            SchedulerKind::Ddim | SchedulerKind::Pndm | SchedulerKind::Ddpm => {}
+            SchedulerKind::Ddim
+            | SchedulerKind::Pndm
+            | SchedulerKind::Ddpm
+            | SchedulerKind::DpmSolverSinglestep => {}
         }
         let clips = matches!(kind, SchedulerKind::Ddim | SchedulerKind::Ddpm);
         let file = self.file;

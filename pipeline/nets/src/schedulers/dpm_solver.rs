@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::config::{FinalSigma, Prediction, SchedulerConfig};
-use super::noise::NoiseSchedule;
+use super::noise::{Level, NoiseSchedule};
 
 /// Below this many steps the last one is taken in first order: it is more stable.
 const FEW_STEPS: usize = 15;
@@ -16,26 +16,6 @@ pub(super) struct DpmSolver {
     first_order_last: bool,
     /// The x₀ predicted by the call before.
     before: Option<Tensor<4>>,
-}
-
-/// α, σ and λ = ln α − ln σ of the variance preserving process.
-#[derive(Clone, Copy)]
-struct Level {
-    alpha: f64,
-    sigma: f64,
-    lambda: f64,
-}
-
-impl Level {
-    fn new(ratio: f64) -> Self {
-        let alpha = 1.0 / (ratio * ratio + 1.0).sqrt();
-        let sigma = ratio * alpha;
-        Self {
-            alpha,
-            sigma,
-            lambda: alpha.ln() - sigma.ln(),
-        }
-    }
 }
 
 impl DpmSolver {
@@ -66,7 +46,7 @@ impl DpmSolver {
         position: usize,
         sample: Tensor<4>,
     ) -> Tensor<4> {
-        let level = |i: usize| Level::new(self.sigmas.get(i).copied().unwrap_or(0.0));
+        let level = |i: usize| Level::of_ratio(self.sigmas.get(i).copied().unwrap_or(0.0));
         let (now, next) = (level(position), level(position + 1));
         let clean = match self.prediction {
             Prediction::Epsilon => (sample.clone() - output * now.sigma) / now.alpha,

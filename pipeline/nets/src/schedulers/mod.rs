@@ -12,6 +12,7 @@ mod dpm_solver;
 mod euler;
 mod noise;
 mod pndm;
+mod singlestep;
 mod timesteps;
 
 use std::path::Path;
@@ -40,6 +41,9 @@ pub enum SchedulerChoice {
         /// Where the last step lands.
         final_sigma: FinalSigma,
     },
+    /// DPM-Solver++ (3S), of which no checkpoint speaks: its times are even in the schedule, whatever the
+    /// file says of their spacing.
+    DpmSolverSinglestep,
     /// `EulerDiscreteScheduler`.
     Euler,
 }
@@ -80,7 +84,7 @@ impl Scheduler {
     pub fn deterministic(self) -> Result<Self> {
         match self.config.kind {
             SchedulerKind::Ddpm => Err(NetsError::input(
-                "this checkpoint's sampler, DDPM, draws noise at every step; choose `ddim`, `pndm`, `dpm-solver` or `euler` in its place",
+                "this checkpoint's sampler, DDPM, draws noise at every step; choose `ddim`, `pndm`, `dpm-solver`, `dpm-solver-singlestep` or `euler` in its place",
             )),
             _ => Ok(self),
         }
@@ -113,9 +117,16 @@ impl Scheduler {
             )),
             SchedulerKind::Euler => Rule::Euler(euler::Euler::new(&self.config, &self.noise, &timesteps)),
             SchedulerKind::Ddpm => Rule::Ddpm(ddpm::Ddpm::new(&self.config, &self.noise, &timesteps)),
+            SchedulerKind::DpmSolverSinglestep => {
+                Rule::Singlestep(singlestep::Singlestep::new(&self.noise, steps))
+            }
         };
         Ok(Trajectory {
-            timesteps,
+            timesteps: match &rule {
+                Rule::Singlestep(rule) => rule.timesteps(),
+                _ => timesteps,
+            },
+            noise: self.noise.clone(),
             position: 0,
             rule,
         })
@@ -129,12 +140,14 @@ enum Rule {
     DpmSolver(dpm_solver::DpmSolver),
     Euler(euler::Euler),
     Ddpm(ddpm::Ddpm),
+    Singlestep(singlestep::Singlestep),
 }
 
 /// One run from noise to latent.
 #[derive(Debug, Clone)]
 pub struct Trajectory {
     timesteps: Vec<f32>,
+    noise: NoiseSchedule,
     position: usize,
     rule: Rule,
 }
@@ -194,6 +207,21 @@ impl Trajectory {
         sample
     }
 
+    /// As [`run`](Self::run), with the clean sample that each output tells replaced by `correct` of it: the
+    /// nearest codes of a codebook, for latents that are quantised (SlotDiffusion, `vq_denoised`).
+    pub fn run_correcting(
+        self,
+        noise: Tensor<4>,
+        mut predict: impl FnMut(Tensor<4>, f32) -> Tensor<4>,
+        correct: &dyn Fn(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
+        let schedule = self.noise.clone();
+        self.run(noise, |input, timestep| {
+            let output = predict(input.clone(), timestep);
+            schedule.corrected(output, input, timestep, correct)
+        })
+    }
+
     /// Takes the network's output at [`next_timestep`](Self::next_timestep) and gives the next sample.
     /// Both tensors are `[batch, channels, height, width]`. After the last step the sample comes back
     /// unchanged.
@@ -209,6 +237,7 @@ impl Trajectory {
             Rule::DpmSolver(rule) => rule.step(output, position, sample),
             Rule::Euler(rule) => rule.step(output, position, sample),
             Rule::Ddpm(rule) => rule.step(output, position, sample),
+            Rule::Singlestep(rule) => rule.step(output, position, sample),
         }
     }
 }

@@ -5,6 +5,32 @@ use burn::tensor::{Tensor, TensorData};
 use super::config::{BetaSchedule, Prediction, SchedulerConfig};
 use crate::error::{NetsError, Result};
 
+/// Zero terminal SNR would make the last σ infinite: upstream puts 2⁻²⁴ in place of ā = 0.
+const LEAST_ALPHA: f64 = 1.0 / (1 << 24) as f64;
+
+/// α, σ and λ = ln α − ln σ of the variance preserving process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Level {
+    pub alpha: f64,
+    pub sigma: f64,
+    pub lambda: f64,
+}
+
+impl Level {
+    /// At ā.
+    fn of(alpha_bar: f64) -> Self {
+        let (alpha, sigma) = (alpha_bar.sqrt(), (1.0 - alpha_bar).sqrt());
+        Self { alpha, sigma, lambda: alpha.ln() - sigma.ln() }
+    }
+
+    /// At σ/α.
+    pub(super) fn of_ratio(ratio: f64) -> Self {
+        let alpha = 1.0 / (ratio * ratio + 1.0).sqrt();
+        let sigma = ratio * alpha;
+        Self { alpha, sigma, lambda: alpha.ln() - sigma.ln() }
+    }
+}
+
 /// ā over the training timesteps, and what follows from it.
 #[derive(Debug, Clone)]
 pub struct NoiseSchedule {
@@ -134,9 +160,57 @@ impl NoiseSchedule {
 
     /// σ = √((1−ā)/ā) of a timestep of the schedule.
     pub(super) fn sigma(&self, timestep: usize) -> f64 {
-        // Zero terminal SNR would make the last σ infinite: upstream puts 2⁻²⁴ in place of ā = 0.
-        let alpha = self.alpha(timestep as i64, 1.0).max(2f64.powi(-24));
+        let alpha = self.alpha(timestep as i64, 1.0).max(LEAST_ALPHA);
         ((1.0 - alpha) / alpha).sqrt()
+    }
+
+    /// α, σ and λ at a fraction of a timestep.
+    pub(super) fn level(&self, timestep: f64) -> Level {
+        Level::of(self.alpha_between(timestep))
+    }
+
+    /// ā at a fraction of a timestep: ln ā is linear between two timesteps.
+    fn alpha_between(&self, timestep: f64) -> f64 {
+        let last = self.alphas_cumprod.len() - 1;
+        let below = (timestep.max(0.0) as usize).min(last - 1);
+        let share = timestep - below as f64;
+        ((1.0 - share) * self.log_alpha(below) + share * self.log_alpha(below + 1)).exp()
+    }
+
+    /// The timestep at which λ has a value, the inverse of [`level`](Self::level).
+    pub(super) fn timestep_at(&self, lambda: f64) -> f64 {
+        // ā = 1 / (1 + e^−2λ)
+        let wanted = -(-2.0 * lambda).exp().ln_1p();
+        let last = self.alphas_cumprod.len() - 1;
+        let after = (0..=last).collect::<Vec<_>>().partition_point(|&t| self.log_alpha(t) > wanted);
+        let below = after.clamp(1, last) - 1;
+        let (high, low) = (self.log_alpha(below), self.log_alpha(below + 1));
+        below as f64 + (high - wanted) / (high - low)
+    }
+
+    /// ln ā, finite where ā = 0.
+    fn log_alpha(&self, timestep: usize) -> f64 {
+        f64::from(self.alphas_cumprod[timestep]).max(LEAST_ALPHA).ln()
+    }
+
+    /// A network's output at a timestep with another clean sample: `correct` is given the one that the
+    /// output tells of the network's input.
+    pub fn corrected(
+        &self,
+        output: Tensor<4>,
+        input: Tensor<4>,
+        timestep: f32,
+        correct: &dyn Fn(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
+        let alpha = self.alpha_between(f64::from(timestep));
+        let (signal, sigma) = (alpha.sqrt(), (1.0 - alpha).sqrt());
+        let (clean, _) = self.split(output, input.clone(), alpha);
+        let clean = correct(clean);
+        let noise = (input - clean.clone() * signal) / sigma;
+        match self.prediction {
+            Prediction::Epsilon => noise,
+            Prediction::VPrediction => noise * signal - clean * sigma,
+        }
     }
 
     /// ā of a timestep as upstream indexes it: below zero stands `final_alpha`.
