@@ -10,9 +10,9 @@ use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 use tokio::runtime::Handle;
 
 use super::RunOptions;
+use super::options::{explained, explained_any};
 use crate::eval::job::Candidate;
 use crate::eval::trained::{Fetched, WithImage};
-use crate::generate::Denoiser;
 use crate::fidelity::Report;
 use crate::generate::job::{Request, compose, composition_name, generate, generation_name};
 use crate::generate::metrics::{Scoring, score_compositions, score_generated};
@@ -98,23 +98,25 @@ pub async fn draw(drawing: Drawing, args: DrawArgs, context: Context) -> anyhow:
     let store = SpecArgs::open_store(&spec)?;
     let device = spec.execution.device.parse::<Backend>()?.device()?;
     let fetched = Fetched::new(&store, &args.run, args.step).await.blame_user()?;
-    check_decoder(&fetched)?;
+    check_decoder(&fetched, spec.trainer.image.kind)?;
     let runtime = tokio::runtime::Handle::current();
     let outcome = tokio::task::spawn_blocking(move || -> anyhow::Result<String> {
-        let loaded = fetched.load(&spec.trainer, &device, WithImage::Yes)?;
+        let loaded = explained_any(fetched.load(&spec.trainer, &device, WithImage::Yes))?;
         let (name, draw, judge, index) = drawing.parts();
-        let name = name(&spec, &loaded.candidate)?;
+        let name = explained_any(name(&spec, &loaded.candidate))?;
         let folder = format!("runs/{}/generated/{name}", loaded.candidate.run);
         let mut shelf = StoreShelf { store: &store, folder: &folder, runtime: &runtime, context: &context };
         if runtime.block_on(store.get_if_there(&format!("{folder}/{index}")))?.is_none() {
+            let (decoder, weights) = explained(loaded.decoder(&spec.trainer, &device))?;
             let request = Request {
                 spec: &spec,
                 candidate: &loaded.candidate,
-                unet: loaded.unet().map(|unet| Box::new(unet) as Box<dyn Denoiser>),
+                decoder: &decoder,
+                weights,
                 batch: args.batch_size,
                 device: device.clone(),
             };
-            draw(request, &name, &mut shelf)?;
+            explained_any(draw(request, &name, &mut shelf))?;
         }
         let scoring = Scoring { spec: &spec, batch: args.batch_size, device };
         let report = judge(&scoring, &mut shelf)?;
@@ -134,14 +136,23 @@ pub async fn draw(drawing: Drawing, args: DrawArgs, context: Context) -> anyhow:
     }
 }
 
-/// Pictures are drawn with a Stable Diffusion that takes slots for text: slots that were trained for
-/// another decoder, or for none, mean nothing to it.
-fn check_decoder(fetched: &Fetched) -> anyhow::Result<()> {
+/// Slots that were trained for one decoder mean nothing to another.
+fn check_decoder(fetched: &Fetched, asked: ImageDecoderKind) -> anyhow::Result<()> {
     let kind = fetched.document().spec.image.kind;
-    if kind == ImageDecoderKind::StableDiffusion {
+    let name = |kind: ImageDecoderKind| serde_json::to_string(&kind).map(|text| text.trim_matches('"').to_owned());
+    let (found, wanted) = (name(kind)?, name(asked)?);
+    if kind == ImageDecoderKind::None {
+        return Err(anyhow::anyhow!("run `{}` has `trainer.image.kind = \"{found}\"`: nothing in it draws", fetched.run()))
+            .blame_user()
+            .hint("pictures are drawn from runs with `stable-diffusion`, `latent-diffusion` or `broadcast`");
+    }
+    if kind == asked {
         return Ok(());
     }
-    Err(anyhow::anyhow!("run `{}` has `trainer.image.kind = {}`", fetched.run(), serde_json::to_string(&kind)?))
-        .blame_user()
-        .hint("pictures are drawn from the slots of runs with `stable-diffusion`")
+    Err(anyhow::anyhow!(
+        "run `{}` has `trainer.image.kind = \"{found}\"`, the spec says `{wanted}`",
+        fetched.run()
+    ))
+    .blame_user()
+    .hint("give the spec, or the `method`, that the run was trained with")
 }

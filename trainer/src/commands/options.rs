@@ -3,6 +3,8 @@
 use glass_schemas::spec::RunSpec;
 use glass_stage::{Explain, SpecArgs};
 
+use crate::error::TrainerError;
+
 /// Which run spec, changed how, in which store, with which seed.
 #[derive(clap::Args, Clone, Debug)]
 pub struct RunOptions {
@@ -42,4 +44,12 @@ pub(super) fn explained<T>(result: crate::Result<T>) -> anyhow::Result<T> {
         }
         Ok(value) => Ok(value),
     }
+}
+
+/// [`explained`] of an error that may be one of the trainer's.
+pub(super) fn explained_any<T>(result: anyhow::Result<T>) -> anyhow::Result<T> {
+    result.or_else(|error| match error.downcast::<TrainerError>() {
+        Ok(error) => explained(Err(error)),
+        Err(error) => Err(error),
+    })
 }

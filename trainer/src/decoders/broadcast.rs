@@ -4,10 +4,12 @@
 use burn::module::{Module, Param};
 use burn::nn::conv::{ConvTranspose2d, ConvTranspose2dConfig};
 use burn::tensor::{Tensor, activation};
+use glass_nets::NetsError;
 use glass_nets::image::ImageProcessor;
 use glass_nets::ops;
 use glass_schemas::spec::trainer::TrainerSpec;
 
+use super::painter::{Painter, Sampling};
 use crate::data::Batch;
 use crate::error::Result;
 use crate::grouping::{Coordinates, SoftPosition};
@@ -175,5 +177,12 @@ impl BroadcastDecoder {
     /// Side of its pictures in pixels.
     pub fn image_size(&self) -> usize {
         self.first_side << self.layers.len()
+    }
+}
+
+/// Nothing is drawn at random: slots alone decide the picture, at the size that the decoder was made for.
+impl Painter for BroadcastDecoder {
+    fn paint(&self, slots: Tensor<3>, _: &[&str], _: &Sampling) -> Result<Tensor<4>, NetsError> {
+        Ok(self.forward(slots).picture)
     }
 }

@@ -2,12 +2,16 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use glass_schemas::spec::trainer::{ImageDecoderKind, PhaseSpec, TrainerSpec};
+use glass_nets::weights::{Weights, folder_digest};
+use glass_schemas::spec::trainer::{AutoencoderKind, ImageDecoderKind, PhaseSpec, TrainerSpec};
 
 use super::broadcast::{self, BroadcastDecoder, BroadcastDecoderConfig};
 use super::diffusion::DiffusionDecoder;
+use super::latents::LatentSpace;
+use super::painter::{Painter, Rounding, Sampling};
+use super::sampler::{DiffusionPainter, EmptyPrompt, is_guided, refuse_guidance, scheduler};
 use crate::data::Batch;
-use crate::error::Result;
+use crate::error::{Result, TrainerError};
 use crate::layers::Initial;
 use crate::parts::{PartMapper, PartVisitor};
 
@@ -66,6 +70,68 @@ impl ImageDecoder {
         match self {
             Self::StableDiffusion(_) | Self::LatentDiffusion(_) => None,
             Self::Broadcast(decoder) => Some(decoder.forward(slots).masks.flatten(2, 3)),
+        }
+    }
+
+    /// What draws with it; `spec` says where its frozen parts lie.
+    ///
+    /// # Errors
+    /// Where a frozen part cannot be loaded, or the decoder cannot be sampled as it is asked to.
+    pub fn painter(
+        &self,
+        spec: &TrainerSpec,
+        sampling: &Sampling,
+        device: &Device,
+    ) -> Result<Box<dyn Painter>> {
+        Ok(match self {
+            Self::StableDiffusion(decoder) => {
+                let folder = &spec.diffusion.weights;
+                let empty = is_guided(sampling).then(|| EmptyPrompt::load(folder, device));
+                Box::new(DiffusionPainter {
+                    empty: empty.transpose()?,
+                    rounding: Rounding::Down,
+                    ..DiffusionPainter::new(
+                        decoder.unet.clone(),
+                        scheduler(folder, sampling.scheduler)?,
+                        LatentSpace::load(AutoencoderKind::Kl, &folder.join("vae"), device)?,
+                        device,
+                    )
+                })
+            }
+            Self::LatentDiffusion(decoder) => {
+                refuse_guidance(sampling)?;
+                let own = &spec.latent_diffusion;
+                Box::new(DiffusionPainter::new(
+                    decoder.unet.clone(),
+                    scheduler(&own.config, sampling.scheduler)?,
+                    LatentSpace::load(own.autoencoder, &own.autoencoder_weights, device)?,
+                    device,
+                ))
+            }
+            Self::Broadcast(decoder) => decoder.clone(),
+        })
+    }
+
+    /// The sha256 in hex of the frozen parts that pictures are drawn with.
+    ///
+    /// # Errors
+    /// [`TrainerError::Spec`] where the spec names no image decoder; files that cannot be read.
+    pub fn frozen_digest(spec: &TrainerSpec) -> Result<String> {
+        match spec.image.kind {
+            ImageDecoderKind::None => Err(TrainerError::Spec {
+                field: "trainer.image.kind",
+                message: "is `none`: nothing draws pictures".to_owned(),
+            }),
+            ImageDecoderKind::StableDiffusion => {
+                let unet = spec.diffusion.weights.join("unet");
+                Ok(Weights::open(unet, "diffusion_pytorch_model")?.digest())
+            }
+            ImageDecoderKind::LatentDiffusion => {
+                let own = &spec.latent_diffusion;
+                let parts = [folder_digest(&own.config)?, folder_digest(&own.autoencoder_weights)?];
+                Ok(parts.join("-"))
+            }
+            ImageDecoderKind::Broadcast => Ok(String::new()),
         }
     }
 

@@ -5,16 +5,22 @@ mod broadcast;
 mod diffusion;
 mod features;
 mod image;
+mod latents;
 mod mlp;
 mod orders;
+mod painter;
+mod sampler;
 mod transformer;
 
 pub use broadcast::{BroadcastDecoder, BroadcastDecoderConfig, Painted};
 pub use diffusion::{Denoised, DiffusionDecoder, UNet};
 pub use features::{FeatureDecoder, FeatureDraw, MaskOrders};
 pub use image::ImageDecoder;
+pub use latents::LatentSpace;
 pub use mlp::{Decoded, LAYOUT as MLP_LAYOUT, MlpDecoder, MlpDecoderConfig, TokenChoice};
 pub use orders::{TokenOrder, token_orders};
+pub use painter::{Painter, Rounding, Sampling};
+pub use sampler::{DiffusionPainter, EmptyPrompt, scheduler};
 pub use transformer::{
     LAYOUT as TRANSFORMER_LAYOUT, TransformerDecoder, TransformerDecoderConfig, transformer_names,
 };

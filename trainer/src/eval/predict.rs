@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::baselines::{blocks, kmeans};
 use super::masks::{grid_to_labels, soft_to_labels, through_grid};
-use super::model::{DecoderOrders, Encoder, SlotModel, Told};
+use super::model::{DecoderOrders, Encoder, SlotModel, Slots, Told};
 use super::{EvalError, Method};
 use crate::data::ObjectBox;
 
@@ -186,17 +186,21 @@ fn soft_predictions(
     };
     let mut predictions = Vec::new();
     for &(method, source) in sources {
-        let masks = match source {
-            MaskSource::SlotAttention => Some(found.attention.clone()),
-            MaskSource::Decoder => model.decoder_masks(&found, DecoderOrders::Standard),
-            MaskSource::DecoderEnsemble => model.decoder_masks(&found, DecoderOrders::Ensemble),
-        };
-        if let Some(masks) = masks {
+        if let Some(masks) = source_masks(model, &found, source) {
             let pictures = split(masks, names.len(), slots)?;
             predictions.push(BatchPrediction { method, seed, pictures });
         }
     }
     Ok(predictions)
+}
+
+/// Masks from a source, `[pictures, slots, positions]`; none where the method has no such masks.
+pub fn source_masks(model: &dyn SlotModel, found: &Slots, source: MaskSource) -> Option<Tensor<3>> {
+    match source {
+        MaskSource::SlotAttention => Some(found.attention.clone()),
+        MaskSource::Decoder => model.decoder_masks(found, DecoderOrders::Standard),
+        MaskSource::DecoderEnsemble => model.decoder_masks(found, DecoderOrders::Ensemble),
+    }
 }
 
 /// Initial noise of the slots, `[pictures, slots, dim]`, standard normal.

@@ -13,8 +13,10 @@ use super::model::{DecoderOrders, SlotModel, Slots, Told};
 use crate::checkpoint::release::Release;
 use crate::checkpoint::{CheckpointRecord, Objects, Run, RunDocument, unpack};
 use crate::data::ObjectBox;
-use crate::decoders::{FeatureDecoder, ImageDecoder, MaskOrders, UNet};
+use crate::decoders::{FeatureDecoder, ImageDecoder, MaskOrders};
 use crate::encoders::TrainedEncoder;
+use crate::error::TrainerError;
+use crate::generate::job::DecoderWeights;
 use crate::grouping::{Known, SlotAttentionConfig};
 use crate::layers::Initial;
 use crate::optim::Ema;
@@ -122,11 +124,28 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The UNet that phase 2 trained, where it did.
-    pub fn unet(&self) -> Option<UNet> {
-        match &self.image {
-            Some(ImageDecoder::StableDiffusion(decoder)) => Some(decoder.unet.valid()),
-            Some(ImageDecoder::LatentDiffusion(_) | ImageDecoder::Broadcast(_)) | None => None,
+    /// What draws pictures from its slots: its own image decoder, or the pretrained one that `spec` names, which has
+    /// never seen slots.
+    ///
+    /// # Errors
+    /// Where there is none, or it cannot be loaded.
+    pub fn decoder(&self, spec: &TrainerSpec, device: &Device) -> crate::Result<(ImageDecoder, DecoderWeights)> {
+        if let Some(decoder) = &self.image {
+            return Ok((decoder.valid(), DecoderWeights::Trained));
+        }
+        let pretrained = match spec.image.kind {
+            ImageDecoderKind::StableDiffusion => ImageDecoder::new(spec, 0, device)?,
+            ImageDecoderKind::LatentDiffusion | ImageDecoderKind::Broadcast | ImageDecoderKind::None => None,
+        };
+        match pretrained {
+            Some(decoder) => {
+                tracing::warn!("this checkpoint has no trained UNet: the pretrained one has never seen slots");
+                Ok((decoder, DecoderWeights::Pretrained))
+            }
+            None => Err(TrainerError::Spec {
+                field: "trainer.image.kind",
+                message: "names no decoder that is in this checkpoint: nothing draws pictures".to_owned(),
+            }),
         }
     }
 }
@@ -199,6 +218,8 @@ impl Fetched {
         spec.encoder.weights.clone_from(&weights.encoder.weights);
         spec.diffusion.weights.clone_from(&weights.diffusion.weights);
         spec.latent_diffusion.config.clone_from(&weights.latent_diffusion.config);
+        let autoencoder = &weights.latent_diffusion.autoencoder_weights;
+        spec.latent_diffusion.autoencoder_weights.clone_from(autoencoder);
         let shape = [sizes.input_resolution.pow(2), sizes.input_size];
         let mut networks = Networks::new(&spec, shape, self.document.seed, device);
         networks.encoder = TrainedEncoder::new(&spec.encoder, self.document.seed, device)?;

@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::edits;
 use super::job::Studio;
 use super::objects::{object_slots, random_slot};
-use super::painter::Sampling;
 use super::queue::{Queue, Waiting};
 use super::scene::Scene;
 use super::shelf::{Shelf, get_picture};
+use crate::decoders::Sampling;
 use crate::eval::annotations::Picture;
 use crate::eval::samples::png;
 use crate::viz::{Ground, Sheet, overlay};
@@ -123,12 +123,12 @@ pub fn draw_pairs(
         for (at, pair) in scenes.chunks_exact(2).enumerate() {
             let place = 2 * (number * studio.batch.div_ceil(2) + at);
             for (composition, waiting) in drawings([&pair[0], &pair[1]], place, edits, sampling.steps) {
-                queue.push(waiting, &studio.painter, sampling, shelf)?;
+                queue.push(waiting, studio.painter.as_ref(), sampling, shelf)?;
                 entries.extend(composition);
             }
         }
     }
-    queue.finish(&studio.painter, sampling, shelf)?;
+    queue.finish(studio.painter.as_ref(), sampling, shelf)?;
     let mut sheet = Sheet::new(COLUMNS, CELL, 4);
     for entry in entries.iter().take(ROWS) {
         for picture in row(studio, pairs, entry, shelf)? {

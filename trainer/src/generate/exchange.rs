@@ -6,9 +6,9 @@ use glass_schemas::spec::evaluation::Exchange;
 use serde::Serialize;
 
 use super::job::Studio;
-use super::painter::Sampling;
 use super::queue::{Queue, Waiting};
 use super::shelf::Shelf;
+use crate::decoders::Sampling;
 use crate::eval::annotations::Picture;
 
 /// One composed picture in `compositions.json`.
@@ -78,14 +78,14 @@ pub fn draw_exchanges(
                     let row = |(slot, &place): (usize, &usize)| slots[place].clone().narrow(0, slot, 1);
                     let slots = Tensor::cat(from.iter().enumerate().map(row).collect(), 0);
                     let waiting = Waiting { file: file.clone(), slots, subject: subject.clone(), steps: sampling.steps };
-                    queue.push(waiting, &studio.painter, sampling, shelf)?;
+                    queue.push(waiting, studio.painter.as_ref(), sampling, shelf)?;
                 }
                 let sources = from.iter().map(|&place| group[place].name.clone()).collect();
                 entries.push(Exchanged { exchange, image: subject, sources, file });
             }
         }
     }
-    queue.finish(&studio.painter, sampling, shelf)?;
+    queue.finish(studio.painter.as_ref(), sampling, shelf)?;
     Ok(entries)
 }
 

@@ -2,22 +2,19 @@
 
 use burn::tensor::Device;
 use glass_metrics::Protocol;
-use glass_nets::Weights;
-use glass_nets::unet::UNet2DConditionModel;
 use glass_schemas::ids::Digest;
 use glass_schemas::seeds::{Purpose, Stream};
 use glass_schemas::spec::RunSpec;
-use glass_schemas::spec::evaluation::{CompositionSpec, GenerationSpec};
+use glass_schemas::spec::evaluation::{CompositionSpec, EvaluationSpec, GenerationSpec, MaskSource};
 use glass_schemas::spec::pictures::PictureMetricsSpec;
 use serde::Serialize;
-use tracing::warn;
 
 use super::compose::{Composition, Edits, draw_pairs};
 use super::exchange::{Exchanged, Groups, draw_exchanges};
-use super::painter::{Denoiser, Painter, Sampling};
 use super::reconstruct;
 use super::scene::SceneReader;
 use super::shelf::{Shelf, put_index};
+use crate::decoders::{ImageDecoder, Painter, Sampling};
 use crate::eval::annotations::Picture;
 use crate::eval::coco::{ValidationSet, validation};
 use crate::eval::job::Candidate;
@@ -30,12 +27,24 @@ pub struct Request<'a> {
     pub spec: &'a RunSpec,
     /// The checkpoint.
     pub candidate: &'a Candidate,
-    /// The UNet that phase 2 trained; the pretrained one is taken where there is none.
-    pub unet: Option<Box<dyn Denoiser>>,
+    /// What draws.
+    pub decoder: &'a ImageDecoder,
+    /// Whether it has been trained on slots.
+    pub weights: DecoderWeights,
     /// Pictures drawn at once; never changes a picture.
     pub batch: usize,
     /// Where to compute.
     pub device: Device,
+}
+
+/// Where the weights of an image decoder come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DecoderWeights {
+    /// From the checkpoint.
+    Trained,
+    /// From a pretrained network that has never seen slots.
+    Pretrained,
 }
 
 /// Head of `generated.json` and `compositions.json`.
@@ -44,7 +53,7 @@ struct Head<'a, S> {
     id: String,
     run: &'a str,
     checkpoint: &'a str,
-    unet: &'static str,
+    decoder: DecoderWeights,
     slots: usize,
     slot_seed: u64,
     settings: &'a S,
@@ -115,12 +124,12 @@ pub fn composition_name(spec: &RunSpec, candidate: &Candidate) -> anyhow::Result
 }
 
 fn folder_name(verb: &str, spec: &RunSpec, candidate: &Candidate, settings: &impl Serialize) -> anyhow::Result<String> {
-    let unet = Weights::open(spec.trainer.diffusion.weights.join("unet"), "diffusion_pytorch_model")?.digest();
+    let frozen = ImageDecoder::frozen_digest(&spec.trainer)?;
     let encoder = crate::encoders::digest(&spec.trainer.encoder)?;
     let data = validation(spec)?.digest().to_string();
     let evaluation = &spec.evaluation;
-    let input = (&evaluation.protocols, evaluation.input_size, evaluation.slots, &evaluation.slot_seeds);
-    let deciding = (settings, &candidate.checkpoint, unet, encoder, data, input, spec.trainer.diffusion.image_size);
+    let input = (&evaluation.protocols, evaluation.input_size, evaluation.slots, &evaluation.slot_seeds, masks(evaluation));
+    let deciding = (settings, &candidate.checkpoint, frozen, encoder, data, input, spec.trainer.picture_size());
     Ok(format!("{verb}-{}", Digest::of(&serde_json::to_vec(&deciding)?).short(16)))
 }
 
@@ -131,8 +140,9 @@ pub struct Studio<'a> {
     protocol: Protocol,
     encoder: FrozenEncoder,
     /// Draws.
-    pub painter: Painter,
-    unet: &'static str,
+    pub painter: Box<dyn Painter>,
+    weights: DecoderWeights,
+    masks: MaskSource,
     /// Slots a picture.
     pub slots: usize,
     seed: u64,
@@ -142,25 +152,17 @@ pub struct Studio<'a> {
 
 impl<'a> Studio<'a> {
     fn open(request: Request<'a>, sampling: Sampling) -> anyhow::Result<Self> {
-        let Request { spec, candidate, unet, batch, device } = request;
+        let Request { spec, candidate, decoder, weights, batch, device } = request;
         let evaluation = &spec.evaluation;
-        let weights = &spec.trainer.diffusion.weights;
-        let (unet, origin) = match unet {
-            Some(unet) => (unet, "phase 2"),
-            None => {
-                warn!("this checkpoint has no trained UNet: the pretrained one has never seen slots");
-                let unet: Box<dyn Denoiser> = Box::new(UNet2DConditionModel::load(weights.join("unet"), &device)?);
-                (unet, "pretrained")
-            }
-        };
         let trained = candidate.slots.trained_slots();
         Ok(Self {
             candidate,
             data: validation(spec)?,
             protocol: protocols::resolve(evaluation)?.swap_remove(0),
             encoder: FrozenEncoder::load(&candidate.encoder_at(&spec.trainer.encoder.weights), &device)?,
-            painter: Painter::load(weights, unet, &sampling, &device)?,
-            unet: origin,
+            painter: decoder.painter(&spec.trainer, &sampling, &device)?,
+            weights,
+            masks: masks(evaluation),
             slots: evaluation.slots.map_or(trained, |slots| slots as usize).max(1),
             seed: evaluation.slot_seeds.first().copied().unwrap_or_default(),
             batch: batch.max(1),
@@ -176,6 +178,7 @@ impl<'a> Studio<'a> {
             model: self.candidate.slots.as_ref(),
             slots: self.slots,
             seed: self.seed,
+            masks: self.masks,
         }
     }
 
@@ -184,12 +187,17 @@ impl<'a> Studio<'a> {
             id: name.to_owned(),
             run: &self.candidate.run,
             checkpoint: &self.candidate.checkpoint,
-            unet: self.unet,
+            decoder: self.weights,
             slots: self.slots,
             slot_seed: self.seed,
             settings,
         }
     }
+}
+
+/// The masks that tell which slots hold an object: the first of those that are evaluated.
+fn masks(evaluation: &EvaluationSpec) -> MaskSource {
+    evaluation.masks.first().copied().unwrap_or(MaskSource::SlotAttention)
 }
 
 /// Pairs of different pictures, drawn without repetition.
@@ -204,7 +212,7 @@ fn sampling_of_generation(settings: &GenerationSpec, spec: &RunSpec) -> Sampling
         scheduler: settings.scheduler,
         steps: settings.steps as usize,
         guidance_scale: settings.guidance_scale,
-        size: spec.trainer.diffusion.image_size as usize,
+        size: spec.trainer.picture_size() as usize,
         seed: settings.seed,
     }
 }
@@ -214,7 +222,7 @@ fn sampling_of_composition(settings: &CompositionSpec, spec: &RunSpec) -> Sampli
         scheduler: settings.scheduler,
         steps: settings.steps as usize,
         guidance_scale: settings.guidance_scale,
-        size: spec.trainer.diffusion.image_size as usize,
+        size: spec.trainer.picture_size() as usize,
         seed: settings.seed,
     }
 }

@@ -198,7 +198,7 @@ struct Gallery {
 impl Gallery {
     fn open(spec: &RunSpec) -> anyhow::Result<Self> {
         let protocol: Protocol = protocols::resolve(&spec.evaluation)?.swap_remove(0);
-        let view = View { size: spec.trainer.diffusion.image_size, ..View::of(&protocol) };
+        let view = View { size: spec.trainer.picture_size(), ..View::of(&protocol) };
         Ok(Self { data: validation(spec)?, view })
     }
 

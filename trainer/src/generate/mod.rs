@@ -7,10 +7,7 @@ pub mod exchange;
 pub mod job;
 pub mod metrics;
 pub mod objects;
-pub mod painter;
 mod queue;
 pub mod reconstruct;
 pub mod scene;
 pub mod shelf;
-
-pub use painter::{Denoiser, Painter, Sampling};

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::Tensor;
 
-use super::painter::{Painter, Sampling};
 use super::shelf::{Shelf, put_picture};
+use crate::decoders::{Painter, Sampling};
 
 /// Slots that are to become a picture.
 pub struct Waiting {
@@ -45,7 +45,7 @@ impl Queue {
     pub fn push(
         &mut self,
         waiting: Waiting,
-        painter: &Painter,
+        painter: &dyn Painter,
         sampling: &Sampling,
         shelf: &mut dyn Shelf,
     ) -> anyhow::Result<()> {
@@ -65,12 +65,12 @@ impl Queue {
     ///
     /// # Errors
     /// As [`Queue::push`].
-    pub fn finish(self, painter: &Painter, sampling: &Sampling, shelf: &mut dyn Shelf) -> anyhow::Result<()> {
+    pub fn finish(self, painter: &dyn Painter, sampling: &Sampling, shelf: &mut dyn Shelf) -> anyhow::Result<()> {
         self.waiting.values().filter(|batch| !batch.is_empty()).try_for_each(|batch| draw(batch, painter, sampling, shelf))
     }
 }
 
-fn draw(batch: &[Waiting], painter: &Painter, sampling: &Sampling, shelf: &mut dyn Shelf) -> anyhow::Result<()> {
+fn draw(batch: &[Waiting], painter: &dyn Painter, sampling: &Sampling, shelf: &mut dyn Shelf) -> anyhow::Result<()> {
     let slots = Tensor::stack(batch.iter().map(|waiting| waiting.slots.clone()).collect(), 0);
     let subjects: Vec<&str> = batch.iter().map(|waiting| waiting.subject.as_str()).collect();
     let sampling = Sampling { steps: batch.first().map_or(sampling.steps, |waiting| waiting.steps), ..*sampling };

@@ -8,8 +8,8 @@ use image::RgbImage;
 use serde::Serialize;
 
 use super::job::Studio;
-use super::painter::Sampling;
 use super::shelf::{Shelf, get_picture, put_index, put_picture};
+use crate::decoders::Sampling;
 use crate::eval::annotations::Picture;
 use crate::eval::samples::png;
 use crate::viz::Sheet;

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use glass_metrics::{LabelMap, Protocol};
+use glass_schemas::spec::evaluation::MaskSource;
 use image::RgbImage;
 
 use crate::data::annotated::DataError;
@@ -11,7 +12,7 @@ use crate::eval::coco::ValidationSet;
 use crate::eval::masks::soft_to_labels;
 use crate::eval::boxes::boxes;
 use crate::eval::model::{Encoder, SlotModel, Told};
-use crate::eval::predict::noise;
+use crate::eval::predict::{noise, source_masks};
 use crate::eval::EvalError;
 use crate::eval::picture::View;
 
@@ -43,6 +44,8 @@ pub struct SceneReader<'a> {
     pub slots: usize,
     /// Seed of their initial noise.
     pub seed: u64,
+    /// Which masks tell a slot's pixels; those of slot attention where the method has no such.
+    pub masks: MaskSource,
 }
 
 impl SceneReader<'_> {
@@ -78,10 +81,12 @@ impl SceneReader<'_> {
             }
         };
         let side = self.protocol.input_size as usize;
-        let grid = side / self.encoder.patch();
-        let attention = found.attention.into_data().try_to_vec::<f32>();
-        let attention = attention.map_err(|error| EvalError::Shape(format!("{error:?}")))?;
-        let each = self.slots * grid * grid;
+        let soft = source_masks(self.model, &found, self.masks).unwrap_or(found.attention);
+        let [_, _, positions] = soft.dims();
+        let grid = positions.isqrt();
+        let soft = soft.into_data().try_to_vec::<f32>();
+        let soft = soft.map_err(|error| EvalError::Shape(format!("{error:?}")))?;
+        let each = self.slots * positions;
         Ok(squares
             .into_iter()
             .zip(names)
@@ -91,7 +96,7 @@ impl SceneReader<'_> {
                 pixels,
                 slots: found.slots.clone().narrow(0, at, 1).squeeze_dim(0),
                 raw: found.raw.clone().narrow(0, at, 1).squeeze_dim(0),
-                masks: soft_to_labels(&attention[at * each..(at + 1) * each], self.slots, grid, side),
+                masks: soft_to_labels(&soft[at * each..(at + 1) * each], self.slots, grid, side),
             })
             .collect())
     }

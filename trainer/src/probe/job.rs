@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use glass_schemas::ids::Digest;
 use glass_schemas::spec::RunSpec;
+use glass_schemas::spec::evaluation::MaskSource;
 use glass_schemas::spec::probe::{ProbeSpec, Property};
 
 use super::collect::Objects;
@@ -74,6 +75,7 @@ impl Request<'_> {
             model: self.candidate.slots.as_ref(),
             slots: evaluation.slots.map_or(trained, |slots| slots as usize).max(1),
             seed: self.slot_seed(),
+            masks: MaskSource::SlotAttention,
         };
         let objects = Objects::collect(&reader, self.batch, progress)?;
         let outcomes = outcomes(&objects, &evaluation.probe, &self.device, &stop)?;

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use glass_nets::unet::UNet2DConditionModel;
 use glass_schemas::seeds::{Purpose, Stream};
 use glass_schemas::spec::SchedulerChoice;
-use glass_trainer::generate::{Denoiser, Painter, Sampling};
+use glass_schemas::spec::trainer::{DiffusionDecoderSpec, TrainerSpec};
+use glass_trainer::decoders::{ImageDecoder, Painter, Sampling};
 use image::RgbImage;
 
 fn folder() -> PathBuf {
@@ -17,12 +17,13 @@ fn sampling(guidance_scale: f32) -> Sampling {
     Sampling { scheduler: SchedulerChoice::DpmSolver, steps: 2, guidance_scale, size: 64, seed: 1 }
 }
 
-fn painter(sampling: &Sampling) -> Painter {
+fn painter(sampling: &Sampling) -> Box<dyn Painter> {
     let device = Device::flex();
-    let unet: Box<dyn Denoiser> = Box::new(UNet2DConditionModel::load(folder().join("unet"), &device).unwrap());
-    Painter::load(&folder(), unet, sampling, &device).unwrap()
+    let diffusion = DiffusionDecoderSpec { weights: folder(), ..DiffusionDecoderSpec::default() };
+    let spec = TrainerSpec { diffusion, ..TrainerSpec::default() };
+    let decoder = ImageDecoder::new(&spec, 0, &device).unwrap().unwrap();
+    decoder.painter(&spec, sampling, &device).unwrap()
 }
-
 /// Slots as wide as the checkpoint's text states.
 fn slots(pictures: usize, count: usize) -> Tensor<3> {
     let config = std::fs::read_to_string(folder().join("unet/config.json")).unwrap();

@@ -45,7 +45,7 @@ const SLOTS: usize = 3;
 const KEPT: usize = 64;
 
 /// Numbers in [−1, 1) from a name and an index: FNV-1a, then MurmurHash3's finaliser.
-fn numbers(name: &str, count: usize) -> Vec<f32> {
+pub fn numbers(name: &str, count: usize) -> Vec<f32> {
     let seed = name.bytes().fold(0x811C_9DC5_u32, |seed, byte| {
         (seed ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     });
@@ -71,7 +71,7 @@ fn noise<const D: usize>(name: &str, shape: [usize; D]) -> Tensor<D> {
 }
 
 /// The reference's weights: unit gain, norms around one, biases around zero.
-fn weights(name: &str, shape: &[usize]) -> Vec<f32> {
+pub fn weights(name: &str, shape: &[usize]) -> Vec<f32> {
     let numbers = numbers(name, shape.iter().product()).into_iter();
     match shape {
         [_] if name.ends_with("weight") => numbers.map(|u| 1.0 + 0.2 * u).collect(),
@@ -404,6 +404,23 @@ fn latent_diffusion(folder: &Path, method: &str, unet: serde_json::Value) -> Lat
     }
 }
 
+/// The small UNet of a method that denoises latents.
+pub fn small_unet(folder: &Path, method: &str) -> LatentDiffusionSpec {
+    let unet = match method {
+        "slot-diffusion" => serde_json::json!({
+            "attention_head_dim": [1, 2],
+            "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"],
+            "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"],
+        }),
+        _ => serde_json::json!({
+            "attention_head_dim": 2, "pos_type": "cartesian",
+            "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
+            "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
+        }),
+    };
+    latent_diffusion(folder, method, unet)
+}
+
 #[test]
 fn plain_slot_attention_trains_as_pytorch_does() {
     let folder = tempfile::tempdir().unwrap();
@@ -440,13 +457,8 @@ fn slot_diffusion_trains_as_pytorch_does() {
         initial: InitialSlots::Normal,
         ..SlotsSpec::default()
     };
-    let unet = serde_json::json!({
-        "attention_head_dim": [1, 2],
-        "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"],
-        "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"],
-    });
     let spec = TrainerSpec {
-        latent_diffusion: latent_diffusion(folder.path(), "slot-diffusion", unet),
+        latent_diffusion: small_unet(folder.path(), "slot-diffusion"),
         ..spec(slots, ImageDecoderKind::LatentDiffusion)
     };
     ten_steps("slot-diffusion", &spec, |step| {
@@ -469,15 +481,10 @@ fn latent_slot_diffusion_from_nothing_trains_as_pytorch_does() {
         "input_resolution": 16, "input_channels": 3,
         "down_block_types": ["DownBlock2D", "DownBlock2D"], "up_block_types": ["UpBlock2D", "UpBlock2D"],
     });
-    let unet = serde_json::json!({
-        "attention_head_dim": 2, "pos_type": "cartesian",
-        "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
-        "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
-    });
     let backbone = config(&folder.path().join("backbone"), &sizes);
     let spec = TrainerSpec {
         encoder: scratch(EncoderKind::UnetEncoder, &backbone),
-        latent_diffusion: latent_diffusion(folder.path(), "lsd", unet),
+        latent_diffusion: small_unet(folder.path(), "lsd"),
         ..spec(slots, ImageDecoderKind::LatentDiffusion)
     };
     ten_steps("lsd-scratch", &spec, pixels);

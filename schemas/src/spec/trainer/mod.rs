@@ -93,6 +93,17 @@ impl Default for TrainerSpec {
     }
 }
 
+impl TrainerSpec {
+    /// Side in pixels of the pictures that the image decoder makes.
+    pub const fn picture_size(&self) -> u32 {
+        match self.image.kind {
+            ImageDecoderKind::None | ImageDecoderKind::StableDiffusion => self.diffusion.image_size,
+            ImageDecoderKind::LatentDiffusion => self.latent_diffusion.image_size,
+            ImageDecoderKind::Broadcast => self.broadcast.image_size,
+        }
+    }
+}
+
 /// A part that a run can do with or without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
