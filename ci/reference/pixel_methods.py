@@ -16,6 +16,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel, UNet2DModel, VQModel
+from diffusers.models.resnet import ResnetBlock2D
 from safetensors.torch import save_file
 from torchvision.models.resnet import BasicBlock, ResNet
 
@@ -418,7 +419,7 @@ class Method:
         return parts, step
 
     def slot_diffusion(self):
-        parts = dict(slots=Slots(SLOT_DIFFUSION), image=UNet2DConditionModel(**SMALL_UNET))
+        parts = dict(slots=Slots(SLOT_DIFFUSION), image=with_dropout(UNet2DConditionModel(**SMALL_UNET)))
 
         def step(i):
             features = numbers(f"features.{i}", BATCH, 16, 12)
@@ -447,7 +448,26 @@ def noise(i):
     return numbers(f"slots.{i}", BATCH, SLOTS, 6) * 3**0.5
 
 
+class Dropped(nn.Module):
+    """Dropout by the number of the step and of the block, in the order of computation."""
+
+    share, step, block = 0.1, 0, 0
+
+    def forward(self, x):
+        mask = numbers(f"dropped.{Dropped.step}.{Dropped.block}", *x.shape) >= 2 * self.share - 1
+        Dropped.block += 1
+        return x * mask / (1 - self.share)
+
+
+def with_dropout(unet):
+    for layer in list(unet.modules()):
+        if isinstance(layer, ResnetBlock2D):
+            layer.dropout = Dropped()
+    return unet
+
+
 def denoise(unet, slots, i, betas):
+    Dropped.step, Dropped.block = i, 0
     clean, e = numbers(f"latents.{i}", BATCH, 3, 8, 8), numbers(f"noise.{i}", BATCH, 3, 8, 8) * 3**0.5
     t = torch.tensor([(37 * i + 101) % 1000, (613 * i + 5) % 1000])
     predicted = unet(noisy(clean, e, t, betas), t, slots).sample
@@ -459,8 +479,8 @@ def merge(parts):
     return loss, a | b
 
 
-def methods(out):
-    for name in ("slot-attention", "slot-diffusion", "lsd-scratch"):
+def methods(out, names=("slot-attention", "slot-diffusion", "lsd-scratch")):
+    for name in names:
         method = Method(name)
         parameters = [p for m in method.parts.values() for p in m.parameters()]
         adam = torch.optim.Adam(parameters, lr=RATE, eps=EPSILON)
@@ -484,21 +504,51 @@ def methods(out):
         print("  losses", " ".join(f"{x:.4f}" for x in losses), "parameters", sum(p.numel() for p in parameters))
 
 
-def quantiser(out):
-    """One step of the autoencoder's training: SlotDiffusion's losses without the perceptual term."""
-    vq = fill(VQModel(**AUTOENCODER)).train()
-    x = numbers("in.vqvae", 2, 3, 16, 16)
+def quantised(vq, x):
+    """The codebook's terms, and the picture painted from the nearest codes."""
     h = vq.encode(x).latents
     rows = h.permute(0, 2, 3, 1).reshape(-1, 3)
     codes = torch.cdist(rows, vq.quantize.embedding.weight).argmin(1)
     nearest = vq.quantize.embedding(codes)
     quant = F.mse_loss(rows, nearest.detach()) + 0.25 * F.mse_loss(nearest, rows.detach())
     straight = (rows + (nearest - rows).detach()).reshape(2, 8, 8, 3).permute(0, 3, 1, 2)
-    picture = vq.decoder(vq.post_quant_conv(straight))
+    return quant, vq.decoder(vq.post_quant_conv(straight))
+
+
+def quantiser(out):
+    """One step of the autoencoder's training: SlotDiffusion's losses without the perceptual term."""
+    vq, x = fill(VQModel(**AUTOENCODER)).train(), numbers("in.vqvae", 2, 3, 16, 16)
+    quant, picture = quantised(vq, x)
     (quant + F.mse_loss(picture, x)).backward()
     tensors = {f"gradient.autoencoder.{k}": some(p.grad) for k, p in vq.named_parameters()}
     tensors |= {"out.quantisation": quant[None], "out.reconstruction": F.mse_loss(picture, x)[None]}
     save(out / "autoencoder.safetensors", tensors)
+
+
+def perceptual(out):
+    """The same with the perceptual term: absolute error and LPIPS on a narrow VGG16 (SlotDiffusion, `VQLPIPSLoss`)."""
+    from generation_nets import perceptual as narrow
+
+    vq, trunk = fill(VQModel(**AUTOENCODER)).train(), narrow("vgg", 32)
+    with torch.no_grad():
+        for name, value in trunk.state_dict().items():
+            if name.startswith("lin"):
+                value.copy_(numbers("lpips." + name.replace("lins.", "lin"), *value.shape).abs())
+            elif name.endswith("bias"):
+                # Above zero, where features have a length that has a gradient.
+                value.copy_(1 + 0.2 * numbers("lpips." + name, *value.shape))
+            elif name.startswith("net."):
+                value.copy_(numbers("lpips." + name, *value.shape) * (3 / value[0].numel()) ** 0.5)
+    x = numbers("in.vqvae", 2, 3, 16, 16)
+    with torch.enable_grad():  # generation_nets turns gradients off
+        quant, picture = quantised(vq, x)
+        distance = trunk(picture, x).mean()
+        (quant + F.l1_loss(picture, x) + distance).backward()
+    tensors = {f"gradient.autoencoder.{k}": some(p.grad) for k, p in vq.named_parameters()}
+    assert all(torch.isfinite(v).all() for v in tensors.values())
+    tensors |= {"out.perceptual": distance[None], "out.reconstruction": F.l1_loss(picture, x)[None]}
+    save(out / "autoencoder-lpips.safetensors", tensors)
+    save(out / "lpips.safetensors", {k: v for k, v in trunk.state_dict().items() if not k.startswith("lins.")})
 
 
 if __name__ == "__main__":
@@ -508,3 +558,4 @@ if __name__ == "__main__":
     trainer.mkdir(parents=True, exist_ok=True)
     methods(trainer)
     quantiser(trainer)
+    perceptual(trainer)

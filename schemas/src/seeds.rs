@@ -31,6 +31,8 @@ pub enum Purpose {
     Tokens,
     /// In which order a step decodes tokens.
     TokenOrder,
+    /// Which activations a training sample loses.
+    Dropout,
     /// Sampling of a VAE posterior.
     Posterior,
     /// Initial weights.
@@ -55,6 +57,7 @@ impl Purpose {
             Self::Crop => "crop",
             Self::Tokens => "tokens",
             Self::TokenOrder => "token-order",
+            Self::Dropout => "dropout",
             Self::Posterior => "posterior",
             Self::Weights => "weights",
             Self::KMeans => "k-means",
@@ -115,6 +118,14 @@ impl Stream {
         (0..count as u64)
             .map(|i| (self.u64_at(i) >> 40) as f32 / (1 << 24) as f32)
             .collect()
+    }
+
+    /// `count` draws that are each true with probability `share`, to 2⁻³²: a quarter of a block each, as
+    /// masks have millions of them.
+    pub fn chances(&self, count: usize, share: f64) -> Vec<bool> {
+        let bound = (share.clamp(0.0, 1.0) * (1_u64 << 32) as f64).round() as u64;
+        let blocks = (0..count.div_ceil(4) as u64).flat_map(|index| self.block(index));
+        blocks.take(count).map(|word| u64::from(word) < bound).collect()
     }
 
     /// `count` standard normal numbers (Box-Muller in f64, rounded once).

@@ -6,6 +6,7 @@ use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig, PaddingConfig2d
 use burn::tensor::Tensor;
 
 use crate::error::Result;
+use crate::unet::{Dropping, Whole};
 use crate::weights::Scope;
 use crate::{layers, ops};
 
@@ -66,6 +67,16 @@ impl ResnetBlock {
 
     /// `x` `[batch, input, height, width]`, `time` the activated embedding `[batch, time]`.
     pub(crate) fn forward(&self, x: Tensor<4>, time: Option<&Tensor<2>>) -> Tensor<4> {
+        self.forward_dropping(x, time, &mut Whole)
+    }
+
+    /// The same with dropout.
+    pub(crate) fn forward_dropping(
+        &self,
+        x: Tensor<4>,
+        time: Option<&Tensor<2>>,
+        dropping: &mut dyn Dropping,
+    ) -> Tensor<4> {
         let mut hidden = ops::conv2d(&self.conv1, ops::group_norm_silu(&self.norm1, x.clone()));
         if let (Some(projection), Some(time)) = (&self.time_emb_proj, time) {
             let [batch, channels, _, _] = hidden.dims();
@@ -74,7 +85,8 @@ impl ResnetBlock {
                     .forward(time.clone())
                     .reshape([batch, channels, 1, 1]);
         }
-        let hidden = ops::conv2d(&self.conv2, ops::group_norm_silu(&self.norm2, hidden));
+        let hidden = dropping.drop(ops::group_norm_silu(&self.norm2, hidden));
+        let hidden = ops::conv2d(&self.conv2, hidden);
         match &self.conv_shortcut {
             Some(shortcut) => ops::conv2d(shortcut, x) + hidden,
             None => x + hidden,

@@ -7,13 +7,14 @@ use burn::module::{Module, ParamGroup};
 use burn::tensor::{Device, Tensor, TensorData};
 use glass_nets::schedulers::{Scheduler, SchedulerChoice};
 use glass_nets::unet::capture::Plain;
-use glass_nets::unet::{UNet2DConditionModel, UNetConfig};
+use glass_nets::unet::{Dropping, UNet2DConditionModel, UNetConfig};
 use glass_nets::weights::Start;
 use glass_schemas::seeds::{Purpose, Stream};
 use glass_schemas::spec::trainer::{
     DiffusionDecoderSpec, LatentDiffusionSpec, OutputStart, UNetPart,
 };
 
+use super::dropout::StreamDropout;
 use crate::checkpoint::{Named, unet_names};
 use crate::data::Batch;
 use crate::error::{Result, TrainerError};
@@ -72,6 +73,19 @@ impl DiffusionDecoder {
             scheduler: scheduler(&spec.weights)?,
             config,
             origin: Origin::Pretrained,
+        })
+    }
+
+    /// A UNet that others trained on slots, frozen, with the scheduler in `frozen`.
+    ///
+    /// # Errors
+    /// As [`DiffusionDecoder::load`].
+    pub fn published(unet: &Path, frozen: &Path, origin: Origin, device: &Device) -> Result<Self> {
+        Ok(Self {
+            unet: UNet::load(unet, device)?.no_grad(),
+            scheduler: scheduler(frozen)?,
+            config: document(unet)?,
+            origin,
         })
     }
 
@@ -143,12 +157,13 @@ impl DiffusionDecoder {
     /// # Errors
     /// Where the batch has no latents, and as that loss.
     pub fn loss_of(&self, slots: Tensor<3>, batch: &Batch<'_>) -> Result<Tensor<1>> {
-        let [timesteps, noise] = [Purpose::Timestep, Purpose::Noise].map(|p| batch.streams(p));
-        self.loss(batch.latents()?, slots, &timesteps, &noise)
+        let purposes = [Purpose::Timestep, Purpose::Noise, Purpose::Dropout];
+        let [timesteps, noise, dropped] = purposes.map(|purpose| batch.streams(purpose));
+        self.loss(batch.latents()?, slots, &timesteps, &noise, &dropped)
     }
 
-    /// The denoising loss `mean (target − unet(x_t, t, slots))²` with one uniform timestep and one
-    /// noise a sample; the target is the noise or the velocity, as the checkpoint says.
+    /// The denoising loss `mean (target − unet(x_t, t, slots))²` with one uniform timestep, one noise and
+    /// the masks of dropout a sample; the target is the noise or the velocity, as the checkpoint says.
     ///
     /// `clean [batch, channels, height, width]` is scaled; `slots [batch, slots, context]`.
     ///
@@ -160,6 +175,7 @@ impl DiffusionDecoder {
         slots: Tensor<3>,
         timesteps: &[Stream],
         noise: &[Stream],
+        dropped: &[Stream],
     ) -> Result<Tensor<1>> {
         let shape = clean.dims();
         let schedule = self.scheduler.noise();
@@ -174,10 +190,11 @@ impl DiffusionDecoder {
             .flat_map(|stream| stream.normal(size))
             .collect();
         let noise = Tensor::from_data(TensorData::new(noise, shape), &clean.device());
-        Ok(self.denoise(clean, slots, &timesteps, noise)?.loss)
+        let mut dropping = StreamDropout::new(dropped, self.unet.dropout());
+        Ok(self.denoise(clean, slots, &timesteps, noise, &mut dropping)?.loss)
     }
 
-    /// [`DiffusionDecoder::loss`] with given timesteps and noise `[batch, channels, height, width]`.
+    /// [`DiffusionDecoder::loss`] with given timesteps, noise `[batch, channels, height, width]` and dropout.
     ///
     /// # Errors
     /// Where the schedule does not have the timesteps.
@@ -187,12 +204,13 @@ impl DiffusionDecoder {
         slots: Tensor<3>,
         timesteps: &[usize],
         noise: Tensor<4>,
+        dropping: &mut dyn Dropping,
     ) -> Result<Denoised> {
         let schedule = self.scheduler.noise();
         let noisy = schedule.add_noise(clean.clone(), noise.clone(), timesteps)?;
         let target = schedule.target(clean, noise, timesteps)?;
         let times: Vec<f32> = timesteps.iter().map(|&t| t as f32).collect();
-        let predicted = self.unet.forward(noisy, &times, slots, &mut Plain);
+        let predicted = self.unet.forward_dropping(noisy, &times, slots, &mut Plain, dropping);
         Ok(Denoised {
             loss: mean_square(predicted.clone(), target),
             predicted,

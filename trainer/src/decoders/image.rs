@@ -1,5 +1,7 @@
 //! The socket of image decoders: one variant a decoder.
 
+use std::path::Path;
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use glass_nets::weights::{Weights, folder_digest};
@@ -13,7 +15,7 @@ use super::sampler::{DiffusionPainter, EmptyPrompt, is_guided, refuse_guidance, 
 use crate::data::Batch;
 use crate::error::{Result, TrainerError};
 use crate::layers::Initial;
-use crate::parts::{PartMapper, PartVisitor};
+use crate::parts::{Origin, PartMapper, PartVisitor};
 
 /// A decoder of images.
 #[derive(Debug, Clone)]
@@ -49,6 +51,26 @@ impl ImageDecoder {
                 Ok(Some(Self::Broadcast(Box::new(config.init(&initial)))))
             }
         }
+    }
+
+    /// A published UNet in `folder` as the decoder that the spec names; none where the spec names no such.
+    ///
+    /// # Errors
+    /// Where its files, or the scheduler of the spec, cannot be read.
+    pub fn published(spec: &TrainerSpec, folder: &Path, device: &Device) -> Result<Option<Self>> {
+        let load = |frozen: &Path, origin| {
+            DiffusionDecoder::published(folder, frozen, origin, device).map(Box::new)
+        };
+        Ok(match spec.image.kind {
+            ImageDecoderKind::None | ImageDecoderKind::Broadcast => None,
+            ImageDecoderKind::StableDiffusion => {
+                let decoder = load(&spec.diffusion.weights, Origin::Pretrained)?;
+                Some(Self::StableDiffusion(decoder))
+            }
+            ImageDecoderKind::LatentDiffusion => {
+                Some(Self::LatentDiffusion(load(&spec.latent_diffusion.config, Origin::Seed)?))
+            }
+        })
     }
 
     /// The loss of a batch; `slots [batch, slots, slot_size]`.

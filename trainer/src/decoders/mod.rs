@@ -3,6 +3,7 @@
 
 mod broadcast;
 mod diffusion;
+mod dropout;
 mod features;
 mod image;
 mod latents;
@@ -14,6 +15,7 @@ mod transformer;
 
 pub use broadcast::{BroadcastDecoder, BroadcastDecoderConfig, Painted};
 pub use diffusion::{Denoised, DiffusionDecoder, UNet};
+pub use dropout::StreamDropout;
 pub use features::{FeatureDecoder, FeatureDraw, MaskOrders};
 pub use image::ImageDecoder;
 pub use latents::LatentSpace;

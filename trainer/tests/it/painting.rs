@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor};
 use glass_nets::Weights;
 use glass_nets::schedulers::Scheduler;
-use glass_nets::unet::{UNet2DConditionModel, UNetConfig};
+use glass_nets::unet::capture::Plain;
+use glass_nets::unet::{Dropping, UNet2DConditionModel, UNetConfig};
+use glass_schemas::seeds::{Purpose, Stream};
 use glass_schemas::spec::SchedulerChoice;
 use glass_schemas::spec::trainer::{AutoencoderKind, BroadcastDecoderSpec, TrainerSpec};
 use glass_trainer::decoders::{
-    BroadcastDecoderConfig, DiffusionPainter, LatentSpace, Painter, Sampling, scheduler,
+    BroadcastDecoderConfig, DiffusionDecoder, DiffusionPainter, LatentSpace, Painter, Sampling, StreamDropout,
+    scheduler,
 };
 use glass_trainer::layers::Initial;
 
@@ -73,8 +76,7 @@ fn slot_diffusion_draws_what_pytorch_draws() {
         let trajectory = painter.scheduler.trajectory(calls).unwrap();
         assert_eq!(trajectory.timesteps().len(), calls);
         let found = trajectory.run(noise.clone(), |x, timestep| {
-            let plain = &mut glass_nets::unet::capture::Plain;
-            painter.unet.forward(x, &[timestep], slots.clone(), plain)
+            painter.unet.forward(x, &[timestep], slots.clone(), &mut Plain)
         });
         close(golden, &format!("unquantised.{calls}"), found);
     }
@@ -120,4 +122,46 @@ fn a_broadcast_decoder_draws_from_slots_alone() {
     // A slot less is another picture of the same size.
     let fewer = draw(slots.narrow(1, 0, 2), &["a", "b"], 1);
     assert_eq!((fewer[0].dimensions(), fewer[0] != pictures[0]), ((16, 16), true));
+}
+
+#[test]
+fn masks_of_dropout_belong_to_the_sample_and_not_to_its_batch() {
+    let ones = |batch| Tensor::<4>::ones([batch, 2, 8, 8], &Device::flex());
+    let streams: Vec<Stream> = (0..3).map(|sample| Stream::new(7, sample, Purpose::Dropout)).collect();
+    let drop = |streams: &[Stream]| {
+        let mut dropping = StreamDropout::new(streams, 0.25);
+        let (first, second) = (dropping.drop(ones(streams.len())), dropping.drop(ones(streams.len())));
+        let numbers = |x: Tensor<4>| x.into_data().try_to_vec::<f32>().unwrap();
+        (numbers(first), numbers(second))
+    };
+    let (together, next) = drop(&streams);
+    assert_eq!(together[256..], drop(&streams[2..]).0);
+    assert_ne!(together[..128], together[128..256], "samples share no mask");
+    assert_ne!(together, next, "blocks share no mask");
+    assert!(together.iter().all(|&x| x == 0.0 || x == 4.0 / 3.0));
+    let lost = together.iter().chain(&next).filter(|x| **x == 0.0).count() as f64 / 768.0;
+    // Three standard deviations of a share of a quarter of 768.
+    assert!((lost - 0.25).abs() < 0.05, "{lost}");
+}
+
+#[test]
+fn only_training_drops() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = small_unet(folder.path(), "slot-diffusion");
+    let decoder = DiffusionDecoder::scratch(&spec, 3, &Device::flex()).unwrap();
+    assert_eq!(decoder.unet.dropout(), 0.1);
+    let (clean, slots) = (input("clean", [2, 3, 8, 8], 1.0), input("paint.slots", [2, 3, 6], 1.0));
+    let streams = |purpose| [0, 1].map(|sample| Stream::new(1, sample, purpose));
+    let loss = |dropped: u64| -> f32 {
+        let masks = [0, 1].map(|sample| Stream::new(dropped, sample, Purpose::Dropout));
+        let (times, noise) = (streams(Purpose::Timestep), streams(Purpose::Noise));
+        let loss = decoder.loss(clean.clone(), slots.clone(), &times, &noise, &masks).unwrap();
+        loss.into_data().try_to_vec::<f32>().unwrap()[0]
+    };
+    assert_eq!(loss(1), loss(1));
+    let evaluated = || {
+        let predicted = decoder.unet.forward(clean.clone(), &[5.0], slots.clone(), &mut Plain);
+        predicted.into_data().try_to_vec::<f32>().unwrap()
+    };
+    assert_eq!(evaluated(), evaluated());
 }

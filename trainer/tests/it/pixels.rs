@@ -8,31 +8,29 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
-use glass_nets::Weights;
-use glass_nets::vqvae::{VqVae, VqVaeConfig};
+use glass_nets::unet::Dropping;
 use glass_schemas::spec::trainer::{
     BroadcastDecoderSpec, ClipNorm, EncoderKind, EncoderSpec, FeatureDecoderKind, ImageDecoderKind,
     InitialSlots, LatentDiffusionSpec, NetworkStart, OptimizerName, Position, SlotsSpec, Switch,
     TokenWidth, TrainerSpec,
 };
-use glass_trainer::checkpoint::{Named, Rename, collect, restore, vqvae_names};
+use glass_trainer::checkpoint::{Named, Rename, collect, restore};
 use glass_trainer::decoders::{DiffusionDecoder, ImageDecoder};
 use glass_trainer::encoders::TrainedEncoder;
-use glass_trainer::losses::mean_square;
 use glass_trainer::optim::Gradients;
-use glass_trainer::parts::{Group, Layout, PartMapper, PartVisitor, with_ids_by_path};
+use glass_trainer::parts::{Group, Layout, PartMapper, PartVisitor};
 use glass_trainer::phases::{Networks, Optimizers};
 use safetensors::SafeTensors;
 
 use crate::support::device;
 
 /// f32 sums in another order.
-const FORWARD: f32 = 1e-4;
+pub const FORWARD: f32 = 1e-4;
 /// Relative to the largest gradient, or the largest move of ten steps, of the tensor.
 const GRADIENT: f32 = 1e-3;
 
 /// Below this a gradient is rounding: of a bias that a softmax cancels, for one.
-const LEAST_GRADIENT: f32 = 1e-5;
+pub const LEAST_GRADIENT: f32 = 1e-5;
 /// The hundredth part of what ten steps can move a weight; a weight near one is kept to 6e-8.
 const LEAST_MOVE: f32 = 1e-4;
 
@@ -60,7 +58,7 @@ pub fn numbers(name: &str, count: usize) -> Vec<f32> {
         .collect()
 }
 
-fn input<const D: usize>(name: &str, shape: [usize; D]) -> Tensor<D> {
+pub fn input<const D: usize>(name: &str, shape: [usize; D]) -> Tensor<D> {
     let numbers = numbers(name, shape.iter().product());
     Tensor::from_data(TensorData::new(numbers, shape), &device())
 }
@@ -118,12 +116,13 @@ fn check(golden: &Golden, kind: &str, part: &str, found: &Named, least: f32) {
     }
 }
 
-fn check_gradients<M: Module>(
+pub fn check_gradients<M: Module>(
     golden: &Golden,
     part: &str,
     module: &M,
     rename: Rename,
     gradients: &GradientsParams,
+    least: f32,
 ) {
     struct Swap<'a>(&'a GradientsParams);
     impl burn::module::ModuleMapper for Swap<'_> {
@@ -141,7 +140,7 @@ fn check_gradients<M: Module>(
         "gradient",
         part,
         &collect(&module, rename),
-        LEAST_GRADIENT,
+        least,
     );
 }
 
@@ -164,7 +163,7 @@ struct CheckGradients<'a>(&'a Golden, burn::tensor::Gradients);
 impl PartVisitor for CheckGradients<'_> {
     fn visit<M: Module>(&mut self, layout: &Layout, part: &M) {
         let gradients = GradientsParams::from_module(&mut self.1, part);
-        check_gradients(self.0, part_name(layout), part, layout.rename, &gradients);
+        check_gradients(self.0, part_name(layout), part, layout.rename, &gradients, LEAST_GRADIENT);
     }
 }
 
@@ -187,13 +186,13 @@ impl PartVisitor for CheckMoves<'_> {
 }
 
 /// Reference tensors, and the largest relative error of each kind so far.
-struct Golden {
+pub struct Golden {
     tensors: BTreeMap<String, Vec<f32>>,
     worst: RefCell<BTreeMap<String, f32>>,
 }
 
 impl Golden {
-    fn open(name: &str) -> Self {
+    pub fn open(name: &str) -> Self {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("goldens/pixels");
         let bytes = std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap();
         let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -208,7 +207,7 @@ impl Golden {
         }
     }
 
-    fn close(&self, found: &[f32], name: &str, tolerance: f32) {
+    pub fn close(&self, found: &[f32], name: &str, tolerance: f32) {
         self.close_above(found, name, tolerance, LEAST_GRADIENT);
     }
 
@@ -233,14 +232,14 @@ impl Golden {
     }
 
     /// A row of the table of agreement (`cargo test -- trains_as --nocapture`).
-    fn print(&self, method: &str) {
+    pub fn print(&self, method: &str) {
         let all = self.worst.borrow();
         let row: Vec<String> = all.iter().map(|(kind, worst)| format!("{kind} {worst:.1e}")).collect();
         println!("agreement | {method} | {}", row.join(" | "));
     }
 }
 
-fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+pub fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_to_vec().unwrap()
 }
 
@@ -331,9 +330,33 @@ fn denoise(
         input(&format!("latents.{step}"), shape),
         noise(&format!("noise.{step}"), shape),
     );
-    let denoised = decoder.denoise(clean, slots, &times, drawn).unwrap();
+    let share = decoder.unet.dropout() as f32;
+    let dropping = &mut GivenDropout { share, step, block: 0 };
+    let denoised = decoder.denoise(clean, slots, &times, drawn, dropping).unwrap();
     see("predicted", host(denoised.predicted));
     denoised.loss
+}
+
+/// The reference's masks, by the number of the step and of the block.
+struct GivenDropout {
+    share: f32,
+    step: usize,
+    block: usize,
+}
+
+impl Dropping for GivenDropout {
+    fn drop(&mut self, hidden: Tensor<4>) -> Tensor<4> {
+        if self.share == 0.0 {
+            return hidden;
+        }
+        let name = format!("dropped.{}.{}", self.step, self.block);
+        self.block += 1;
+        let drawn = numbers(&name, hidden.dims().iter().product());
+        let bound = 2.0 * self.share - 1.0;
+        let mask = drawn.iter().map(|&u| if u >= bound { 1.0 / (1.0 - self.share) } else { 0.0 });
+        let mask = TensorData::new(mask.collect::<Vec<f32>>(), hidden.dims());
+        hidden.clone() * Tensor::from_data(mask, &hidden.device())
+    }
 }
 
 fn pictures(step: usize) -> Tensor<4> {
@@ -379,7 +402,7 @@ fn scratch(kind: EncoderKind, folder: &Path) -> EncoderSpec {
 }
 
 /// A folder with a network's `config.json`.
-fn config(folder: &Path, config: &serde_json::Value) -> PathBuf {
+pub fn config(folder: &Path, config: &serde_json::Value) -> PathBuf {
     std::fs::create_dir_all(folder).unwrap();
     std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
     folder.to_owned()
@@ -408,7 +431,7 @@ fn latent_diffusion(folder: &Path, method: &str, unet: serde_json::Value) -> Lat
 pub fn small_unet(folder: &Path, method: &str) -> LatentDiffusionSpec {
     let unet = match method {
         "slot-diffusion" => serde_json::json!({
-            "attention_head_dim": [1, 2],
+            "attention_head_dim": [1, 2], "dropout": 0.1,
             "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"],
             "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"],
         }),
@@ -488,29 +511,4 @@ fn latent_slot_diffusion_from_nothing_trains_as_pytorch_does() {
         ..spec(slots, ImageDecoderKind::LatentDiffusion)
     };
     ten_steps("lsd-scratch", &spec, pixels);
-}
-
-#[test]
-fn the_vector_quantised_autoencoder_trains_as_pytorch_does() {
-    let folder = tempfile::tempdir().unwrap();
-    let sizes = serde_json::json!({
-        "block_out_channels": [4, 8], "layers_per_block": 1, "latent_channels": 3, "vq_embed_dim": 3,
-        "num_vq_embeddings": 20, "norm_num_groups": 2, "scaling_factor": 1.0,
-        "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D"],
-        "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D"],
-    });
-    let config = VqVaeConfig::read(config(folder.path(), &sizes)).unwrap();
-    let source = Weights::drawn(Box::new(|name, shape, _| weights(name, shape)));
-    let vq = VqVae::from_scope(&source.root(&device()), &config).unwrap();
-    let vq = with_ids_by_path(vq, "autoencoder").set_require_grad(true);
-    let golden = Golden::open("autoencoder");
-    let pictures = input("in.vqvae", [2, 3, 16, 16]);
-    let quantised = vq.quantize(vq.encode(pictures.clone()));
-    let loss = mean_square(vq.decode_quantized(quantised.latents), pictures);
-    golden.close(&host(quantised.loss.clone()), "out.quantisation", FORWARD);
-    golden.close(&host(loss.clone()), "out.reconstruction", FORWARD);
-    let mut graph = (loss + quantised.loss).backward();
-    let gradients = GradientsParams::from_module(&mut graph, &vq);
-    check_gradients(&golden, "autoencoder", &vq, vqvae_names, &gradients);
-    golden.print("autoencoder");
 }

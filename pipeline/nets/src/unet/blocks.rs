@@ -108,7 +108,7 @@ impl DownBlock {
         around: &mut Surroundings<'_>,
     ) -> Tensor<4> {
         for (i, resnet) in self.resnets.iter().enumerate() {
-            x = resnet.forward(x, Some(time));
+            x = resnet.forward_dropping(x, Some(time), around.dropping);
             if let Some(attention) = self.attentions.get(i) {
                 x = attention.forward(x, around);
             }
@@ -147,7 +147,7 @@ impl MidBlock {
         around: &mut Surroundings<'_>,
     ) -> Tensor<4> {
         for (i, resnet) in self.resnets.iter().enumerate() {
-            x = resnet.forward(x, Some(time));
+            x = resnet.forward_dropping(x, Some(time), around.dropping);
             if let Some(attention) = self.attentions.get(i) {
                 x = attention.forward(x, around);
             }
@@ -201,7 +201,7 @@ impl UpBlock {
             if let Some(skip) = skips.pop() {
                 x = Tensor::cat(vec![x, skip], 1);
             }
-            x = resnet.forward(x, Some(time));
+            x = resnet.forward_dropping(x, Some(time), around.dropping);
             if let Some(attention) = self.attentions.get(i) {
                 x = attention.forward(x, around);
             }

@@ -89,6 +89,8 @@ pub struct UNetConfig {
     pub conv_in_kernel: usize,
     /// Kernel of the last convolution.
     pub conv_out_kernel: usize,
+    /// The share of activations that training drops in every residual block.
+    pub dropout: f64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -130,6 +132,7 @@ struct File {
     time_embedding_dim: Option<usize>,
     conv_in_kernel: usize,
     conv_out_kernel: usize,
+    dropout: f64,
 }
 
 impl Default for File {
@@ -169,6 +172,7 @@ impl Default for File {
             time_embedding_dim: None,
             conv_in_kernel: 3,
             conv_out_kernel: 3,
+            dropout: 0.0,
         }
     }
 }
@@ -328,6 +332,10 @@ impl Reader {
                 return Err(self.error(field, format!("{kernel} is not odd")));
             }
         }
+        if !(0.0..1.0).contains(&file.dropout) {
+            let message = format!("must be at least 0 and below 1, found {}", file.dropout);
+            return Err(self.error("dropout", message));
+        }
         Ok(UNetConfig {
             sample_size: match file.sample_size {
                 Some(Size::Square(side)) => Some(side),
@@ -348,6 +356,7 @@ impl Reader {
             norm_eps: file.norm_eps,
             conv_in_kernel: file.conv_in_kernel,
             conv_out_kernel: file.conv_out_kernel,
+            dropout: file.dropout,
         })
     }
 }

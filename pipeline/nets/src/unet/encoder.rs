@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor, activation};
 use serde::Deserialize;
 
 use super::blocks::{DownBlock, UpBlock};
+use super::dropout::Whole;
 use super::config::{DownBlockType, Level, MidBlockType, UNetConfig, UpBlockType};
 use super::position::PositionType;
 use super::time::TimeEmbedding;
@@ -180,6 +181,7 @@ impl UNetEncoderConfig {
             norm_eps: self.norm_eps,
             conv_in_kernel: 3,
             conv_out_kernel: 3,
+            dropout: 0.0,
         }
     }
 }
@@ -268,6 +270,7 @@ impl UNetEncoder {
         let mut around = Surroundings {
             context: &context,
             attention: &mut Plain,
+            dropping: &mut Whole,
         };
         let x = ops::conv2d(&self.downscale_cnn, pictures);
         let mut x = ops::conv2d(&self.conv_in, x);

@@ -3,6 +3,7 @@
 mod blocks;
 pub mod capture;
 mod config;
+mod dropout;
 mod encoder;
 mod position;
 mod time;
@@ -16,6 +17,7 @@ use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{Device, Tensor, activation};
 
 pub use config::{DownBlockType, Level, MidBlockType, UNetConfig, UpBlockType};
+pub use dropout::{Dropping, Whole};
 pub use encoder::{UNetEncoder, UNetEncoderConfig};
 pub use position::PositionType;
 
@@ -40,6 +42,8 @@ pub struct UNet2DConditionModel {
     conv_out: Conv2d,
     #[module(skip)]
     center_input_sample: bool,
+    #[module(skip)]
+    dropout: f64,
 }
 
 impl UNet2DConditionModel {
@@ -93,7 +97,14 @@ impl UNet2DConditionModel {
             conv_norm_out: layers::group_norm(scope, "conv_norm_out", &norm_out)?,
             conv_out: layers::conv2d(scope, "conv_out", &conv_out)?,
             center_input_sample: config.center_input_sample,
+            dropout: config.dropout,
         })
+    }
+
+    /// The share of activations that training drops in every residual block: the configuration's word, which
+    /// no forward pass acts on by itself.
+    pub fn dropout(&self) -> f64 {
+        self.dropout
     }
 
     /// Predicts noise or velocity.
@@ -107,6 +118,18 @@ impl UNet2DConditionModel {
         timesteps: &[f32],
         context: Tensor<3>,
         attention: &mut dyn Attention,
+    ) -> Tensor<4> {
+        self.forward_dropping(sample, timesteps, context, attention, &mut Whole)
+    }
+
+    /// The same with dropout in the residual blocks.
+    pub fn forward_dropping(
+        &self,
+        sample: Tensor<4>,
+        timesteps: &[f32],
+        context: Tensor<3>,
+        attention: &mut dyn Attention,
+        dropping: &mut dyn Dropping,
     ) -> Tensor<4> {
         attention.begin_call();
         let (batch, device) = (sample.dims()[0], sample.device());
@@ -126,6 +149,7 @@ impl UNet2DConditionModel {
         let mut around = Surroundings {
             context: &context,
             attention,
+            dropping,
         };
 
         let mut x = ops::conv2d(&self.conv_in, sample);

@@ -5,6 +5,7 @@ use burn::nn::{GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, L
 use burn::tensor::Tensor;
 
 use super::capture::{Attend, Attention, MapKind};
+use super::dropout::Dropping;
 use super::config::Level;
 use super::position::{Position, PositionType};
 use crate::error::Result;
@@ -17,11 +18,12 @@ const NORM_EPS: f64 = 1e-6;
 /// Inner width of the feed-forward layers relative to the channels.
 const EXPANSION: usize = 4;
 
-/// What the attention of one call sees besides the hidden states.
+/// What the blocks of one call see besides the hidden states.
 pub(super) struct Surroundings<'a> {
     /// `[batch, tokens, context]`.
     pub context: &'a Tensor<3>,
     pub attention: &'a mut dyn Attention,
+    pub dropping: &'a mut dyn Dropping,
 }
 
 #[derive(Module, Debug)]
