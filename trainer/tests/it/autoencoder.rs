@@ -1,6 +1,7 @@
 //! Training of the autoencoder: it learns, and goes on where it was stopped.
 
 use std::path::Path;
+use std::process::{Command, Output};
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
@@ -83,4 +84,59 @@ fn an_autoencoder_learns_and_goes_on_where_it_was_stopped() {
         latents(&second.network.valid(), pictures().inner())
     );
     assert!(new(&config).resume(&out, SEED + 1, STEPS).is_err());
+}
+
+fn command(folder: &Path, more: &[&str]) -> Output {
+    let lpips = concat!(env!("CARGO_MANIFEST_DIR"), "/goldens/pixels/lpips.safetensors");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
+    command.arg("autoencoder").arg("--config").arg(folder).arg("--out").arg(folder.join("trained"));
+    command.args(["--steps", "4", "--batch", "2", "--save-every", "2", "--log-every", "1", "--lpips", lpips]);
+    command.args(more).output().unwrap()
+}
+
+#[test]
+fn the_command_trains_in_a_folder_and_goes_on_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    config(folder);
+    let images = folder.join("images");
+    std::fs::create_dir(&images).unwrap();
+    for (name, shade) in [("a.png", 40_u8), ("b.png", 200), ("c.jpg", 120)] {
+        // Wider than high: the square in the middle is taken.
+        let picture = image::RgbImage::from_fn(40, 24, |x, y| image::Rgb([shade, x as u8 * 6, y as u8 * 10]));
+        picture.save(images.join(name)).unwrap();
+    }
+    std::fs::write(images.join("notes.txt"), "left alone").unwrap();
+    let of_images = ["--images", images.to_str().unwrap()];
+
+    let done = command(folder, &of_images);
+    let log = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.success(), "{log}");
+    assert!(log.contains("perceptual=") && log.contains("codes="), "{log}");
+    let trained = folder.join("trained");
+    assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), trained.display().to_string());
+    VqVae::load(&trained, &device().inner()).unwrap();
+    let weights = || std::fs::read(trained.join("diffusion_pytorch_model.safetensors")).unwrap();
+    let progress = std::fs::read_to_string(trained.join("training.json")).unwrap();
+    assert!(progress.contains("\"step\": 4"), "{progress}");
+    // Done is done; and the same again elsewhere gives the same weights.
+    let before = weights();
+    assert!(command(folder, &of_images).status.success());
+    assert_eq!(before, weights());
+    std::fs::remove_dir_all(&trained).unwrap();
+    assert!(command(folder, &of_images).status.success());
+    assert_eq!(before, weights());
+
+    let refuses = |more: &[&str], named: &str| {
+        let refused = command(folder, more);
+        let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{message}");
+        assert!(message.contains(named), "{message}");
+    };
+    refuses(&[of_images[0], of_images[1], "--seed", "7"], "not of 4 steps with seed 7");
+    refuses(&[of_images[0], of_images[1], "--image-size", "17"], "17 pixels");
+    refuses(&["--images", "nowhere"], "nowhere");
+    std::fs::write(images.join("broken.png"), "no picture").unwrap();
+    std::fs::remove_dir_all(&trained).unwrap();
+    refuses(&of_images, "broken.png");
 }

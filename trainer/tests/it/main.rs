@@ -23,6 +23,7 @@ mod painting;
 mod pixels;
 mod probe;
 mod properties;
+mod quantised;
 mod real_images;
 mod reference;
 mod release;

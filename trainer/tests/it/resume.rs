@@ -122,9 +122,12 @@ fn gradients_of_two_half_batches_are_those_of_one() {
     };
     let line = |bytes: Vec<u8>| -> Line { serde_json::from_slice(&bytes).unwrap() };
     let (whole, halves) = (line(step(1, 4)), line(step(2, 2)));
-    for (name, value) in &whole.values {
+    let compared = |name: &str| name.starts_with("loss/") || name.starts_with("gradient/");
+    // Not who wins a token: two slots can be equal up to the order of sums.
+    for (name, value) in whole.values.iter().filter(|(name, _)| compared(name)) {
         assert!((value - halves.values[name]).abs() < 1e-5, "{name}");
     }
+    assert!(whole.values.keys().filter(|name| compared(name)).count() >= 3);
 }
 
 #[test]
