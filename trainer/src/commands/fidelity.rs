@@ -20,7 +20,8 @@ pub struct FidelityArgs {
     /// Folder of real pictures; those of one file stem with a drawn one are scored as pairs
     #[arg(long, value_name = "DIR", required_unless_present = "statistics")]
     pub real: Option<PathBuf>,
-    /// Stored statistics of the real pictures, in place of their features
+    /// Stored statistics of the real pictures, in place of their features: what --save-statistics wrote, or an `.npz` of
+    /// pytorch-fid
     #[arg(long, value_name = "FILE", conflicts_with = "save_statistics")]
     pub statistics: Option<PathBuf>,
     /// Store the statistics of the real pictures here

@@ -179,7 +179,7 @@ impl Judge<'_> {
         let statistics = self.reference.as_ref().map_or(&real.statistics, Reference::statistics);
         let score = |metric: &str, value| Score {
             of: of.map(str::to_owned),
-            real: Some(statistics.count()),
+            real: self.reference.as_ref().map_or(Some(statistics.count()), Reference::pictures),
             ..Score::of_set(metric, value, drawn.statistics.count(), self.networks)
         };
         if statistics.count() < 2 || drawn.statistics.count() < 2 {

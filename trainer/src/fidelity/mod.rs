@@ -8,6 +8,7 @@ mod folder;
 mod judge;
 mod kernel;
 mod networks;
+mod numpy;
 mod report;
 mod statistics;
 

@@ -1,4 +1,5 @@
-//! Statistics of real pictures that are kept: mean and covariance of their features in a safetensors file.
+//! Statistics of real pictures that are kept: mean and covariance of their features, in a safetensors file of ours or
+//! in an `.npz` of pytorch-fid.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,7 +7,9 @@ use std::path::Path;
 use glass_metrics::FeatureStatistics;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use super::FeatureNetwork;
 use super::networks::Networks;
+use super::numpy::{MAGIC, statistics};
 use crate::eval::EvalError;
 
 /// Keys of the file's metadata.
@@ -18,14 +21,32 @@ const COUNT: &str = "pictures";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reference {
     statistics: FeatureStatistics,
+    /// None where the file does not say: pytorch-fid's.
+    origin: Option<Origin>,
+}
+
+/// The network that features are of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Origin {
     network: String,
     digest: String,
 }
 
+impl Origin {
+    fn of(networks: &Networks) -> Self {
+        let network = networks.features.as_ref().map_or_else(String::new, FeatureNetwork::describe);
+        Self { network, digest: networks.digest() }
+    }
+}
+
 impl Reference {
     pub(super) fn new(statistics: FeatureStatistics, networks: &Networks) -> Self {
-        let network = networks.features.as_ref().map_or_else(String::new, super::FeatureNetwork::describe);
-        Self { statistics, network, digest: networks.digest() }
+        Self { statistics, origin: Some(Origin::of(networks)) }
+    }
+
+    /// Pictures behind them, where the file says.
+    pub fn pictures(&self) -> Option<u64> {
+        self.origin.as_ref().map(|_| self.statistics.count())
     }
 
     /// Mean, covariance and number.
@@ -38,17 +59,28 @@ impl Reference {
     /// # Errors
     /// [`EvalError::Spec`] says which network they belong to.
     pub(super) fn check(&self, networks: &Networks) -> Result<(), EvalError> {
-        let other = Self::new(self.statistics.clone(), networks);
-        if (&other.network, &other.digest) == (&self.network, &self.digest) {
-            return Ok(());
-        }
-        let problem = format!(
-            "holds statistics of {} (weights {}), the pictures are compared in {} (weights {})",
-            self.network,
-            short(&self.digest),
-            other.network,
-            short(&other.digest)
-        );
+        let found = Origin::of(networks);
+        let problem = match (&self.origin, &networks.features) {
+            (Some(origin), _) if *origin == found => return Ok(()),
+            (Some(origin), _) => format!(
+                "holds statistics of {} (weights {}), the pictures are compared in {} (weights {})",
+                origin.network,
+                short(&origin.digest),
+                found.network,
+                short(&found.digest)
+            ),
+            // Which InceptionV3 it was cannot be told.
+            (None, Some(network @ FeatureNetwork::Inception { .. })) if network.dim() == self.statistics.dim() => {
+                return Ok(());
+            }
+            (None, Some(network)) => format!(
+                "holds pytorch-fid's statistics of {} features, the pictures are compared in {} of {} features",
+                self.statistics.dim(),
+                found.network,
+                network.dim()
+            ),
+            (None, None) => "holds pytorch-fid's statistics, and no InceptionV3 is named".to_owned(),
+        };
         Err(EvalError::Spec { key: "generation.metrics.reference", problem })
     }
 
@@ -62,9 +94,13 @@ impl Reference {
         let (mean, covariance) = (bytes(self.statistics.mean()), bytes(&self.statistics.covariance()?));
         let view = |shape, bytes| TensorView::new(Dtype::F64, shape, bytes).map_err(|error| EvalError::Shape(error.to_string()));
         let views = [("mean", view(vec![dim], &mean)?), ("covariance", view(vec![dim, dim], &covariance)?)];
+        let Some(origin) = &self.origin else {
+            let problem = "are pytorch-fid's: what they are of is not known";
+            return Err(EvalError::Spec { key: "generation.metrics.reference", problem: problem.into() });
+        };
         let metadata = HashMap::from([
-            (NETWORK.to_owned(), self.network.clone()),
-            (DIGEST.to_owned(), self.digest.clone()),
+            (NETWORK.to_owned(), origin.network.clone()),
+            (DIGEST.to_owned(), origin.digest.clone()),
             (COUNT.to_owned(), self.statistics.count().to_string()),
         ]);
         let file = safetensors::serialize(views, Some(metadata)).map_err(|error| EvalError::Shape(error.to_string()))?;
@@ -78,11 +114,15 @@ impl Reference {
     /// [`EvalError::File`], and [`EvalError::Given`] where it is not such a file.
     pub fn open(path: &Path) -> Result<Self, EvalError> {
         let bytes = std::fs::read(path).map_err(EvalError::read(path))?;
-        Self::parse(&bytes).map_err(|problem| EvalError::Given {
+        let parsed = match bytes.starts_with(MAGIC) {
+            true => statistics(bytes).map(|statistics| Self { statistics, origin: None }),
+            false => Self::parse(&bytes),
+        };
+        parsed.map_err(|problem| EvalError::Given {
             path: path.to_owned(),
             field: "the statistics".into(),
             problem,
-            hint: "`trainer fidelity --save-statistics FILE` writes them".into(),
+            hint: "`trainer fidelity --save-statistics FILE` writes them, and pytorch-fid `--save-stats`".into(),
         })
     }
 
@@ -105,8 +145,7 @@ impl Reference {
         let statistics = FeatureStatistics::from_parts(count, floats("mean")?, &floats("covariance")?);
         Ok(Self {
             statistics: statistics.map_err(|error| error.to_string())?,
-            network: said(NETWORK)?,
-            digest: said(DIGEST)?,
+            origin: Some(Origin { network: said(NETWORK)?, digest: said(DIGEST)? }),
         })
     }
 }

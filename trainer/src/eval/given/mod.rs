@@ -2,9 +2,9 @@
 //!
 //! Every form ends in [`Segments`]; nothing after it knows where masks came from.
 
-mod archive;
+pub(crate) mod archive;
 mod folder;
-mod npy;
+pub(crate) mod npy;
 mod parquet;
 mod png;
 mod results;

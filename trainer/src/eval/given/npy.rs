@@ -29,6 +29,16 @@ pub fn segments(bytes: &[u8], picture: &Picture) -> Result<Segments, String> {
     }
 }
 
+/// Shape and numbers of an array of floats.
+pub(crate) fn numbers(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f64>), String> {
+    let array = Array::parse(bytes)?;
+    match (array.kind, array.width) {
+        (b'f', 8) => Ok((array.shape.clone(), array.values().map(f64::from_le_bytes).collect())),
+        (b'f', _) => Ok((array.shape.clone(), array.floats()?.into_iter().map(f64::from).collect())),
+        _ => Err("holds no floats".into()),
+    }
+}
+
 fn stack(values: &[i64], [slots, height, width]: [usize; 3]) -> Result<Segments, String> {
     if values.iter().any(|value| !(0..=1).contains(value)) {
         return Err("is a stack of integers other than 0 and 1: one map has two axes, masks are 0 or 1".into());
