@@ -10,6 +10,7 @@
 mod annotations;
 mod ari;
 mod assignment;
+mod boxes;
 mod confusion;
 mod contingency;
 mod error;
@@ -28,6 +29,7 @@ mod truth;
 pub use annotations::{Annotation, RegionKind, Segmentation};
 pub use ari::{Points, adjusted_rand_index};
 pub use assignment::{Objective, assign};
+pub use boxes::{BoxScores, Corners, box_scores};
 pub use confusion::Confusion;
 pub use contingency::{Contingency, IouMatrix, Objects};
 pub use error::MetricsError;

@@ -87,7 +87,7 @@ impl<'a, W: Write + Send> Collector<'a, W> {
 impl<W: Write + Send> Sink for Collector<'_, W> {
     fn row(&mut self, row: &Row<'_>) -> Result<(), EvalError> {
         let protocol = &self.protocols[row.protocol];
-        let values = values(protocol, &row.scores);
+        let values = values(protocol, row);
         self.means.add(row, &values);
         if let Some(maps) = &mut self.maps {
             maps.push(row)?;

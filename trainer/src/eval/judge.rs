@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use glass_metrics::Protocol;
+use glass_metrics::{Protocol, box_scores};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::annotations::{Annotations, Picture};
 use super::given::{Given, Segments, Source};
-use super::run::{Row, Sink};
-use super::scores::ProtocolSummary;
+use super::run::{Row, Sink, in_square};
+use super::scores::{BY_BOXES, ProtocolSummary};
 use super::{EvalError, Method};
+use crate::data::annotated::TruthKind;
 
 /// Pictures in memory at once, a core.
 const PICTURES_A_CORE: usize = 8;
@@ -72,12 +73,20 @@ fn score<'a>(
         Unit::Parts => given.segments(path)?.parts().map_err(|problem| no_parts(path, picture, problem))?,
     };
     let truths = annotations.truths(picture, protocols)?;
+    let boxes = match annotations.truth_kind() {
+        TruthKind::Boxes => Some(annotations.boxes(picture)?),
+        TruthKind::Masks => None,
+    };
     let mut rows = Vec::with_capacity(protocols.len());
     for (index, (protocol, truth)) in protocols.iter().zip(&truths).enumerate() {
         let Some(truth) = truth else { continue };
         let labels = segments.square(protocol, picture)?;
         let labels = labels.ok_or_else(|| wrong_size(path, picture, &segments, protocols))?;
         let row = Row::new(picture, unit.method(), 0, index, protocol.score(truth, &labels)?, &labels);
+        let row = match &boxes {
+            Some(found) => row.by_boxes(box_scores(&in_square(found, picture, protocol), &labels)),
+            None => row,
+        };
         rows.push(if index == 0 { row.keeping(labels) } else { row });
     }
     Ok(rows)
@@ -150,11 +159,14 @@ pub fn numbers(summary: &[ProtocolSummary]) -> Vec<Number> {
     let numbers = |summary: &ProtocolSummary| {
         let metrics = summary.methods.first().map(|method| method.metrics.clone()).unwrap_or_default();
         let protocol = summary.id.clone();
-        REPORTED.map(|(metric, column)| {
+        let of_boxes = BY_BOXES.map(|metric| (metric, metric)).into_iter().filter(|(metric, _)| metrics.contains_key(metric));
+        let reported: Vec<(&'static str, &'static str)> = REPORTED.into_iter().chain(of_boxes).collect();
+        let number = |(metric, column): (&'static str, &str)| {
             let spread = metrics.get(column);
             let value = spread.map(|spread| spread.mean);
             Number { protocol: protocol.clone(), metric, value, images: spread.map_or(0, |spread| spread.pictures) }
-        })
+        };
+        reported.into_iter().map(number).collect::<Vec<_>>()
     };
     summary.iter().flat_map(numbers).collect()
 }

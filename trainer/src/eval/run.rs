@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use glass_metrics::{GroundTruth, ImageScores, LabelMap, PlacementRule, Protocol, Resampling};
+use glass_metrics::{
+    BoxScores, Corners, GroundTruth, ImageScores, LabelMap, PlacementRule, Protocol, Resampling, box_scores,
+};
 use image::RgbImage;
 use rayon::prelude::*;
 
@@ -13,7 +15,7 @@ use super::model::Told;
 use super::predict::{BatchPrediction, Features, Networks, predict};
 use super::picture::View;
 use super::{EvalError, Method};
-use crate::data::annotated::DataError;
+use crate::data::annotated::{DataError, PixelBox, TruthKind};
 
 /// What is computed.
 #[derive(Debug, Clone)]
@@ -45,6 +47,8 @@ pub struct Row<'a> {
     pub segments: usize,
     /// All scores.
     pub scores: ImageScores,
+    /// Scores by boxes, where the truth is boxes alone; none in a picture without any.
+    pub boxes: Option<Option<BoxScores>>,
     /// What was scored, where it is kept: first protocol, first seed, not of baselines.
     pub labels: Option<LabelMap>,
 }
@@ -60,7 +64,12 @@ impl<'a> Row<'a> {
         labels: &LabelMap,
     ) -> Self {
         let segments = labels.distinct().len();
-        Self { picture, method, seed, protocol, segments, scores, labels: None }
+        Self { picture, method, seed, protocol, segments, scores, boxes: None, labels: None }
+    }
+
+    /// With scores by boxes, in whose place those of masks would be of painted boxes.
+    pub fn by_boxes(self, boxes: Option<BoxScores>) -> Self {
+        Self { boxes: Some(boxes), ..self }
     }
 
     /// Keeps what was scored.
@@ -137,13 +146,19 @@ struct Loaded<'a> {
     path: PathBuf,
     pixels: RgbImage,
     truths: Vec<Option<GroundTruth>>,
+    /// Of its objects, where the truth is boxes alone.
+    boxes: Option<Vec<PixelBox>>,
 }
 
 impl<'a> Loaded<'a> {
     fn new(data: &ValidationSet, picture: &'a Picture, plan: &Plan) -> Result<Self, EvalError> {
         let pixels = data.decode(picture)?;
         let truths = data.annotations().truths(picture, &plan.protocols)?;
-        Ok(Self { picture, path: data.path(picture), pixels, truths })
+        let boxes = match data.annotations().truth_kind() {
+            TruthKind::Boxes => Some(data.annotations().boxes(picture)?),
+            TruthKind::Masks => None,
+        };
+        Ok(Self { picture, path: data.path(picture), pixels, truths, boxes })
     }
 }
 
@@ -235,11 +250,23 @@ fn score_picture<'a>(
             let labels = prediction.pictures[at].labels(grid, protocol.mask_size as usize, truth);
             let (method, seed) = (prediction.method, prediction.seed);
             let row = Row::new(loaded.picture, method, seed, index, protocol.score(truth, &labels)?, &labels);
+            let row = match &loaded.boxes {
+                Some(found) => row.by_boxes(box_scores(&in_square(found, loaded.picture, protocol), &labels)),
+                None => row,
+            };
             let kept = index == 0 && Some(&seed) == plan.seeds.first() && matches!(method, Method::Slots(_));
             rows.push(if kept { row.keeping(labels) } else { row });
         }
     }
     Ok(rows)
+}
+
+/// The boxes that reach into a protocol's square, in pixels of its masks.
+pub(super) fn in_square(found: &[PixelBox], picture: &Picture, protocol: &Protocol) -> Vec<Corners> {
+    let view = View { size: protocol.mask_size, ..View::of(protocol) };
+    let seen = boxes(found, [picture.width, picture.height], view).into_iter();
+    let corners = seen.map(|seen| seen.corners.map(|share| f64::from(share) * f64::from(protocol.mask_size)));
+    corners.filter(|[left, top, right, bottom]| right > left && bottom > top).collect()
 }
 
 fn look<'a>(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use glass_metrics::{ImageScores, METRIC_NAMES, Mean, MeanSd, OverlapScores, Protocol, mean_sd};
+use glass_metrics::{ImageScores, METRIC_NAMES, Mean, MeanSd, OverlapScores, Overlaps, Protocol, mean_sd};
 use serde::Serialize;
 
 use super::run::Row;
@@ -20,13 +20,37 @@ pub const BOTH_RULES: [&str; 8] = [
     "mbo_c_without_background",
 ];
 
-/// All columns: the protocol's own metrics, then [`BOTH_RULES`].
+/// Metrics by boxes, of data that have nothing else.
+pub const BY_BOXES: [&str; 3] = ["box_mbo", "box_corloc", "box_recovery"];
+
+/// What painted boxes stand for masks in (GLASS, `bbox_to_mask`): the segment that fills a box best. A painted box has
+/// no outline and says nothing of the ground, so that the other metrics of masks mean nothing; nor does this one where
+/// overlaps are left out, as boxes overlap everywhere.
+const BY_PAINTED_BOXES: &str = "mbo_i_without_background";
+
+/// All columns: the protocol's own metrics, then [`BOTH_RULES`], then [`BY_BOXES`].
 pub fn columns() -> impl Iterator<Item = &'static str> {
-    METRIC_NAMES.into_iter().chain(BOTH_RULES)
+    METRIC_NAMES.into_iter().chain(BOTH_RULES).chain(BY_BOXES)
 }
 
 /// The numbers of one picture in the order of [`columns`]; `None` where the picture takes no part in a mean.
-pub fn values(protocol: &Protocol, scores: &ImageScores) -> Vec<Option<f64>> {
+pub fn values(protocol: &Protocol, row: &Row<'_>) -> Vec<Option<f64>> {
+    let mut values = of_masks(protocol, &row.scores);
+    if row.boxes.is_some() {
+        let kept = |name: &str| name == BY_PAINTED_BOXES && protocol.overlaps == Overlaps::Keep;
+        let meaningless = columns().zip(&mut values).filter(|(name, _)| !kept(name));
+        meaningless.for_each(|(_, value)| *value = None);
+    }
+    let boxes = row.boxes.flatten();
+    values.extend([
+        boxes.map(|boxes| boxes.best_overlap),
+        boxes.map(|boxes| boxes.corloc),
+        boxes.map(|boxes| boxes.recovery),
+    ]);
+    values
+}
+
+fn of_masks(protocol: &Protocol, scores: &ImageScores) -> Vec<Option<f64>> {
     let (i, c) = (&scores.instances, &scores.semantics);
     let miou = |overlap: Option<OverlapScores>| overlap.map(|overlap| overlap.miou);
     let mbo = |overlap: Option<OverlapScores>| overlap.map(|overlap| overlap.mbo);

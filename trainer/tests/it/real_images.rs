@@ -187,3 +187,32 @@ fn given_masks_are_judged_against_voc() {
     assert_eq!(number("spot", "mbo_i"), 1.0);
     assert_eq!(number("oclf", "fg_ari"), 1.0);
 }
+
+#[test]
+fn objects365_is_scored_by_boxes_and_probed() {
+    let folder = TempDir::new().unwrap();
+    let boxes = format!(
+        "[evaluation.data]\nformat = \"objects365\"\nuri = {:?}\nannotations = {:?}\n[evaluation.probe]\nsteps = 5\n",
+        fixtures("objects365/val"),
+        fixtures("objects365/zhiyuan_objv2_val.json")
+    );
+    spec(folder.path(), &coco(), &boxes);
+    let run = done(&trainer(folder.path(), "train", &[]));
+    let table = done(&trainer(folder.path(), "evaluate", &["--run", &run]));
+    for part in ["boxes alone", "box CorLoc", "box recovery", "painted mBO"] {
+        assert!(table.contains(part), "{table}");
+    }
+    assert!(!table.contains("mIoU") && !table.contains("FG-ARI"), "{table}");
+    let eval = folder.path().join("store/runs").join(&run).join("eval");
+    let results = std::fs::read_dir(eval).unwrap().next().unwrap().unwrap().path().join("results.json");
+    let results: Value = serde_json::from_slice(&std::fs::read(results).unwrap()).unwrap();
+    for (protocol, painted) in [(0, true), (1, false)] {
+        let metrics = results["protocols"][protocol]["methods"][0]["metrics"].as_object().unwrap();
+        let names: Vec<&str> = metrics.keys().map(String::as_str).collect();
+        let mut expected = vec!["box_corloc", "box_mbo", "box_recovery"];
+        expected.extend(painted.then_some("mbo_i_without_background"));
+        assert_eq!(names, expected);
+    }
+    let table = done(&trainer(folder.path(), "probe", &["--run", &run]));
+    assert!(table.contains("category") && table.contains("box"), "{table}");
+}

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod assignment;
+mod boxes;
 mod coco;
 mod edge_cases;
 mod generation;

@@ -144,6 +144,16 @@ impl Annotations {
         }
     }
 
+    /// What the truth consists of.
+    pub fn truth_kind(&self) -> TruthKind {
+        match self.labels {
+            Labels::Regions if self.pictures.iter().flat_map(|picture| &picture.regions).any(picture::Region::is_box) => {
+                TruthKind::Boxes
+            }
+            _ => TruthKind::Masks,
+        }
+    }
+
     /// Whether there is any truth.
     pub fn are_given(&self) -> bool {
         !matches!(self.labels, Labels::Nothing)
@@ -156,6 +166,16 @@ impl Annotations {
             hint: "pictures of the format `pictures` can be trained on, but not be scored".into(),
         }
     }
+}
+
+/// What annotators drew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TruthKind {
+    /// The pixels of objects.
+    Masks,
+    /// Boxes alone (Objects365): where masks are asked for, boxes are painted.
+    Boxes,
 }
 
 /// What is said of one picture, read once for all protocols.

@@ -148,6 +148,13 @@ impl Picture {
     }
 }
 
+impl Region {
+    /// Whether only a box was drawn.
+    pub(super) fn is_box(&self) -> bool {
+        matches!(self.shape, Shape::Box(_))
+    }
+}
+
 /// Left, top, right, bottom of left, top, width, height.
 fn corners([x, y, width, height]: [f64; 4]) -> [f64; 4] {
     [x, y, x + width, y + height]

@@ -8,7 +8,7 @@ use glass_schemas::spec::ImagesSpec;
 use serde::Serialize;
 
 use super::Seen;
-use crate::data::annotated::{AnnotatedImages, DataError};
+use crate::data::annotated::{AnnotatedImages, DataError, TruthKind};
 
 /// Problems written out in the text; `--json` has all of them.
 const WRITTEN: usize = 20;
@@ -26,6 +26,8 @@ pub struct Report {
     pub split: String,
     /// Where the annotations come from.
     pub annotations: String,
+    /// What annotators drew.
+    pub truth: Option<TruthKind>,
     /// Digest of names, sizes and annotations: what a run records.
     pub digest: Option<String>,
     /// Pictures that were looked at.
@@ -103,6 +105,7 @@ impl Report {
             format: spec.format.as_str(),
             split: spec.split.clone(),
             annotations: spec.annotations.clone(),
+            truth: None,
             digest: None,
             images: 0,
             decoded: 0,
@@ -125,6 +128,7 @@ impl Report {
     pub(super) fn describe(&mut self, images: &AnnotatedImages) {
         let annotations = images.annotations();
         self.annotations = annotations.path().display().to_string();
+        self.truth = annotations.are_given().then(|| annotations.truth_kind());
         self.digest = Some(images.digest().to_string());
         let names = annotations.classes().iter().enumerate();
         self.classes = names.map(|(index, name)| class(index as u16 + 1, Some(name.clone()))).collect();
@@ -190,6 +194,9 @@ impl fmt::Display for Report {
             "instances    {} and {} crowds, {} without a pixel",
             self.instances, self.crowds, self.without_pixels
         )?;
+        if self.truth == Some(TruthKind::Boxes) {
+            writeln!(f, "truth        boxes alone: judged by box CorLoc, recovery and mBO, not by metrics of masks")?;
+        }
         let mut found: Vec<&ClassCount> = self.classes.iter().filter(|class| class.instances > 0).collect();
         found.sort_by_key(|class| (std::cmp::Reverse(class.instances), class.label));
         let more = found.len().saturating_sub(CLASSES);
