@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use glass_schemas::spec::trainer::Sockets;
+
 /// Result of the trainer's functions.
 pub type Result<T, E = TrainerError> = std::result::Result<T, E>;
 
@@ -39,6 +41,18 @@ pub enum TrainerError {
         path: PathBuf,
         /// What is wrong with it.
         message: String,
+    },
+    /// A run of one method was given with the spec of another.
+    #[error("`runs/{run}/RUN.json` is a run of {found}, the spec says {asked}: {}", listed(differences))]
+    Method {
+        /// The run.
+        run: String,
+        /// What it was trained as.
+        found: Box<Sockets>,
+        /// What the spec asks for.
+        asked: Box<Sockets>,
+        /// The keys that differ, with the run's and the spec's kind.
+        differences: Vec<(&'static str, String, String)>,
     },
     /// The loss is not a number any more.
     #[error("the loss of step {step} is {value}")]
@@ -78,7 +92,12 @@ impl TrainerError {
     /// Whether the user's input has to change: the run spec, or the data it names.
     pub fn is_user_input(&self) -> bool {
         match self {
-            Self::Spec { .. } | Self::Data { .. } | Self::Images(_) | Self::Release { .. } | Self::Nets(_) => true,
+            Self::Spec { .. }
+            | Self::Data { .. }
+            | Self::Images(_)
+            | Self::Release { .. }
+            | Self::Method { .. }
+            | Self::Nets(_) => true,
             Self::Dataset(error) => error.is_user_input(),
             _ => false,
         }
@@ -89,6 +108,9 @@ impl TrainerError {
         match self {
             Self::Images(error) => error.hint(),
             Self::Dataset(error) => error.hint(),
+            Self::Method { .. } => {
+                Some("give the spec, or the `method`, that the run was trained with; RUN.json beside it says all".into())
+            }
             Self::Nets(error) => Some(error.hint().unwrap_or("check the path and the file").to_owned()),
             Self::Release { .. } => Some(
                 "known are folders of GLASS and Latent Slot Diffusion (with `multiheadstevesa/`) and safetensors files of \
@@ -113,4 +135,10 @@ impl TrainerError {
             message: message.to_string(),
         }
     }
+}
+
+/// Keys and kinds in a line.
+fn listed(differences: &[(&'static str, String, String)]) -> String {
+    let one = |(key, found, asked): &(&str, String, String)| format!("`trainer.{key}` is `{found}`, not `{asked}`");
+    differences.iter().map(one).collect::<Vec<_>>().join(", ")
 }

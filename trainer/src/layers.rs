@@ -208,7 +208,7 @@ impl Linear {
     /// scope asks for them.
     pub fn new(initial: &Initial, name: &str, inputs: usize, outputs: usize, bias: Bias) -> Self {
         let bound = match initial.weights() {
-            InitialWeights::Torch => 1.0 / (inputs as f32).sqrt(),
+            InitialWeights::Torch | InitialWeights::ZeroBias => 1.0 / (inputs as f32).sqrt(),
             InitialWeights::Xavier => (6.0 / (inputs + outputs) as f32).sqrt(),
         };
         Self::within(initial, name, [inputs, outputs], bias, bound)
@@ -217,7 +217,7 @@ impl Linear {
     /// The same before a ReLU: Kaiming's U(±√(6/inputs)) in place of Xavier's.
     pub fn before_relu(initial: &Initial, name: &str, sizes: [usize; 2], bias: Bias) -> Self {
         let bound = match initial.weights() {
-            InitialWeights::Torch => 1.0 / (sizes[0] as f32).sqrt(),
+            InitialWeights::Torch | InitialWeights::ZeroBias => 1.0 / (sizes[0] as f32).sqrt(),
             InitialWeights::Xavier => (6.0 / sizes[0] as f32).sqrt(),
         };
         Self::within(initial, name, sizes, bias, bound)
@@ -233,7 +233,7 @@ impl Linear {
     ) -> Self {
         let scope = initial.scope(name);
         let bias = match (bias, initial.weights()) {
-            (Bias::Uniform, InitialWeights::Xavier) => Bias::Zeros,
+            (Bias::Uniform, InitialWeights::Xavier | InitialWeights::ZeroBias) => Bias::Zeros,
             (bias, _) => bias,
         };
         Self {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::invalid;
+use super::{SPEC_VERSION, TrainerSpec, invalid};
 use crate::SchemaError;
 
 /// Ids and texts of the methods that are shipped.
@@ -58,6 +58,37 @@ pub(super) fn complete(spec: &mut Table, origin: &str) -> Result<(), SchemaError
         }
     }
     Ok(())
+}
+
+/// Refuses the file of a method that is given for a run spec.
+///
+/// # Errors
+/// [`SchemaError::InvalidSpec`] that says how a spec names it.
+pub(super) fn refuse_method(spec: &Table, origin: &str) -> Result<(), SchemaError> {
+    if !spec.contains_key("title") || spec.contains_key("version") {
+        return Ok(());
+    }
+    let stem = Path::new(origin).file_stem().map_or(origin.into(), |stem| stem.to_string_lossy());
+    let method = match SHIPPED.iter().any(|(id, _)| *id == stem) {
+        true => stem.into_owned(),
+        false => origin.to_owned(),
+    };
+    Err(SchemaError::InvalidSpec {
+        origin: origin.to_owned(),
+        message: "is the file of a method, not a run spec".to_owned(),
+        hint: Some(format!(
+            "a run spec names it: `version = {SPEC_VERSION}`, `name = \"…\"`, `method = \"{method}\"`, and where weights \
+             (`[trainer.encoder] weights`) and images (`[trainer.data] source = \"images\"`, `[trainer.data.images]`) lie; \
+             see manifests/runs"
+        )),
+    })
+}
+
+/// The `[trainer]` of a shipped method, its defaults filled in.
+pub(super) fn trainer_of(id: &str) -> Option<TrainerSpec> {
+    let (_, text) = SHIPPED.iter().find(|(shipped, _)| *shipped == id)?;
+    let mut method: Table = toml::from_str(text).ok()?;
+    method.remove("trainer")?.try_into().ok()
 }
 
 /// The text of a method, and what names it in errors.

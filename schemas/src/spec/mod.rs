@@ -130,6 +130,7 @@ impl RunSpec {
     /// [`SchemaError::InvalidSpec`]; an assignment that cannot be read.
     pub fn parse_with(text: &str, origin: &str, overrides: &[String]) -> Result<Self, SchemaError> {
         let mut table: toml::Table = toml::from_str(text).map_err(|e| invalid(origin, &e))?;
+        baselines::refuse_method(&table, origin)?;
         // The text itself is read first where it can be, so that errors point at its lines.
         if overrides.is_empty() {
             toml::from_str::<Self>(text).map_err(|e| invalid(origin, &e))?;

@@ -131,6 +131,35 @@ fn an_unknown_method_and_one_that_says_too_much_are_refused() {
     assert_eq!(with_method(path.to_str().unwrap(), &[]).unwrap().trainer.slots.size, 24);
 }
 
+#[test]
+fn the_file_of_a_method_is_no_spec_and_says_how_one_names_it() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/baselines/dinosaur-mlp.toml");
+    let error = RunSpec::load(&path).unwrap_err();
+    let SchemaError::InvalidSpec { message, hint, .. } = &error else { panic!("{error}") };
+    let hint = hint.as_ref().unwrap();
+    assert!(message.contains("the file of a method"), "{message}");
+    for part in ["method = \"dinosaur-mlp\"", "[trainer.data.images]", "manifests/runs"] {
+        assert!(hint.contains(part), "{hint}");
+    }
+}
+
+#[test]
+fn methods_are_told_apart_by_what_fills_their_sockets() {
+    let trainer = |method: &str, more: &[&str]| with_method(method, more).unwrap().trainer;
+    for method in ["glass", "stable-lsd-boxes", "dinosaur-mlp", "spot-teacher", "slot-attention", "slot-diffusion", "lsd-scratch"] {
+        // Whatever the encoder of a run is.
+        let sockets = trainer(method, &["trainer.slots.count=3"]).sockets();
+        assert_eq!(sockets.method(), Some(method));
+        assert_eq!(sockets.to_string(), format!("`{method}`"));
+    }
+    let (one, other) = (trainer("glass", &[]).sockets(), trainer("slot-attention", &[]).sockets());
+    let differences = one.differences(&other);
+    assert!(differences.contains(&("image.kind", "stable-diffusion".into(), "broadcast".into())), "{differences:?}");
+    assert!(one.differences(&one).is_empty());
+    assert_eq!(trainer("slot-attention", &["trainer.slots.position=none"]).sockets().method(), Some("slot-attention"));
+    assert_eq!(trainer("glass", &["trainer.image.kind=broadcast"]).sockets().method(), None);
+}
+
 /// What `RUN.json` of a run made before methods were files says of its trainer, but for numbers that still stand.
 const BEFORE_METHODS: &str = r#"{
     "min_coverage": 0.5,

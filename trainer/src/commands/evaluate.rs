@@ -8,6 +8,7 @@ use glass_nets::Backend;
 use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
 use super::RunOptions;
+use super::options::explained_any;
 use super::judge::{JudgeArgs, explained, judge_masks};
 use crate::checkpoint::release::Release;
 use crate::eval::EvalError;
@@ -105,10 +106,10 @@ async fn evaluate_slots(args: SlotArgs, context: Context) -> anyhow::Result<Exit
     let runtime = tokio::runtime::Handle::current();
     let outcome = tokio::task::spawn_blocking(move || -> anyhow::Result<(String, Option<String>)> {
         let loaded = match (fetched, &args.checkpoint) {
-            (Some(fetched), _) => Some(fetched.load(&spec.trainer, &device, WithImage::No)?),
+            (Some(fetched), _) => Some(explained_any(fetched.load(&spec.trainer, &device, WithImage::No))?),
             (None, Some(path)) => {
                 let release = super::options::explained(Release::open(path, &spec.trainer))?;
-                Some(super::options::explained(published(release, &device))?)
+                Some(super::options::explained(published(release, &spec.trainer, &device, WithImage::No))?)
             }
             (None, None) => None,
         };

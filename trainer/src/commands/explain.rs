@@ -10,13 +10,14 @@ use glass_stage::{Context, ExitStatus, Explain as _, SpecArgs, WholeFile};
 use serde::Serialize;
 
 use super::RunOptions;
+use super::options::explained as explained_error;
 use super::samples::Samples;
 use super::train::{fresh, taught, unpacked};
 use crate::checkpoint::{Run, RunDocument, unpack};
 use crate::data::{Side, TrainingSet};
 use crate::error::{Result, TrainerError};
 use crate::eval::samples::png;
-use crate::eval::trained::Fetched;
+use crate::eval::trained::{Fetched, same_method};
 use crate::phases::{LossTerms, Outcome, Seen, Session, Stepper, Surroundings, TrainState, phase_of};
 use crate::track::{Explained, Line, Panel, explained_step};
 
@@ -155,10 +156,8 @@ pub async fn explain(args: ExplainArgs, context: Context) -> anyhow::Result<Exit
         return Err(anyhow::Error::msg(problem)).blame_user();
     }
     // What was trained is the run's; only where weights and images lie is the spec's.
-    let places = std::mem::replace(&mut spec.trainer, document.spec.clone());
-    spec.trainer.encoder.weights = places.encoder.weights;
-    spec.trainer.diffusion.weights = places.diffusion.weights;
-    spec.trainer.data.images = places.data.images;
+    explained_error(same_method(&args.run, &document.spec, &spec.trainer))?;
+    spec.trainer = document.spec.clone().at_places_of(&spec.trainer);
     let device = spec.execution.device.parse::<Backend>()?.device()?;
     let masks = document.datasets.iter().find(|id| id.kind() == DatasetKind::Masks);
     let samples = Samples::find(&store, &spec, masks).await?;

@@ -4,6 +4,7 @@ use glass_nets::Backend;
 use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
 use super::RunOptions;
+use super::options::explained_any;
 use super::judge::explained;
 use crate::eval::EvalError;
 use crate::eval::job::{stored, write};
@@ -39,7 +40,7 @@ pub async fn probe(args: ProbeArgs, context: Context) -> anyhow::Result<ExitStat
     let fetched = Fetched::new(&store, &args.run, args.step).await.blame_user()?;
     let runtime = tokio::runtime::Handle::current();
     let outcome = tokio::task::spawn_blocking(move || -> anyhow::Result<(String, String)> {
-        let loaded = fetched.load(&spec.trainer, &device, WithImage::No)?;
+        let loaded = explained_any(fetched.load(&spec.trainer, &device, WithImage::No))?;
         let request = Request { spec: &spec, candidate: &loaded.candidate, batch: args.batch_size, device };
         let (folder, pictures) = request.folder()?;
         if let Some(text) = runtime.block_on(stored(&store, &folder))? {

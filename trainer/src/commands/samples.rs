@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use glass_dataset::{Dataset, Store};
+use glass_dataset::{Dataset, DatasetError, Store};
 use glass_schemas::ids::{DatasetId, DatasetKind, Digest};
 use glass_schemas::spec::RunSpec;
-use glass_schemas::spec::trainer::DataSource;
+use glass_schemas::spec::trainer::{DataSource, GuidanceSource};
 use glass_stage::Explain as _;
 
 use super::options::explained;
@@ -111,8 +111,8 @@ impl Samples {
 async fn upstream(store: &Store, spec: &RunSpec, named: Option<&DatasetId>) -> anyhow::Result<Upstream> {
     let Some(id) = named else {
         return Ok(Upstream {
-            generations: Dataset::find(store, DatasetKind::Generations, spec).await?,
-            masks: Dataset::find(store, DatasetKind::Masks, spec).await?,
+            generations: made(Dataset::find(store, DatasetKind::Generations, spec).await, spec)?,
+            masks: made(Dataset::find(store, DatasetKind::Masks, spec).await, spec)?,
         });
     };
     let masks = Dataset::open(store, id).await?;
@@ -126,5 +126,20 @@ async fn upstream(store: &Store, spec: &RunSpec, named: Option<&DatasetId>) -> a
         None => Err(anyhow::anyhow!("`{id}` was not made from attention means"))
             .blame_user()
             .hint("--upstream takes a masks dataset"),
+    }
+}
+
+/// With another hint where a dataset is missing that the method does not need: most methods are published on real
+/// images, and a spec that names nothing but such a method asks for generated ones.
+fn made<T>(found: Result<T, DatasetError>, spec: &RunSpec) -> anyhow::Result<T> {
+    match found {
+        Err(error @ DatasetError::NotMade { .. }) if spec.trainer.guidance.source != GuidanceSource::PseudoMasks => {
+            Err(error).hint(
+                "this method is not guided by pseudo-masks: to train it on real images, as published, say \
+                 `trainer.data.source = \"images\"` and where they lie in `[trainer.data.images]` (`uri`, `format`, \
+                 `annotations`); to train it on generated ones, make them first: `glassctl run` with the same spec",
+            )
+        }
+        other => Ok(other?),
     }
 }

@@ -1,5 +1,5 @@
 //! The autoregressive Transformer decoder of the features (DINOSAUR; SPOT, `spot.py` and
-//! `transformer.py`, whose tensor names are kept).
+//! `transformer.py`, whose tensor names are kept), its blocks as SPOT's or as PyTorch's.
 //!
 //! Each token is predicted from the true tokens before it and from the slots. There is no position
 //! embedding: where a token is, the features before it tell.
@@ -7,7 +7,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, activation};
 use glass_nets::attention::{Visibility, attend, merge_heads, split_heads};
-use glass_schemas::spec::trainer::{FeatureDecoderSpec, InitialWeights};
+use glass_schemas::spec::trainer::{FeatureDecoderSpec, InitialWeights, TransformerBlocks};
 
 use super::mlp::Decoded;
 use super::orders::{TokenOrder, token_orders};
@@ -42,11 +42,18 @@ impl TransformerDecoderConfig {
         let initial = &initial.clone().with(InitialWeights::Xavier);
         let (size, spec) = (self.feature_size, &self.features);
         let orders = token_orders(spec.orders, self.tokens.isqrt());
-        let gain = ((3 * spec.layers) as f32).powf(-0.5);
         let dec = initial.scope("dec");
+        let (start, norm) = match spec.blocks {
+            TransformerBlocks::Spot => {
+                let gain = ((3 * spec.layers) as f32).powf(-0.5);
+                let bias = Bias::Absent;
+                (Start { gain, bias }, Some(LayerNorm::new(&dec, "layer_norm", size)))
+            }
+            TransformerBlocks::Torch => (Start { gain: 1.0, bias: Bias::Zeros }, None),
+        };
         let block = |index: usize| {
             let scope = dec.scope(&format!("blocks.{index}"));
-            Block::new(&scope, size, spec.size, gain)
+            Block::new(&scope, size, spec.size, start)
         };
         TransformerDecoder {
             bos_tokens: initial.normal("bos_tokens", [orders.len(), 1, 1, size], 0.02),
@@ -54,9 +61,10 @@ impl TransformerDecoderConfig {
             slot_proj: Projection::new(initial, "slot_proj", self.slot_size, size),
             dec: Blocks {
                 blocks: (0..spec.layers).map(block).collect(),
-                layer_norm: LayerNorm::new(&dec, "layer_norm", size),
+                layer_norm: norm,
             },
             heads: spec.heads,
+            kind: spec.blocks,
             orders,
         }
     }
@@ -73,13 +81,15 @@ pub struct TransformerDecoder {
     #[module(skip)]
     heads: usize,
     #[module(skip)]
+    kind: TransformerBlocks,
+    #[module(skip)]
     orders: Vec<TokenOrder>,
 }
 
 #[derive(Module, Debug)]
 struct Blocks {
     blocks: Vec<Block>,
-    layer_norm: LayerNorm,
+    layer_norm: Option<LayerNorm>,
 }
 
 impl TransformerDecoder {
@@ -112,11 +122,16 @@ impl TransformerDecoder {
         let memory = self.slot_proj.forward(slots);
         let mut attention = None;
         for (index, block) in self.dec.blocks.iter().enumerate() {
-            let (y, weights) = block.forward(x, memory.clone(), self.heads, Place::of(index));
+            let base = Base::of(index, self.kind);
+            let (y, weights) = block.forward(x, memory.clone(), self.heads, base);
             x = y;
             attention = Some(weights);
         }
-        let decoded = order_of.restore(self.dec.layer_norm.forward(x), &device);
+        let decoded = match &self.dec.layer_norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
+        let decoded = order_of.restore(decoded, &device);
         let masks = match attention {
             Some(weights) => {
                 let weights = weights.sum_dim(1).squeeze_dim::<3>(1); // [batch, tokens, slots]
@@ -176,20 +191,29 @@ impl Projection {
     }
 }
 
-/// Whether a block is the first: it adds to its input after the layer norm, the others before.
+/// What a block adds to: its input before its layer norm, or after it, as SPOT's first block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    First,
-    Later,
+enum Base {
+    Input,
+    Normalised,
 }
 
-impl Place {
-    const fn of(index: usize) -> Self {
-        match index {
-            0 => Self::First,
-            _ => Self::Later,
+impl Base {
+    const fn of(index: usize, kind: TransformerBlocks) -> Self {
+        match (index, kind) {
+            (0, TransformerBlocks::Spot) => Self::Normalised,
+            _ => Self::Input,
         }
     }
+}
+
+/// How a block's layers start.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    /// What the weights of the last layers are multiplied by.
+    gain: f32,
+    /// Of attention.
+    bias: Bias,
 }
 
 /// Causal self-attention, attention to the slots, a feed-forward layer, each after a layer norm.
@@ -204,16 +228,17 @@ struct Block {
 }
 
 impl Block {
-    fn new(scope: &Initial, size: usize, hidden: usize, gain: f32) -> Self {
+    fn new(scope: &Initial, size: usize, hidden: usize, start: Start) -> Self {
+        let gain = start.gain;
         Self {
             self_attn_layer_norm: LayerNorm::new(scope, "self_attn_layer_norm", size),
-            self_attn: Attention::new(&scope.scope("self_attn"), size, gain),
+            self_attn: Attention::new(&scope.scope("self_attn"), size, start),
             encoder_decoder_attn_layer_norm: LayerNorm::new(
                 scope,
                 "encoder_decoder_attn_layer_norm",
                 size,
             ),
-            encoder_decoder_attn: Attention::new(&scope.scope("encoder_decoder_attn"), size, gain),
+            encoder_decoder_attn: Attention::new(&scope.scope("encoder_decoder_attn"), size, start),
             ffn_layer_norm: LayerNorm::new(scope, "ffn_layer_norm", size),
             ffn: Mlp {
                 first: Linear::before_relu(
@@ -233,13 +258,13 @@ impl Block {
         x: Tensor<3>,
         memory: Tensor<3>,
         heads: usize,
-        place: Place,
+        base: Base,
     ) -> (Tensor<3>, Tensor<4>) {
         let [batch, tokens, size] = x.dims();
         let normal = self.self_attn_layer_norm.forward(x.clone());
-        let base = match place {
-            Place::First => normal.clone(),
-            Place::Later => x,
+        let base = match base {
+            Base::Normalised => normal.clone(),
+            Base::Input => x,
         };
         let x = base + self.self_attn.among(normal, heads);
         let normal = self.encoder_decoder_attn_layer_norm.forward(x.clone());
@@ -251,7 +276,7 @@ impl Block {
     }
 }
 
-/// Multi-head attention without biases.
+/// Multi-head attention.
 #[derive(Module, Debug)]
 struct Attention {
     proj_q: Linear,
@@ -261,13 +286,13 @@ struct Attention {
 }
 
 impl Attention {
-    fn new(scope: &Initial, size: usize, gain: f32) -> Self {
-        let linear = |name: &str| Linear::new(scope, name, size, size, Bias::Absent);
+    fn new(scope: &Initial, size: usize, start: Start) -> Self {
+        let linear = |name: &str| Linear::new(scope, name, size, size, start.bias);
         Self {
             proj_q: linear("proj_q"),
             proj_k: linear("proj_k"),
             proj_v: linear("proj_v"),
-            proj_o: shrunk(scope, "proj_o", [size, size], Bias::Absent, gain),
+            proj_o: shrunk(scope, "proj_o", [size, size], start.bias, start.gain),
         }
     }
 

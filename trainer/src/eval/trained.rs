@@ -214,12 +214,7 @@ impl Fetched {
             .get(SLOTS_CONFIG)
             .map(|bytes| serde_json::from_slice(bytes))
             .with_context(|| format!("`{SLOTS_CONFIG}` is missing from the checkpoint"))??;
-        let mut spec = self.document.spec.clone();
-        spec.encoder.weights.clone_from(&weights.encoder.weights);
-        spec.diffusion.weights.clone_from(&weights.diffusion.weights);
-        spec.latent_diffusion.config.clone_from(&weights.latent_diffusion.config);
-        let autoencoder = &weights.latent_diffusion.autoencoder_weights;
-        spec.latent_diffusion.autoencoder_weights.clone_from(autoencoder);
+        let spec = self.document.spec.clone().at_places_of(weights);
         let shape = [sizes.input_resolution.pow(2), sizes.input_size];
         let mut networks = Networks::new(&spec, shape, self.document.seed, device);
         networks.encoder = TrainedEncoder::new(&spec.encoder, self.document.seed, device)?;
@@ -246,8 +241,9 @@ impl Fetched {
     /// Makes the networks and what evaluations call them by.
     ///
     /// # Errors
-    /// As [`Fetched::networks`].
+    /// [`TrainerError::Method`] where `weights` is the spec of another method; as [`Fetched::networks`].
     pub fn load(self, weights: &TrainerSpec, device: &Device, image: WithImage) -> anyhow::Result<Loaded> {
+        same_method(&self.run, &self.document.spec, weights)?;
         let networks = self.networks(weights, &device.clone().autodiff(), image)?;
         let digest = self.digest()?;
         Ok(Loaded {
@@ -262,22 +258,42 @@ impl Fetched {
     }
 }
 
-/// The slots of a checkpoint that was published, without an image decoder.
+/// A checkpoint that was published; its image decoder is what `run` says of it.
 ///
 /// # Errors
-/// As [`Release::networks`].
-pub fn published(release: Release, device: &Device) -> crate::Result<Loaded> {
+/// As [`Release::networks`] and [`Release::image_decoder`].
+pub fn published(release: Release, run: &TrainerSpec, device: &Device, image: WithImage) -> crate::Result<Loaded> {
     let (digest, spec) = (release.digest().short(16), release.spec().clone());
+    let decoder = match image {
+        WithImage::Yes => release.image_decoder(run, device)?,
+        WithImage::No => None,
+    };
     let networks = release.networks(&device.clone().autodiff())?;
     Ok(Loaded {
         candidate: Candidate {
             run: format!("checkpoint-{digest}"),
-            checkpoint: digest,
+            checkpoint: match &decoder {
+                Some((_, unet)) => format!("{digest}-{}", unet.short(16)),
+                None => digest,
+            },
             slots: Box::new(TrainedSlots::new(&networks, &spec)),
             encoder: spec.encoder,
         },
-        image: None,
+        image: decoder.map(|(decoder, _)| decoder),
     })
+}
+
+/// Refuses the spec of another method than a run's: the folders it names are those of other networks.
+///
+/// # Errors
+/// [`TrainerError::Method`].
+pub fn same_method(run: &str, trained: &TrainerSpec, asked: &TrainerSpec) -> crate::Result<()> {
+    let (found, asked) = (Box::new(trained.sockets()), Box::new(asked.sockets()));
+    let differences = found.differences(&asked);
+    match differences.is_empty() {
+        true => Ok(()),
+        false => Err(TrainerError::Method { run: run.to_owned(), found, asked, differences }),
+    }
 }
 
 /// Whether a checkpoint holds the weights of an image decoder.

@@ -160,3 +160,27 @@ fn two_folders_are_compared_without_a_run() {
     let error = Folder::open(Path::new(&empty)).unwrap_err().to_string();
     assert!(error.contains("holds no picture"), "{error}");
 }
+
+/// What pytorch-fid's `calculate_frechet_distance` says of `ci/reference/fid_statistics.py`'s features.
+const DISTANCE: f64 = 26.255134737238734;
+
+#[test]
+fn statistics_of_pytorch_fid_are_read() {
+    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("goldens/fid");
+    let open = |name: &str| Reference::open(&goldens.join(name)).unwrap();
+    let (real, drawn) = (open("real.npz"), open("drawn.npz"));
+    assert_eq!((real.pictures(), real.statistics().dim()), (None, 12));
+    let found = real.statistics().frechet_distance(drawn.statistics()).unwrap();
+    assert!((found - DISTANCE).abs() < 1e-6 * DISTANCE, "{found}");
+
+    // They are of an InceptionV3 of 12 features: nothing else is compared with them.
+    let networks = Networks::load(&settings(), &Device::flex()).unwrap();
+    let error = Judge::new(&networks, &settings().spec, Some(real)).err().unwrap().to_string();
+    assert!(error.contains("pytorch-fid") && error.contains("12 features"), "{error}");
+    let folder = TempDir::new().unwrap();
+    let cut = folder.path().join("cut.npz");
+    let bytes = std::fs::read(goldens.join("real.npz")).unwrap();
+    std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+    let error = Reference::open(&cut).unwrap_err().to_string();
+    assert!(error.contains("cut.npz"), "{error}");
+}

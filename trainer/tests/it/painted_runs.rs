@@ -140,8 +140,18 @@ fn plain_slot_attention_draws_with_its_decoder() {
         ]
     });
     run.draws(32);
-    // Another method's spec does not speak of these slots.
-    run.refuses("generate", &[], &[&run.id, "broadcast", "stable-diffusion", "hint: "]);
+    // Another method's spec names the folders of other networks.
+    let both = [&run.id, "RUN.json", "`slot-attention`", "`glass`", "`broadcast`, not `stable-diffusion`", "hint: "];
+    for verb in ["generate", "compose", "evaluate", "probe"] {
+        run.refuses(verb, &[], &both);
+    }
+    let folder = run.folder.path();
+    let mut explain = Command::new(env!("CARGO_BIN_EXE_trainer"));
+    explain.args(["explain", &run.id, "--step", "1"]).arg("--spec").arg(folder.join("spec.toml"));
+    let refused = explain.arg("--store").arg(folder.join("store")).output().unwrap();
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{message}");
+    assert!(both.iter().all(|name| message.contains(name)), "{message}");
 }
 
 #[test]
@@ -170,4 +180,53 @@ fn latent_slot_diffusion_from_nothing_draws_with_its_sampler() {
         changes
     });
     run.draws(16);
+}
+
+#[test]
+fn a_published_checkpoint_draws_with_its_own_unet() {
+    let folder = tempfile::tempdir().unwrap();
+    let release = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/release");
+    std::fs::write(folder.path().join("spec.toml"), "version = 1\nname = \"published\"\n").unwrap();
+    let scenes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/scenes/val");
+    let mut changes = vec!["method=lsd-scratch".to_owned()];
+    changes.extend(latents(folder.path(), "lsd", "kl"));
+    changes.push(format!("trainer.encoder.weights={}", release.join("lsd-movi/checkpoint/unetencoder").display()));
+    changes.push(format!("evaluation.images={}", scenes.display()));
+    changes.push(format!("evaluation.instances={}", scenes.join("instances.json").display()));
+    for change in ["trainer.encoder.image_size=16", "evaluation.limit=2", "evaluation.input_size=16"] {
+        changes.push(change.to_owned());
+    }
+    let generate = |checkpoint: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
+        command.arg("generate").arg("--checkpoint").arg(release.join(checkpoint));
+        command.arg("--spec").arg(folder.path().join("spec.toml"));
+        command.arg("--store").arg(folder.path().join("store")).args(set(&changes)).output().unwrap()
+    };
+    let drawn = generate("lsd-movi");
+    assert!(drawn.status.success(), "{}", String::from_utf8_lossy(&drawn.stderr));
+    let out = folder.path().join("store").join(String::from_utf8(drawn.stdout).unwrap().trim());
+    let index = json(&out.join("generated.json"));
+    assert!(index["run"].as_str().unwrap().starts_with("checkpoint-"), "{index}");
+    assert_eq!((&index["decoder"], index["pictures"].as_array().unwrap().len()), (&"trained".into(), 2));
+    // A checkpoint of slots alone.
+    let refused = generate("glass");
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{message}");
+    assert!(message.contains("unetencoder") || message.contains("trainer.image.kind"), "{message}");
+}
+
+#[test]
+fn a_method_without_its_images_says_where_they_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/mini/dinov2");
+    let text = format!(
+        "version = 1\nname = \"test\"\nmethod = \"dinosaur-mlp\"\n[trainer.encoder]\nkind = \"dinov2\"\nweights = {weights:?}\n"
+    );
+    std::fs::write(folder.path().join("spec.toml"), text).unwrap();
+    let refused = trainer(folder.path(), &[]);
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{message}");
+    for part in ["hint: ", "trainer.data.source", "[trainer.data.images]", "glassctl run"] {
+        assert!(message.contains(part), "{message}");
+    }
 }

@@ -1,14 +1,22 @@
-//! Folders that ci/reference/release_folders.py wrote with the tensor names of the published classes, and our own
+//! Folders that ci/reference/release_folders.py and release_networks.py wrote with the tensor names of the published classes, and our own
 //! checkpoints in the published layout.
 
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use glass_schemas::spec::trainer::{FeatureDecoderKind, InitialSlots, Orders, TrainerSpec};
+use glass_nets::unet::capture::Plain;
+use glass_schemas::spec::trainer::{
+    EncoderKind, EncoderOutput, FeatureDecoderKind, ImageDecoderKind, InitialSlots, NetworkStart, Orders, TrainerSpec,
+    TransformerBlocks,
+};
 use glass_trainer::checkpoint::release::Release;
+use glass_trainer::decoders::ImageDecoder;
 use glass_trainer::eval::model::{DecoderOrders, SlotModel};
 use glass_trainer::eval::trained::TrainedSlots;
 use safetensors::SafeTensors;
+
+use crate::pixels::small_unet;
+use crate::support::named;
 
 /// Rounding of f32 through three iterations of slot attention and two blocks.
 const TOLERANCE: f32 = 1e-4;
@@ -17,11 +25,12 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/release").join(name)
 }
 
-struct Golden(Vec<u8>);
+struct Golden(Vec<u8>, PathBuf);
 
 impl Golden {
     fn read(name: &str) -> Self {
-        Self(std::fs::read(folder(name).join("golden.safetensors")).unwrap())
+        let path = folder(name).join("golden.safetensors");
+        Self(std::fs::read(&path).unwrap(), path)
     }
 
     fn values(&self, name: &str) -> (Vec<f32>, [usize; 3]) {
@@ -29,6 +38,13 @@ impl Golden {
         let tensor = file.tensor(name).unwrap();
         let values = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         (values, tensor.shape().try_into().unwrap())
+    }
+
+    /// Of four axes.
+    fn any(&self, name: &str) -> (Vec<f32>, [usize; 4]) {
+        let tensors = named(&self.1);
+        let (shape, values) = tensors[name].clone();
+        (values, shape.try_into().unwrap())
     }
 
     fn tensor(&self, name: &str) -> Tensor<3> {
@@ -55,16 +71,20 @@ fn run_spec() -> TrainerSpec {
     spec
 }
 
-fn model(path: &Path) -> (TrainedSlots, TrainerSpec) {
-    let release = Release::open(path, &run_spec()).unwrap();
+fn model(path: &Path, run: &TrainerSpec) -> (TrainedSlots, TrainerSpec) {
+    let release = Release::open(path, run).unwrap();
     let spec = release.spec().clone();
     (TrainedSlots::new(&release.networks(&Device::flex()).unwrap(), &spec), spec)
 }
 
 /// Slots, attention and, where the layout has a decoder, its masks.
 fn agrees(name: &str, path: &Path) -> TrainerSpec {
+    agrees_with(name, path, &run_spec())
+}
+
+fn agrees_with(name: &str, path: &Path, run: &TrainerSpec) -> TrainerSpec {
     let golden = Golden::read(name);
-    let (model, spec) = model(path);
+    let (model, spec) = model(path, run);
     let found = model.attend(golden.tensor("features"), golden.tensor("noise"));
     golden.equals("attention", found.attention.clone());
     golden.equals("slots", found.slots.clone());
@@ -100,8 +120,89 @@ fn dinosaur_gives_the_slots_and_decoder_masks_of_the_published_classes() {
     assert_eq!((spec.features.kind, spec.features.layers, spec.features.size), (FeatureDecoderKind::Mlp, 3, 10));
 }
 
+#[test]
+fn the_autoregressive_decoder_of_the_framework_gives_its_masks() {
+    let spec = agrees("dinosaur-auto", &folder("dinosaur-auto"));
+    let features = &spec.features;
+    assert_eq!((features.kind, features.layers, features.size), (FeatureDecoderKind::Transformer, 2, 20));
+    assert_eq!((features.blocks, features.orders), (TransformerBlocks::Torch, Orders::Standard));
+}
+
+#[test]
+fn a_student_is_read_with_the_blocks_that_it_trained() {
+    let mut run = run_spec();
+    run.encoder.kind = EncoderKind::Dino;
+    run.encoder.weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("goldens/methods/vit");
+    run.encoder.output = EncoderOutput::Plain;
+    run.encoder.train_from = Some(1);
+    run.features.heads = 2;
+    agrees_with("spot-student", &folder("spot-student"), &run);
+    // Its blocks are another network's than those that it started from.
+    run.encoder.train_from = Some(2);
+    let release = Release::open(&folder("spot-student"), &run).unwrap();
+    assert!(release.networks(&Device::flex()).is_ok());
+    run.encoder.train_from = Some(3);
+    let message = refused_with(&folder("spot-student"), &run);
+    assert!(message.contains("has no block 3") && message.contains("trainer.encoder.train_from"), "{message}");
+}
+
+/// The spec of a method that denoises latents of a small autoencoder, its frozen parts in `folder`.
+fn denoising(kind: ImageDecoderKind, folder: &Path) -> TrainerSpec {
+    let mut run = run_spec();
+    run.image.kind = kind;
+    run.latent_diffusion = small_unet(folder, "lsd");
+    run.diffusion.weights.clone_from(&run.latent_diffusion.config);
+    run
+}
+
+/// What the published UNet predicts from the slots of the golden.
+fn predicts(name: &str, run: &TrainerSpec) {
+    let golden = Golden::read(name);
+    let release = Release::open(&folder(name), run).unwrap();
+    let (decoder, digest) = release.image_decoder(run, &Device::flex()).unwrap().unwrap();
+    assert_eq!(digest.to_string().len(), 64);
+    let (ImageDecoder::StableDiffusion(decoder) | ImageDecoder::LatentDiffusion(decoder)) = decoder else {
+        panic!("paints pixels")
+    };
+    let (latents, shape) = golden.any("latents");
+    let latents = Tensor::<4>::from_data(TensorData::new(latents, shape), &Device::flex());
+    let found = decoder.unet.forward(latents, &[41.0, 730.0], golden.tensor("slots"), &mut Plain);
+    let (expected, _) = golden.any("predicted");
+    let found: Vec<f32> = found.into_data().try_to_vec().unwrap();
+    let largest = expected.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    let worst = found.iter().zip(&expected).fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs()));
+    assert!(worst <= TOLERANCE * largest, "{name}: {worst} of {largest}");
+}
+
+#[test]
+fn a_published_encoder_and_unet_give_what_the_original_classes_give() {
+    let copy = tempfile::tempdir().unwrap();
+    let mut run = denoising(ImageDecoderKind::LatentDiffusion, copy.path());
+    run.encoder.kind = EncoderKind::UnetEncoder;
+    run.encoder.start = NetworkStart::Scratch;
+    run.encoder.image_size = 16;
+    run.encoder.weights = folder("lsd-movi/checkpoint/unetencoder");
+    agrees_with("lsd-movi", &folder("lsd-movi"), &run);
+    predicts("lsd-movi", &run);
+}
+
+#[test]
+fn the_unet_of_a_published_second_stage_is_drawn_with() {
+    let copy = tempfile::tempdir().unwrap();
+    let run = denoising(ImageDecoderKind::StableDiffusion, copy.path());
+    agrees_with("glass-generation", &folder("glass-generation"), &run);
+    predicts("glass-generation", &run);
+    // The first stage has none.
+    let release = Release::open(&folder("glass"), &run).unwrap();
+    assert!(release.image_decoder(&run, &Device::flex()).unwrap().is_none());
+}
+
 fn refused(path: &Path) -> String {
-    let opened = Release::open(path, &run_spec()).and_then(|release| release.networks(&Device::flex()));
+    refused_with(path, &run_spec())
+}
+
+fn refused_with(path: &Path, run: &TrainerSpec) -> String {
+    let opened = Release::open(path, run).and_then(|release| release.networks(&Device::flex()));
     let mut error: &dyn std::error::Error = &opened.unwrap_err();
     let mut text = error.to_string();
     while let Some(cause) = error.source() {

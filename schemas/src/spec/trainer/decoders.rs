@@ -16,6 +16,8 @@ pub struct FeatureDecoderSpec {
     pub size: usize,
     /// Attention heads of the Transformer.
     pub heads: usize,
+    /// How the Transformer's blocks are built.
+    pub blocks: TransformerBlocks,
     /// In which orders the Transformer decodes.
     pub orders: Orders,
     /// Share of the tokens that the MLP decodes in a step, drawn anew each step; 1 decodes all.
@@ -29,6 +31,7 @@ impl Default for FeatureDecoderSpec {
             layers: 3,
             size: 2048,
             heads: 6,
+            blocks: TransformerBlocks::Spot,
             orders: Orders::Standard,
             token_share: 1.0,
         }
@@ -45,6 +48,17 @@ pub enum FeatureDecoderKind {
     Mlp,
     /// The autoregressive Transformer (DINOSAUR, SPOT).
     Transformer,
+}
+
+/// How the blocks of an autoregressive decoder are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TransformerBlocks {
+    /// Attention without biases, a first block that goes on from its normalised input, a last layer norm (SLATE,
+    /// SPOT).
+    Spot,
+    /// `torch.nn.TransformerDecoderLayer` with `norm_first`: attention with biases, no last norm (OCLF).
+    Torch,
 }
 
 /// In which orders an autoregressive decoder goes over the tokens.

@@ -10,6 +10,7 @@ mod decoders;
 mod model;
 mod objective;
 mod schedule;
+mod sockets;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ pub use data::{Crop, DataSource, DataSpec, TrainingResampling};
 pub use decoders::{
     AutoencoderKind, BroadcastDecoderSpec, DiffusionDecoderSpec, FeatureDecoderKind,
     FeatureDecoderSpec, ImageDecoderKind, ImageDecoderSpec, LatentDiffusionSpec, Latents, Orders,
-    OutputStart, UNetPart,
+    OutputStart, TransformerBlocks, UNetPart,
 };
 pub use model::{
     EncoderKind, EncoderOutput, EncoderSpec, InitialSlots, InitialWeights, KnownCount,
@@ -25,6 +26,7 @@ pub use model::{
 };
 pub use objective::{GuidanceSource, GuidanceSpec, LossSpec, Ramp, Reliability};
 use schedule::second_phase;
+pub use sockets::Sockets;
 
 pub use schedule::{ClipNorm, ClipScope, LearningRates, OptimizerName, OptimizerSpec, PhaseSpec, Schedule};
 

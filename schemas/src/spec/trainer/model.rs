@@ -224,10 +224,12 @@ pub enum KnownCount {
 
 /// How weights of slots and feature decoder start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum InitialWeights {
     /// PyTorch's defaults.
     Torch,
+    /// The same with biases of zero in linear maps; those of the recurrence stay (OCLF, `build_mlp`).
+    ZeroBias,
     /// Xavier uniform, Kaiming before a ReLU, an orthogonal recurrence, biases of zero (SLATE, SPOT).
     Xavier,
 }

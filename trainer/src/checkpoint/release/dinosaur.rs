@@ -2,13 +2,15 @@
 
 use glass_nets::Weights;
 use glass_schemas::spec::trainer::{
-    FeatureDecoderKind, ImageDecoderKind, InitialSlots, Position, Switch, TokenWidth, TrainerSpec,
+    FeatureDecoderKind, ImageDecoderKind, InitialSlots, Orders, Position, Switch, TokenWidth, TrainerSpec,
+    TransformerBlocks,
 };
 
-use super::{Parts, Translated, renamed, shape};
+use super::{Parts, Translated, count, renamed, shape, thirds};
 use crate::checkpoint::SLOTS_LAYOUT;
-use crate::decoders::MLP_LAYOUT;
-use crate::error::Result;
+use crate::checkpoint::tensors::Named;
+use crate::decoders::{MLP_LAYOUT, TRANSFORMER_LAYOUT};
+use crate::error::{Result, TrainerError};
 
 /// A tensor that no other layout has.
 pub(super) const MARK: &str = "models.perceptual_grouping.slot_attention.norm_input.weight";
@@ -39,12 +41,69 @@ pub(super) fn read(weights: &Weights, run: &TrainerSpec) -> Result<Translated> {
         parts.insert(MLP_LAYOUT.object, decoder);
         shape::<3>(weights, &position)?[1]
     } else {
-        // Its Transformer is torch's, with biases that SPOT's has not.
-        tracing::warn!("the autoregressive decoder of this checkpoint is not read: masks come from slot attention");
-        spec.features.kind = FeatureDecoderKind::None;
-        shape::<2>(weights, &format!("{DECODER}mask"))?[0]
+        let (decoder, tokens) = transformer(weights, &mut spec)?;
+        parts.insert(TRANSFORMER_LAYOUT.object, decoder);
+        tokens
     };
-    Ok(Translated { spec, feature_shape: [tokens, width], parts })
+    Ok(Translated { spec, feature_shape: [tokens, width], parts, unet: None })
+}
+
+/// The autoregressive decoder in the form of the published configurations, and the number of its tokens.
+fn transformer(weights: &Weights, spec: &mut TrainerSpec) -> Result<(Named, usize)> {
+    let has = |name: &str| weights.contains(&format!("{DECODER}{name}"));
+    let refuse = |message: &str| Err(TrainerError::Release { path: weights.path().to_owned(), message: message.to_owned() });
+    if has("pos_embed") || has("outp_transform.weight") {
+        return refuse("has a decoder with a position embedding or an output layer, which the published ones have not");
+    }
+    if !has("bos_token") || !has("inp_transform.0.weight") || !has("cond_transform.0.weight") {
+        return refuse("has a decoder without a first token, an input or a slot layer, which the published ones have");
+    }
+    let features = &mut spec.features;
+    features.kind = FeatureDecoderKind::Transformer;
+    features.blocks = TransformerBlocks::Torch;
+    features.orders = Orders::Standard;
+    features.layers = count(weights, &format!("{DECODER}decoder.layers."), ".linear1.weight");
+    [features.size, _] = shape(weights, &format!("{DECODER}decoder.layers.0.linear1.weight"))?;
+    let [tokens, _] = shape(weights, &format!("{DECODER}mask"))?;
+    let mut decoder = renamed(weights, |name| decoder_name(name.strip_prefix(DECODER)?))?;
+    if let Some((shape, _)) = decoder.get_mut("bos_tokens") {
+        // One order.
+        shape.insert(0, 1);
+    }
+    let stacked: Vec<String> = decoder.keys().filter(|name| name.contains(".in_proj_")).cloned().collect();
+    for name in stacked {
+        let (Some((head, end)), Some(values)) = (name.split_once("in_proj_"), decoder.remove(&name)) else { continue };
+        for (part, third) in ["q", "k", "v"].iter().zip(thirds(&values)) {
+            decoder.insert(format!("{head}proj_{part}.{end}"), third);
+        }
+    }
+    Ok((decoder, tokens))
+}
+
+fn decoder_name(name: &str) -> Option<String> {
+    const NAMES: [(&str, &str); 9] = [
+        ("self_attn.out_proj.", "self_attn.proj_o."),
+        ("self_attn.", "self_attn."),
+        ("multihead_attn.out_proj.", "encoder_decoder_attn.proj_o."),
+        ("multihead_attn.", "encoder_decoder_attn."),
+        ("norm1.", "self_attn_layer_norm."),
+        ("norm2.", "encoder_decoder_attn_layer_norm."),
+        ("norm3.", "ffn_layer_norm."),
+        ("linear1.", "ffn.0."),
+        ("linear2.", "ffn.2."),
+    ];
+    if name == "bos_token" {
+        return Some("bos_tokens".to_owned());
+    }
+    for (theirs, ours) in [("inp_transform.", "input_proj."), ("cond_transform.", "slot_proj.")] {
+        if let Some(end) = name.strip_prefix(theirs) {
+            return Some(format!("{ours}{end}"));
+        }
+    }
+    // Which tokens come before which follows from their number: the mask has no name here.
+    let (block, rest) = name.strip_prefix("decoder.layers.")?.split_once('.')?;
+    let (theirs, ours) = NAMES.iter().find(|(theirs, _)| rest.starts_with(theirs))?;
+    Some(format!("dec.blocks.{block}.{ours}{}", &rest[theirs.len()..]))
 }
 
 fn slot_name(name: &str) -> Option<String> {

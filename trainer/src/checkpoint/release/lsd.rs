@@ -23,6 +23,8 @@ const SLOTS: &str = "multiheadstevesa";
 const FEATURES: &str = "mlpdecoder";
 /// Folder of the encoder that Latent Slot Diffusion trains from nothing (MOVi).
 const ENCODER: &str = "unetencoder";
+/// Folders of the UNet: Stable Diffusion's of GLASS and Stable-LSD, the one with positions of MOVi.
+const UNETS: [&str; 2] = ["unet2dconditionmodel", "unet2dconditionmodelwithpos"];
 
 /// `config.json`; what an old one leaves out has the value that its class gives.
 #[derive(Deserialize)]
@@ -119,5 +121,6 @@ pub(super) fn read(folder: &Path, run: &TrainerSpec) -> Result<(Translated, Dige
         tracing::warn!(folder = %folder.display(), "the encoder beside the slots is not read: `[trainer.encoder]` is");
     }
     let digest = folder_digest(folder.join(SLOTS))?.parse()?;
-    Ok((Translated { spec, feature_shape: [tokens, config.input_size], parts }, digest))
+    let unet = UNETS.map(|name| folder.join(name)).into_iter().find(|place| place.is_dir());
+    Ok((Translated { spec, feature_shape: [tokens, config.input_size], parts, unet }, digest))
 }

@@ -2,7 +2,7 @@
 //!
 //! | from | recognised by | says itself | taken from the run spec |
 //! |---|---|---|---|
-//! | GLASS, Latent Slot Diffusion | `multiheadstevesa/` with `config.json` | everything about slots | encoder |
+//! | GLASS, Latent Slot Diffusion | `multiheadstevesa/` with `config.json` | everything about slots, the UNet and UNet encoder that lie beside | encoder |
 //! | SPOT | `slot_attn.slot_attention.…` in one file | sizes, start, decoder's blocks and orders | encoder, iterations, heads |
 //! | DINOSAUR (OCLF) | `models.perceptual_grouping.…` in one file | sizes, decoder | encoder, slots, iterations |
 //!
@@ -19,10 +19,12 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::Device;
 use glass_nets::Weights;
+use glass_nets::weights::folder_digest;
 use glass_schemas::ids::Digest;
 use glass_schemas::spec::trainer::TrainerSpec;
 
 use super::tensors::{Named, restore};
+use crate::decoders::ImageDecoder;
 use crate::error::{Result, TrainerError};
 use crate::encoders::TrainedEncoder;
 use crate::parts::{Layout, Origin, PartMapper};
@@ -39,6 +41,7 @@ pub struct Release {
     feature_shape: [usize; 2],
     parts: Parts,
     digest: Digest,
+    unet: Option<PathBuf>,
 }
 
 /// What a layout makes of a checkpoint.
@@ -48,6 +51,8 @@ struct Translated {
     /// Tokens and width of the features.
     feature_shape: [usize; 2],
     parts: Parts,
+    /// The folder of a UNet that draws from the slots.
+    unet: Option<PathBuf>,
 }
 
 impl Release {
@@ -61,8 +66,8 @@ impl Release {
             Some(folder) => lsd::read(&folder, spec)?,
             None => one_file(path, spec)?,
         };
-        let Translated { spec, feature_shape, parts } = translated;
-        Ok(Self { path: path.to_owned(), spec, feature_shape, parts, digest })
+        let Translated { spec, feature_shape, parts, unet } = translated;
+        Ok(Self { path: path.to_owned(), spec, feature_shape, parts, digest, unet })
     }
 
     /// The run spec with what the checkpoint says itself.
@@ -73,6 +78,18 @@ impl Release {
     /// What the checkpoint is, whatever it is called.
     pub fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    /// The image decoder, where the checkpoint has one, and the digest of its weights. `run` says of which kind it is
+    /// and where its frozen parts lie.
+    ///
+    /// # Errors
+    /// [`TrainerError::Nets`] for files that cannot be read.
+    pub fn image_decoder(&self, run: &TrainerSpec, device: &Device) -> Result<Option<(ImageDecoder, Digest)>> {
+        let Some(folder) = &self.unet else { return Ok(None) };
+        let decoder = ImageDecoder::published(run, folder, device)?;
+        let digest = folder_digest(folder)?.parse()?;
+        Ok(decoder.map(|decoder| (decoder, digest)))
     }
 
     /// The networks, without an image decoder.
@@ -175,4 +192,11 @@ fn shape<'w, const D: usize>(weights: &'w Weights, name: &str) -> Result<[usize;
 /// How many of `head0…`, `head1…` there are.
 fn count(weights: &Weights, head: &str, tail: &str) -> usize {
     (0..).take_while(|index| weights.contains(&format!("{head}{index}{tail}"))).count()
+}
+
+/// Queries, keys and values that lie one below the other.
+fn thirds((shape, values): &(Vec<usize>, Vec<f32>)) -> Vec<(Vec<usize>, Vec<f32>)> {
+    let mut third = shape.clone();
+    third[0] /= 3;
+    values.chunks_exact((values.len() / 3).max(1)).map(|values| (third.clone(), values.to_vec())).collect()
 }

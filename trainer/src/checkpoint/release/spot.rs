@@ -3,9 +3,10 @@
 use glass_nets::Weights;
 use glass_schemas::spec::trainer::{
     FeatureDecoderKind, ImageDecoderKind, InitialSlots, Orders, Position, Switch, TokenWidth, TrainerSpec,
+    TransformerBlocks,
 };
 
-use super::{Parts, Translated, count, renamed, shape};
+use super::{Parts, Translated, count, renamed, shape, thirds};
 use crate::checkpoint::SLOTS_LAYOUT;
 use crate::checkpoint::tensors::Named;
 use crate::decoders::{MLP_LAYOUT, TRANSFORMER_LAYOUT};
@@ -44,7 +45,7 @@ pub(super) fn read(weights: &Weights, run: &TrainerSpec) -> Result<Translated> {
     if let Some(first) = spec.encoder.train_from {
         parts.insert(BLOCKS_LAYOUT.object, encoder_blocks(weights, first)?);
     }
-    Ok(Translated { spec, feature_shape: [tokens, features], parts })
+    Ok(Translated { spec, feature_shape: [tokens, features], parts, unet: None })
 }
 
 fn slot_tensors(weights: &Weights) -> Result<Named> {
@@ -71,6 +72,7 @@ fn transformer(weights: &Weights, spec: &mut TrainerSpec, parts: &mut Parts) -> 
     let [orders, _, _, _] = shape(weights, BEGIN)?;
     let features = &mut spec.features;
     features.kind = FeatureDecoderKind::Transformer;
+    features.blocks = TransformerBlocks::Spot;
     features.layers = count(weights, &format!("{head}blocks."), ".ffn.0.weight");
     [features.size, _] = shape(weights, &format!("{head}blocks.0.ffn.0.weight"))?;
     features.orders = match orders {
@@ -139,13 +141,9 @@ fn encoder_blocks(weights: &Weights, first: usize) -> Result<Named> {
     for name in weights.names() {
         let Some((number, rest)) = block(name) else { continue };
         let Some(end) = rest.strip_prefix("attn.qkv.") else { continue };
-        // Queries, keys and values one below the other.
-        let shape = weights.shape(name).unwrap_or_default();
-        let values = weights.floats(name)?;
-        let mut third = shape.to_vec();
-        third[0] /= 3;
-        for (part, numbers) in ["query", "key", "value"].iter().zip(values.chunks_exact((values.len() / 3).max(1))) {
-            blocks.insert(format!("blocks.{number}.attention.{part}.{end}"), (third.clone(), numbers.to_vec()));
+        let stacked = (weights.shape(name).unwrap_or_default().to_vec(), weights.floats(name)?);
+        for (part, third) in ["query", "key", "value"].iter().zip(thirds(&stacked)) {
+            blocks.insert(format!("blocks.{number}.attention.{part}.{end}"), third);
         }
     }
     if blocks.is_empty() {
