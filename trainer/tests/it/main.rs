@@ -6,6 +6,7 @@ mod command;
 mod compose;
 mod data_check;
 mod drawing;
+mod dropping;
 mod eval_data;
 mod eval_run;
 mod events;

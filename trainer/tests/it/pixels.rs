@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
-use glass_nets::unet::Dropping;
 use glass_schemas::spec::trainer::{
     BroadcastDecoderSpec, ClipNorm, EncoderKind, EncoderSpec, FeatureDecoderKind, ImageDecoderKind,
     InitialSlots, LatentDiffusionSpec, NetworkStart, OptimizerName, Position, SlotsSpec, Switch,
@@ -22,6 +21,7 @@ use glass_trainer::parts::{Group, Layout, PartMapper, PartVisitor};
 use glass_trainer::phases::{Networks, Optimizers};
 use safetensors::SafeTensors;
 
+use crate::dropping::GivenDropout;
 use crate::support::device;
 
 /// f32 sums in another order.
@@ -331,32 +331,10 @@ fn denoise(
         noise(&format!("noise.{step}"), shape),
     );
     let share = decoder.unet.dropout() as f32;
-    let dropping = &mut GivenDropout { share, step, block: 0 };
+    let dropping = &mut GivenDropout::new(share, step);
     let denoised = decoder.denoise(clean, slots, &times, drawn, dropping).unwrap();
     see("predicted", host(denoised.predicted));
     denoised.loss
-}
-
-/// The reference's masks, by the number of the step and of the block.
-struct GivenDropout {
-    share: f32,
-    step: usize,
-    block: usize,
-}
-
-impl Dropping for GivenDropout {
-    fn drop(&mut self, hidden: Tensor<4>) -> Tensor<4> {
-        if self.share == 0.0 {
-            return hidden;
-        }
-        let name = format!("dropped.{}.{}", self.step, self.block);
-        self.block += 1;
-        let drawn = numbers(&name, hidden.dims().iter().product());
-        let bound = 2.0 * self.share - 1.0;
-        let mask = drawn.iter().map(|&u| if u >= bound { 1.0 / (1.0 - self.share) } else { 0.0 });
-        let mask = TensorData::new(mask.collect::<Vec<f32>>(), hidden.dims());
-        hidden.clone() * Tensor::from_data(mask, &hidden.device())
-    }
 }
 
 fn pictures(step: usize) -> Tensor<4> {
