@@ -1,4 +1,5 @@
 use glass_schemas::SchemaError;
+use glass_schemas::ids::{DatasetKind, Digest};
 use glass_schemas::spec::RunSpec;
 use glass_schemas::spec::trainer::DataSource;
 
@@ -193,4 +194,17 @@ fn documents_of_older_runs_read_as_the_glass_that_they_were() {
     // And the file of the method says the same.
     let method = with_method("glass", &["trainer.slots.count=7", "trainer.phase1.steps=500000"]).unwrap();
     assert_eq!(method.trainer, expected);
+}
+
+/// Datasets and runs are named by these. A new key is written only where it is used (`skip_serializing_if`), or every
+/// dataset in every bucket is made again.
+#[test]
+fn what_a_shipped_spec_is_named_by_changes_on_purpose_only() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/runs/voc/glass.toml");
+    let spec = RunSpec::load(&path).unwrap();
+    let digest = |value: serde_json::Value| Digest::of(value.to_string().as_bytes()).to_string()[..16].to_owned();
+    let kinds = [DatasetKind::Captions, DatasetKind::Generations, DatasetKind::Masks];
+    let mut found: Vec<String> = kinds.map(|kind| digest(spec.identity_of(kind))).into();
+    found.push(digest(serde_json::json!(spec.trainer)));
+    assert_eq!(found, ["2dd40f2420427ec7", "99f68de10d5c147a", "c518239d0243b078", "1d54e9d41e21a806"]);
 }

@@ -16,7 +16,9 @@ pub struct FeatureDecoderSpec {
     pub size: usize,
     /// Attention heads of the Transformer.
     pub heads: usize,
-    /// How the Transformer's blocks are built.
+    /// How the Transformer's blocks are built; written only where they are OCLF's, so that runs from before keep
+    /// their names.
+    #[serde(skip_serializing_if = "TransformerBlocks::is_spot")]
     pub blocks: TransformerBlocks,
     /// In which orders the Transformer decodes.
     pub orders: Orders,
@@ -59,6 +61,12 @@ pub enum TransformerBlocks {
     Spot,
     /// `torch.nn.TransformerDecoderLayer` with `norm_first`: attention with biases, no last norm (OCLF).
     Torch,
+}
+
+impl TransformerBlocks {
+    fn is_spot(&self) -> bool {
+        matches!(self, Self::Spot)
+    }
 }
 
 /// In which orders an autoregressive decoder goes over the tokens.
