@@ -179,10 +179,15 @@ fn is_tls_port(said: &str) -> bool {
         .any(|sign| said.contains(sign))
 }
 
-/// Whether the store understood and will say the same again.
+/// Whether the store will say the same again. 400 is not among these: it is also what becomes of a request that
+/// the network cut short.
 fn is_refusal(error: &object_store::Error) -> bool {
-    // Too early, too long, too many: these pass.
-    status(error).is_some_and(|status| (400..500).contains(&status) && ![408, 409, 425, 429].contains(&status))
+    status(error).is_some_and(|status| [401, 403, 404, 405, 410, 413, 414, 501].contains(&status))
+}
+
+/// Whether the store refuses since this machine's clock is not its own.
+pub(crate) fn is_skewed(error: &object_store::Error) -> bool {
+    words(error).contains("RequestTimeTooSkewed")
 }
 
 /// The HTTP status of an answer. Of a listing's the client tells no kind, and its type is private to it, so the
@@ -230,8 +235,7 @@ mod tests {
         let listing = |code: &str| said(&format!("Error performing list request: Server returned non-2xx status code: {code}: <Error/>"));
         assert!(is_denied(&listing("403 Forbidden")) && !is_transient(&listing("403 Forbidden")));
         assert!(is_missing(&listing("404 Not Found")) && !is_transient(&listing("404 Not Found")));
-        assert!(!is_transient(&listing("400 Bad Request")));
-        for passing in ["429 Too Many Requests", "500 Internal Server Error", "503 Service Unavailable"] {
+        for passing in ["400 Bad Request", "429 Too Many Requests", "500 Internal Server Error", "503 Service Unavailable"] {
             assert!(is_transient(&listing(passing)) && !is_denied(&listing(passing)), "{passing}");
         }
     }
