@@ -136,6 +136,8 @@ pub(crate) fn advice(error: &object_store::Error) -> Option<&'static str> {
     let says = |what: &str| said.contains(what);
     Some(if is_full(error) {
         "the disk is full: free some space and run the same command again; nothing was lost"
+    } else if says("RequestTimeTooSkewed") {
+        "the store refuses requests from another time: set this machine's clock"
     } else if is_other_region(&said) {
         "the bucket is in another region: set AWS_REGION to the one that the answer names, or to that of the bucket"
     } else if ["latest/api/token", "computeMetadata", "metadata/identity"].iter().any(|place| says(place)) {
@@ -146,6 +148,10 @@ pub(crate) fn advice(error: &object_store::Error) -> Option<&'static str> {
         "what answers there speaks no TLS: an endpoint without TLS begins with `http://`"
     } else if is_tls_port(&said) {
         "what answers there speaks TLS: its address begins with `https://`"
+    } else if ["Header missing from response", "Got invalid"].iter().any(|sign| says(sign)) {
+        "what answers there does not speak as such a store does: check the endpoint"
+    } else if says("connection closed before message completed") && says("http://") {
+        "the connection was closed: the store may be busy, or speak TLS (the address of an endpoint with TLS begins with `https://`)"
     } else if says("certificate") {
         "the server's certificate is not trusted here: set SSL_CERT_FILE to the authority's certificate"
     } else if says("dns error") {
@@ -183,11 +189,6 @@ fn is_tls_port(said: &str) -> bool {
 /// the network cut short.
 fn is_refusal(error: &object_store::Error) -> bool {
     status(error).is_some_and(|status| [401, 403, 404, 405, 410, 413, 414, 501].contains(&status))
-}
-
-/// Whether the store refuses since this machine's clock is not its own.
-pub(crate) fn is_skewed(error: &object_store::Error) -> bool {
-    words(error).contains("RequestTimeTooSkewed")
 }
 
 /// The HTTP status of an answer. Of a listing's the client tells no kind, and its type is private to it, so the

@@ -3,7 +3,7 @@
 use glass_schemas::SchemaError;
 use glass_schemas::ids::{DatasetId, DatasetKind, Digest, ShardIndex};
 
-use crate::answer::{Answer, advice, is_skewed, is_transient, is_wrong_address};
+use crate::answer::{Answer, advice, is_transient, is_wrong_address};
 
 /// The result of the fallible functions of this crate.
 pub type Result<T, E = DatasetError> = std::result::Result<T, E>;
@@ -244,6 +244,11 @@ impl DatasetError {
 
     /// What the user can do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
+        if let Self::Denied { source, .. } = self
+            && let Some(advice) = advice(source.error())
+        {
+            return Some(advice.to_owned());
+        }
         let text = match self {
             Self::InvalidStore { .. } => {
                 "a store is a folder, file://<folder>, memory://, or {s3,gs,az}://<bucket>/<prefix>"
@@ -259,9 +264,6 @@ impl DatasetError {
                 "create it, or check its name, AWS_REGION and the endpoint (AWS_ENDPOINT_URL or `store.endpoint`)"
             }
             Self::NoBucket { .. } => "create it, or check its name and the endpoint (`store.endpoint`)",
-            Self::Denied { source, .. } if is_skewed(source.error()) => {
-                "the store refuses requests from another time: set this machine's clock"
-            }
             Self::Denied { store, .. } if store.starts_with("s3://") => {
                 "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL, and that this user may read, list, write and delete in the bucket"
             }

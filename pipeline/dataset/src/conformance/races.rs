@@ -18,7 +18,8 @@ pub(super) async fn refuses_a_second_creator(place: &Store) -> Verdict {
     let stored = place.get(key).await?;
     let kept = stored == "first" && matches!(second, Created::Found(_));
     expect(kept, || {
-        "a conditional create replaced an object that was there: the store ignores the condition"
+        "a conditional create replaced an object that was there: the store ignores the condition, so workers \
+         would overwrite each other; a newer release of the server, or another store, is needed"
             .to_owned()
     })
 }
