@@ -15,6 +15,7 @@ pub mod attention;
 mod bert;
 pub mod config;
 pub mod device;
+mod dropout;
 pub mod error;
 pub mod image;
 pub mod layers;

@@ -5,8 +5,8 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::Tensor;
 
+use crate::dropout::{Dropping, Whole};
 use crate::error::Result;
-use crate::unet::{Dropping, Whole};
 use crate::weights::Scope;
 use crate::{layers, ops};
 

@@ -10,13 +10,13 @@ use burn::tensor::{Device, Tensor, activation};
 use serde::Deserialize;
 
 use super::blocks::{DownBlock, UpBlock};
-use super::dropout::Whole;
 use super::config::{DownBlockType, Level, MidBlockType, UNetConfig, UpBlockType};
 use super::position::PositionType;
 use super::time::TimeEmbedding;
 use super::transformer::Surroundings;
 use super::{capture::Plain, down_blocks};
 use crate::config;
+use crate::dropout::Whole;
 use crate::error::{NetsError, Result};
 use crate::resnet::{ResnetBlock, ResnetConfig, same_conv};
 use crate::spatial_attention::{SpatialAttention, SpatialAttentionConfig};

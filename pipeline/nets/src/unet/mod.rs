@@ -3,7 +3,6 @@
 mod blocks;
 pub mod capture;
 mod config;
-mod dropout;
 mod encoder;
 mod position;
 mod time;
@@ -17,7 +16,7 @@ use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{Device, Tensor, activation};
 
 pub use config::{DownBlockType, Level, MidBlockType, UNetConfig, UpBlockType};
-pub use dropout::{Dropping, Whole};
+pub use crate::dropout::{Dropping, Whole};
 pub use encoder::{UNetEncoder, UNetEncoderConfig};
 pub use position::PositionType;
 

@@ -5,9 +5,9 @@ use burn::nn::{GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, L
 use burn::tensor::Tensor;
 
 use super::capture::{Attend, Attention, MapKind};
-use super::dropout::Dropping;
 use super::config::Level;
 use super::position::{Position, PositionType};
+use crate::dropout::Dropping;
 use crate::error::Result;
 use crate::resnet::pointwise;
 use crate::weights::Scope;
