@@ -3,6 +3,7 @@
 
 mod autoencoder;
 mod command;
+mod compare;
 mod compose;
 mod data_check;
 mod drawing;
@@ -12,9 +13,11 @@ mod eval_run;
 mod events;
 mod fidelity;
 mod formats;
+mod given_masks;
 mod guidance;
 mod insight;
 mod judge;
+mod judge_classes;
 mod masks;
 mod methods;
 mod order;
