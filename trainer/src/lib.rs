@@ -8,6 +8,7 @@
 
 pub mod autoencoder;
 pub mod checkpoint;
+pub mod cli;
 pub mod commands;
 pub mod data;
 pub mod decoders;

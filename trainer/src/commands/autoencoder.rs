@@ -10,12 +10,16 @@ use glass_nets::vqvae::VqVaeConfig;
 use glass_stage::{Context, ExitStatus, Explain};
 use image::imageops::flip_horizontal_in_place;
 
+use super::JsonArgs;
 use super::options::explained;
 use crate::autoencoder::{Losses, Training, learning_rate};
 use crate::data::{Order, Side, Visit};
 
 /// Train the autoencoder that a latent diffusion decoder works on (SlotDiffusion's VQ-VAE)
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Example:
+  trainer autoencoder --config vqvae --images assets/scenes/train --out trained-vqvae --steps 1000 --json")]
 pub struct AutoencoderArgs {
     /// Folder with the network's `config.json` (diffusers' `VQModel`)
     #[arg(long, value_name = "DIR")]
@@ -56,6 +60,9 @@ pub struct AutoencoderArgs {
     /// Where to compute: flex, cuda …
     #[arg(long, default_value = "flex", value_name = "BACKEND")]
     pub device: String,
+    /// How to answer
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 /// Trains, or goes on where an earlier call stopped.
@@ -102,12 +109,12 @@ fn run(args: &AutoencoderArgs, context: &Context) -> anyhow::Result<ExitStatus> 
         }
     }
     save(&training)?;
-    println!("{}", args.out.display());
+    args.json.name("folder", args.out.display())?;
     Ok(ExitStatus::Done)
 }
 
 fn report(training: &Training, losses: Losses, every: u64) {
-    if every > 0 && training.step % every == 0 {
+    if every > 0 && training.step.is_multiple_of(every) {
         tracing::info!(
             step = training.step,
             reconstruction = losses.reconstruction,
@@ -131,7 +138,7 @@ impl Pictures {
             .image_size
             .unwrap_or(config.convolutions.sample_size as u32);
         let downscale = 1_u32 << (config.convolutions.block_out_channels.len() - 1);
-        if side == 0 || side % downscale != 0 || args.batch == 0 {
+        if side == 0 || !side.is_multiple_of(downscale) || args.batch == 0 {
             return Err(anyhow::anyhow!(
                 "pictures of {side} pixels do not divide by {downscale}, or the batch of {} is empty",
                 args.batch

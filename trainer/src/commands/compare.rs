@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use glass_dataset::{Store, StoreOptions};
 use glass_stage::{Context, ExitStatus, WholeFile};
 
+use super::JsonArgs;
 use super::judge::explained;
 use crate::eval::EvalError;
 use crate::eval::coco::ValidationSet;
@@ -15,6 +16,10 @@ use crate::eval::label_maps;
 
 /// Compare evaluations of the same images, image by image.
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Example:
+  trainer compare spot-student/per-image.parquet glass/per-image.parquet
+  trainer compare run-0123456789abcdef run-fedcba9876543210 --store demo-out --metric miou_i,mbo_i --json")]
 pub struct CompareArgs {
     /// Per-image tables, folders with a `per-image.parquet`, or folders of runs that were evaluated once; with `--store`
     /// runs or `RUN/EVALUATION` of that store. The first is what the others are compared with. Several joined by commas,
@@ -57,9 +62,9 @@ pub struct CompareArgs {
     /// COCO annotations of the images, for `--pictures`
     #[arg(long, value_name = "FILE", requires = "pictures")]
     pub annotations: Option<PathBuf>,
-    /// Write the differences here; `-` for stdout instead of the table
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    /// How to answer
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 /// A run's files on this machine.
@@ -82,7 +87,7 @@ impl Files {
 
 const TABLE: &str = "per-image.parquet";
 
-/// Prints a table of differences, or with `--json -` the differences.
+/// Prints a table of differences, or with `--json` the differences.
 ///
 /// # Errors
 /// The user's: tables that cannot be read or have nothing in common.
@@ -200,17 +205,7 @@ fn run(args: &CompareArgs, files: &[Files]) -> Result<(), EvalError> {
     if let Some(folder) = &args.pictures {
         pictures(args, files, &runs, &mut found, folder)?;
     }
-    let json = serde_json::to_string_pretty(&found).map_err(|error| EvalError::Table(error.into()))?;
-    match &args.json {
-        Some(path) if path == Path::new("-") => println!("{json}"),
-        path => {
-            if let Some(path) = path {
-                WholeFile::write(path, json + "\n").map_err(EvalError::write(path))?;
-            }
-            print!("{}", table(&found));
-        }
-    }
-    Ok(())
+    args.json.answer(&found, &table(&found))
 }
 
 /// Draws the images that differ most into `folder`, and notes the files in the differences.

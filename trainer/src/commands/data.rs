@@ -1,11 +1,12 @@
 //! `trainer data`.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use glass_schemas::spec::{AnnotationFormat, ImagesSpec, StoreSpec};
 use glass_stage::{Context, ExitStatus, Explain as _, WholeFile};
 
+use super::JsonArgs;
 use crate::data::annotated::{Access, DataError};
 use crate::data::check::{ContactSheet, Report, check, detect};
 use crate::eval::samples::png;
@@ -27,6 +28,12 @@ pub enum DataCommand {
 
 /// Look at every picture and annotation of a set.
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Exits with 1 where something is wrong.
+
+Example:
+  trainer data check VOCdevkit/VOC2012 --split val --sheet voc.png
+  trainer data check val2017 --format coco --annotations instances_val2017.json --json")]
 pub struct CheckArgs {
     /// Folder or URI: as it was unpacked, or with --annotations the folder of the pictures
     #[arg(value_name = "DIR|URI")]
@@ -64,9 +71,9 @@ pub struct CheckArgs {
     /// Pictures on it
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub sheet_pictures: usize,
-    /// Write the report here as JSON; `-` for stdout instead of the text
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    /// How to answer
+    #[command(flatten)]
+    pub json: JsonArgs,
     /// Endpoint of an object store that is not the provider's own
     #[arg(long, value_name = "URL")]
     pub endpoint: Option<String>,
@@ -155,23 +162,10 @@ impl CheckArgs {
 }
 
 fn write(args: &CheckArgs, report: &Report, sheet: &ContactSheet) -> anyhow::Result<()> {
-    let put = |path: &Path, bytes: &[u8]| {
-        WholeFile::write(path, bytes).blame_user()
-    };
     if let (Some(path), Some(drawn)) = (&args.sheet, sheet.draw()) {
-        put(path, &png(&drawn)?)?;
+        WholeFile::write(path, png(&drawn)?).blame_user()?;
     }
-    let json = serde_json::to_string_pretty(report)?;
-    match &args.json {
-        Some(path) if path == Path::new("-") => println!("{json}"),
-        path => {
-            if let Some(path) = path {
-                put(path, (json + "\n").as_bytes())?;
-            }
-            print!("{report}");
-        }
-    }
-    Ok(())
+    args.json.answer(report, &report.to_string()).or_else(super::judge::explained)
 }
 
 /// Marks an error of the data as the user's, with its hint.

@@ -22,6 +22,12 @@ use crate::generate::shelf::Shelf;
 
 /// Draw pictures from the slots of validation pictures.
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Prints the folder below the store that the pictures and their scores (metrics.json) are in.
+
+Example:
+  trainer generate --run run-0123456789abcdef --spec run.toml --store demo-out
+  trainer compose --run run-0123456789abcdef --spec run.toml --store demo-out --json")]
 pub struct DrawArgs {
     /// Spec and store.
     #[command(flatten)]
@@ -39,6 +45,9 @@ pub struct DrawArgs {
     /// Pictures drawn at once; never changes a picture
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub batch_size: usize,
+    /// How to answer
+    #[command(flatten)]
+    pub json: super::JsonArgs,
 }
 
 /// What is drawn.
@@ -144,7 +153,7 @@ pub async fn draw(drawing: Drawing, args: DrawArgs, context: Context) -> anyhow:
     .await?;
     match outcome {
         Ok(folder) => {
-            println!("{folder}");
+            args.json.name("folder", folder)?;
             Ok(ExitStatus::Done)
         }
         Err(error) if error.is::<Interrupted>() => Ok(ExitStatus::Interrupted),

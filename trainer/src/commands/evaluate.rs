@@ -7,8 +7,9 @@ use clap::{Arg, ArgMatches, Command};
 use glass_nets::Backend;
 use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
-use super::RunOptions;
+use super::answer::{Scored, results_of};
 use super::options::explained_any;
+use super::{JsonArgs, RunOptions};
 use super::judge::{JudgeArgs, explained, judge_masks};
 use crate::checkpoint::release::Release;
 use crate::eval::EvalError;
@@ -44,7 +45,8 @@ impl clap::FromArgMatches for EvaluateArgs {
         if matches.contains_id("masks") {
             JudgeArgs::from_arg_matches(matches).map(Self::Masks)
         } else {
-            SlotArgs::from_arg_matches(matches).map(Self::Slots)
+            let json = JsonArgs::from_arg_matches(matches)?;
+            SlotArgs::from_arg_matches(matches).map(|args| Self::Slots(SlotArgs { json, ..args }))
         }
     }
 
@@ -56,6 +58,12 @@ impl clap::FromArgMatches for EvaluateArgs {
 
 /// Score slots, and what they have to beat, on pictures with ground truth.
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+With --masks masks made elsewhere are scored: no spec, run or weights are needed.
+
+Example:
+  trainer evaluate --run run-0123456789abcdef --spec run.toml --store demo-out
+  trainer evaluate --masks predictions --annotations instances_val2017.json --protocol spot,oclf --json")]
 pub struct SlotArgs {
     /// Spec and store.
     #[command(flatten)]
@@ -77,6 +85,9 @@ pub struct SlotArgs {
     /// Print the folder of the evaluation, below the store, instead of its table
     #[arg(long, conflicts_with = "masks")]
     pub folder: bool,
+    /// How to answer; the flag is that of [`JudgeArgs`].
+    #[arg(skip)]
+    pub json: JsonArgs,
 }
 
 /// Scores slots or given masks.
@@ -104,6 +115,7 @@ async fn evaluate_slots(args: SlotArgs, context: Context) -> anyhow::Result<Exit
         None => None,
     };
     let runtime = tokio::runtime::Handle::current();
+    let (json, only_folder, results) = (args.json.clone(), args.folder, store.clone());
     let outcome = tokio::task::spawn_blocking(move || -> anyhow::Result<(String, Option<String>)> {
         let loaded = match (fetched, &args.checkpoint) {
             (Some(fetched), _) => Some(explained_any(fetched.load(&spec.trainer, &device, WithImage::No))?),
@@ -145,10 +157,9 @@ async fn evaluate_slots(args: SlotArgs, context: Context) -> anyhow::Result<Exit
     match outcome {
         Ok((folder, text)) => {
             tracing::info!(folder, "evaluated");
-            match args.folder {
-                true => println!("{folder}"),
-                false => print!("{}", text.unwrap_or_default()),
-            }
+            let text = if only_folder { format!("{folder}\n") } else { text.unwrap_or_default() };
+            let scored = Scored { results: results_of(&results, &folder).await?, folder };
+            json.answer(&scored, &text).or_else(explained)?;
             Ok(ExitStatus::Done)
         }
         Err(error) => match error.downcast() {

@@ -9,8 +9,8 @@ use glass_schemas::spec::RunSpec;
 use glass_stage::{Context, ExitStatus, Explain as _, SpecArgs, WholeFile};
 use serde::Serialize;
 
-use super::RunOptions;
 use super::options::explained as explained_error;
+use super::{JsonArgs, RunOptions};
 use super::samples::Samples;
 use super::train::{fresh, taught, unpacked};
 use crate::checkpoint::{Run, RunDocument, unpack};
@@ -55,6 +55,9 @@ pub struct ExplainArgs {
     /// Folder for unpacked data; may be emptied at any time [default: the system's temporary folder]
     #[arg(long, value_name = "DIR", env = "GLASS_SCRATCH")]
     pub scratch: Option<PathBuf>,
+    /// How to answer: with JSON, what is in `explain.json`
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 /// `explain.json`.
@@ -171,7 +174,7 @@ pub async fn explain(args: ExplainArgs, context: Context) -> anyhow::Result<Exit
         Some(teacher) => Some(Fetched::new(&store, teacher, None).await?),
         None => None,
     };
-    let start = trained.into_iter().filter(|&step| step < args.step).next_back();
+    let start = trained.into_iter().rfind(|&step| step < args.step);
     let subject = Subject { spec, run, document, teacher, samples, start };
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || look(subject, &args, &context, &runtime)).await?
@@ -225,7 +228,7 @@ fn look(
     let drawn = draw(&document, &seen, samples.as_ref(), args.samples)?;
     write(&folder, "explain.png", drawn)?;
     write(&folder, "explain.json", serde_json::to_vec_pretty(&document)?)?;
-    println!("{}", folder.display());
+    args.json.answer(&document, &format!("{}\n", folder.display())).or_else(super::judge::explained)?;
     Ok(ExitStatus::Done)
 }
 

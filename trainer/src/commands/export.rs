@@ -7,12 +7,16 @@ use burn::tensor::Device;
 use glass_dataset::{Store, StoreOptions};
 use glass_stage::{Context, ExitStatus, Explain as _, WholeFile};
 
+use super::JsonArgs;
 use super::options::explained;
 use crate::checkpoint::export;
 use crate::eval::trained::Fetched;
 
 /// Write a checkpoint in the layout that GLASS and Latent Slot Diffusion publish.
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Example:
+  trainer export run-0123456789abcdef --store demo-out --out released")]
 pub struct ExportArgs {
     /// The run
     #[arg(value_name = "RUN")]
@@ -26,6 +30,9 @@ pub struct ExportArgs {
     /// Folder to write: `checkpoint/multiheadstevesa/` and what else there is go into it
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// How to answer
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 /// Writes the folder and prints the path of its `checkpoint`.
@@ -48,6 +55,6 @@ pub async fn export_run(args: ExportArgs, _: Context) -> anyhow::Result<ExitStat
             .and_then(|()| Ok(WholeFile::write(&path, bytes)?))
             .blame_user()?;
     }
-    println!("{}", folder.display());
+    args.json.name("folder", folder.display())?;
     Ok(ExitStatus::Done)
 }

@@ -4,15 +4,20 @@ use std::path::PathBuf;
 
 use glass_nets::Backend;
 use glass_schemas::spec::pictures::{InceptionInput, PictureMetricsSpec};
-use glass_stage::{Context, ExitStatus, WholeFile};
+use glass_stage::{Context, ExitStatus};
 use image::RgbImage;
 
+use super::JsonArgs;
 use super::judge::explained;
 use crate::eval::EvalError;
-use crate::fidelity::{Folder, Judge, Networks, Reference, Report, Settings};
+use crate::fidelity::{Folder, Judge, Networks, Reference, Settings};
 
 /// Compare drawn pictures with real ones: two folders, no spec and no run needed.
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Example:
+  trainer fidelity --drawn drawn --real real --inception pt_inception.safetensors --lpips alexnet.safetensors
+  trainer fidelity --drawn drawn --statistics real.safetensors --dinov2 dinov2-base --json")]
 pub struct FidelityArgs {
     /// Folder of drawn pictures
     #[arg(long, value_name = "DIR", required_unless_present = "save_statistics")]
@@ -60,9 +65,9 @@ pub struct FidelityArgs {
     /// Where to compute: flex (the processor), cuda, cuda:1 or wgpu
     #[arg(long, default_value = "flex")]
     pub device: Backend,
-    /// Write the numbers here
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    /// How to answer
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 /// Prints a table of the numbers.
@@ -100,7 +105,10 @@ fn run(args: &FidelityArgs, context: &Context) -> Result<(), EvalError> {
     if let (Some(path), Some(reference)) = (&args.save_statistics, judge.reference()) {
         reference.save(path)?;
     }
-    let Some(folder) = drawn else { return Ok(()) };
+    let Some(folder) = drawn else {
+        let saved = args.save_statistics.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        return args.json.answer(&serde_json::json!({ "statistics": saved }), &format!("{saved}\n"));
+    };
     judge.begin(None);
     let paired: std::collections::BTreeSet<&str> = real.iter().flat_map(Folder::names).collect();
     for names in folder.names().collect::<Vec<_>>().chunks(batch) {
@@ -117,11 +125,7 @@ fn run(args: &FidelityArgs, context: &Context) -> Result<(), EvalError> {
         })?;
     }
     let report = judge.finish()?;
-    if let Some(path) = &args.json {
-        write(&report, path)?;
-    }
-    print!("{report}");
-    Ok(())
+    args.json.answer(&report, &report.to_string())
 }
 
 /// Refuses a pair of different sizes.
@@ -136,11 +140,6 @@ fn same_size(name: &str, original: &[RgbImage], picture: &RgbImage, args: &Fidel
         }),
         _ => Ok(()),
     }
-}
-
-fn write(report: &Report, path: &std::path::Path) -> Result<(), EvalError> {
-    let json = serde_json::to_string_pretty(report).map_err(|error| EvalError::Table(error.into()))?;
-    WholeFile::write(path, json + "\n").map_err(EvalError::write(path))
 }
 
 /// Hands pictures on in runs of one size.

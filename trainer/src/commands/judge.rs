@@ -1,14 +1,13 @@
 //! `trainer evaluate --masks`.
 
-use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use glass_stage::{Context, ExitStatus, Explain as _, WholeFile};
-use serde::Serialize;
+use glass_stage::{Context, ExitStatus, Explain as _};
 
+use super::JsonArgs;
 use crate::data::annotated::{self as data, Access, AnnotatedImages, Faults};
 use crate::data::check::detect;
 use crate::eval::annotations::Annotations;
@@ -55,9 +54,9 @@ pub struct JudgeArgs {
     /// Protocols: `all`, ids, or .toml files as in `manifests/eval`
     #[arg(long, value_name = "ID", requires = "masks", value_delimiter = ',', num_args = 1.., default_value = "all")]
     pub protocol: Vec<String>,
-    /// Write the numbers here, a list of {protocol, metric, value, images}; `-` for stdout
-    #[arg(long, value_name = "FILE", requires = "masks")]
-    pub json: Option<PathBuf>,
+    /// How to answer: with JSON, a list of {protocol, metric, value, images}
+    #[command(flatten)]
+    pub json: JsonArgs,
     /// Write the scores of every image here, as Parquet
     #[arg(long, value_name = "FILE", requires = "masks")]
     pub per_image: Option<PathBuf>,
@@ -69,7 +68,7 @@ pub struct JudgeArgs {
     pub missing: Missing,
 }
 
-/// Prints the table, or with `--json -` the numbers.
+/// Prints the table, or with `--json` the numbers.
 ///
 /// # Errors
 /// The user's: annotations, masks, protocols.
@@ -150,7 +149,7 @@ fn objects(args: &JudgeArgs, unit: Unit, context: &Context) -> Result<(), EvalEr
             written.flush().map_err(EvalError::write(path))?;
         }
     }
-    report(args, &numbers(&collected.summary), &Table(&collected.summary))
+    args.json.answer(&numbers(&collected.summary), &Table(&collected.summary).to_string())
 }
 
 /// Class-wise IoU.
@@ -173,22 +172,7 @@ fn classes(args: &JudgeArgs, context: &Context) -> Result<(), EvalError> {
         if context.stop.is_set() { Err(EvalError::Interrupted) } else { Ok(()) }
     })?;
     task.finish();
-    report(args, &found.numbers(), &SemanticTable(&found))
-}
-
-/// Numbers to where `--json` says, the table to stdout unless they went there.
-fn report(args: &JudgeArgs, numbers: &impl Serialize, table: &impl Display) -> Result<(), EvalError> {
-    let numbers = serde_json::to_string_pretty(numbers).map_err(|error| EvalError::Table(error.into()))?;
-    match &args.json {
-        Some(path) if path == Path::new("-") => println!("{numbers}"),
-        path => {
-            if let Some(path) = path {
-                WholeFile::write(path, numbers + "\n").map_err(EvalError::write(path))?;
-            }
-            print!("{table}");
-        }
-    }
-    Ok(())
+    args.json.answer(&found.numbers(), &SemanticTable(&found).to_string())
 }
 
 /// Refuses a flag that the level has no use for.

@@ -1,5 +1,6 @@
 //! The subcommands of `trainer`.
 
+mod answer;
 mod autoencoder;
 mod compare;
 mod data;
@@ -15,6 +16,7 @@ mod samples;
 mod surroundings;
 mod train;
 
+pub use answer::JsonArgs;
 pub use autoencoder::{AutoencoderArgs, autoencoder};
 pub use compare::{CompareArgs, compare};
 pub use data::{CheckArgs, DataArgs, DataCommand, data};

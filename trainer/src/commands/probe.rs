@@ -3,9 +3,10 @@
 use glass_nets::Backend;
 use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
-use super::RunOptions;
+use super::answer::{Scored, results_of};
 use super::options::explained_any;
 use super::judge::explained;
+use super::{JsonArgs, RunOptions};
 use crate::eval::EvalError;
 use crate::eval::job::{stored, write};
 use crate::eval::trained::{Fetched, WithImage};
@@ -13,6 +14,9 @@ use crate::probe::job::Request;
 
 /// Read properties of objects from frozen slots.
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Example:
+  trainer probe --run run-0123456789abcdef --spec run.toml --store demo-out")]
 pub struct ProbeArgs {
     /// Spec and store.
     #[command(flatten)]
@@ -26,6 +30,9 @@ pub struct ProbeArgs {
     /// Pictures computed at once; never changes a number
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub batch_size: usize,
+    /// How to answer
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 /// Prints a table of the properties; files go to `runs/<run>/eval/probe-<name>/`. A probe that is there already is only
@@ -39,6 +46,7 @@ pub async fn probe(args: ProbeArgs, context: Context) -> anyhow::Result<ExitStat
     let device = spec.execution.device.parse::<Backend>()?.device()?;
     let fetched = Fetched::new(&store, &args.run, args.step).await.blame_user()?;
     let runtime = tokio::runtime::Handle::current();
+    let (json, results) = (args.json.clone(), store.clone());
     let outcome = tokio::task::spawn_blocking(move || -> anyhow::Result<(String, String)> {
         let loaded = explained_any(fetched.load(&spec.trainer, &device, WithImage::No))?;
         let request = Request { spec: &spec, candidate: &loaded.candidate, batch: args.batch_size, device };
@@ -66,7 +74,8 @@ pub async fn probe(args: ProbeArgs, context: Context) -> anyhow::Result<ExitStat
     match outcome {
         Ok((folder, text)) => {
             tracing::info!(folder, "probed");
-            print!("{text}");
+            let scored = Scored { results: results_of(&results, &folder).await?, folder };
+            json.answer(&scored, &text).or_else(explained)?;
             Ok(ExitStatus::Done)
         }
         Err(error) => match error.downcast() {

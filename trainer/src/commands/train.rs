@@ -18,7 +18,7 @@ use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
 use super::options::explained;
 use super::samples::{Samples, Unpacking};
-use super::{RunOptions, StoreSurroundings};
+use super::{JsonArgs, RunOptions, StoreSurroundings};
 use crate::checkpoint::{Meter, Run, RunDocument, unpack};
 use crate::data::{LatentEncoder, TrainingSet};
 use crate::decoders::ImageDecoder;
@@ -29,6 +29,13 @@ use crate::phases::{Networks, Outcome, PhaseChoice, Session, TrainState};
 
 /// Train slots on generated images and their pseudo-masks.
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Prints the run, which is then named as --run. The same command goes on after an interruption, and does
+nothing where the run is finished.
+
+Example:
+  trainer train --spec manifests/runs/mini/demo.toml --store demo-out
+  trainer train --spec run.toml --store s3://bucket/glass --phase 1 --json")]
 pub struct TrainArgs {
     /// Spec and store.
     #[command(flatten)]
@@ -46,6 +53,9 @@ pub struct TrainArgs {
     /// Folder for unpacked data; may be emptied at any time [default: the system's temporary folder]
     #[arg(long, value_name = "DIR", env = "GLASS_SCRATCH")]
     pub scratch: Option<PathBuf>,
+    /// How to answer
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 /// Reads `--minutes`.
@@ -112,14 +122,10 @@ pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStat
     let meter = Meter::start(&run, saved.last().copied().unwrap_or(0), args.minutes).await?;
     tracing::info!(run = run.id(), end, saved = saved.last(), "training");
     if saved.contains(&end) || (meter.used_up() && !saved.is_empty()) {
-        println!("{}", run.id());
+        args.json.name("run", run.id())?;
         return Ok(ExitStatus::Done);
     }
-    let start = saved
-        .iter()
-        .copied()
-        .filter(|&step| step <= end)
-        .next_back();
+    let start = saved.iter().copied().rfind(|&step| step <= end);
     if choice == PhaseChoice::Second && start < Some(spec.trainer.phase1.steps) {
         return Err(anyhow::anyhow!("phase 1 of `{}` is not finished", run.id()))
             .blame_user()
@@ -131,6 +137,7 @@ pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStat
         .parse::<glass_nets::Backend>()?
         .device()?;
     let samples = unpacked(samples, &spec, &document, args.scratch, &device).await?;
+    let id = run.id().to_owned();
     let prepared = Prepared {
         spec: spec.trainer.clone(),
         seed: document.seed,
@@ -143,7 +150,9 @@ pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStat
         end,
     };
     let runtime = tokio::runtime::Handle::current();
-    tokio::task::spawn_blocking(move || run_session(prepared, context, &runtime)).await?
+    let status = tokio::task::spawn_blocking(move || run_session(prepared, context, &runtime)).await??;
+    args.json.name("run", id)?;
+    Ok(status)
 }
 
 /// The training set of a run, unpacked in `scratch`. `spec` says where weights lie.
@@ -337,7 +346,6 @@ fn run_session(
         teacher,
     };
     let outcome = session.run(&mut state, end, &mut around)?;
-    println!("{}", run.id());
     Ok(match outcome {
         Outcome::Finished => ExitStatus::Done,
         // Ended by its time and not by a signal.

@@ -15,6 +15,7 @@ mod fidelity;
 mod formats;
 mod given_masks;
 mod guidance;
+mod help;
 mod insight;
 mod judge;
 mod judge_classes;
