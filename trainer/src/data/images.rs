@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use flate2::read::DeflateDecoder;
 use glass_metrics::{GroundTruth, LabelMap};
 use glass_nets::image::decode;
@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::annotated::PixelBox;
 use super::latents::LatentEncoder;
-use super::local::on;
-use super::{FeatureSource, ObjectBox, Rows, Side, TrainingSet, TrainingView, Visit, mirror};
+use super::unpacked::{self, FeatureSource, PICTURES, on};
+use super::{ObjectBox, Side, TrainingSet, TrainingView, Visit, mirror};
 use crate::error::{Result, TrainerError};
 
 /// Label of "nothing is known of this pixel" in masks.
@@ -50,13 +50,8 @@ pub struct ImageEntry {
     pub boxes: Vec<([f64; 4], u16)>,
 }
 
-/// Names of the files.
-pub(super) mod files {
-    pub const INDEX: &str = "index.json";
-    pub const PICTURES: &str = "pictures.bin";
-    pub const LABELS: &str = "labels.bin";
-    pub const FEATURES: [&str; 2] = ["features.f32", "features-mirrored.f32"];
-}
+/// The packed label maps, one after the other.
+pub(super) const LABELS: &str = "labels.bin";
 
 /// Real images unpacked beside the run.
 pub struct ImageSet {
@@ -80,30 +75,21 @@ impl ImageSet {
     /// [`TrainerError::File`], [`TrainerError::State`].
     pub(super) fn open(
         folder: &Path,
-        features: Option<Box<dyn crate::encoders::Encoder>>,
+        encoder: Option<Box<dyn crate::encoders::Encoder>>,
         view: TrainingView,
         size: u32,
         mask_side: usize,
     ) -> Result<Self> {
-        let path = folder.join(files::INDEX);
-        let text = std::fs::read(&path).map_err(TrainerError::file(&path))?;
-        let index: ImageIndex = serde_json::from_slice(&text)
-            .map_err(|error| TrainerError::state(&format!("`{}`", path.display()), error))?;
-        let bytes = index.feature_shape.iter().product::<usize>() * 4;
-        let rows = |name: &str| Rows::open(&folder.join(name), bytes, index.images.len());
-        let features = match features {
-            Some(encoder) => FeatureSource::Computed(encoder),
-            None => FeatureSource::Cached([rows(files::FEATURES[0])?, rows(files::FEATURES[1])?]),
-        };
+        let index: ImageIndex = unpacked::index(folder)?;
         let file = |name: &str| {
             let path = folder.join(name);
             File::open(&path).map_err(TrainerError::file(&path))
         };
         Ok(Self {
-            pictures: file(files::PICTURES)?,
-            labels: file(files::LABELS)?,
+            pictures: file(PICTURES)?,
+            labels: file(LABELS)?,
             folder: folder.to_owned(),
-            features,
+            features: FeatureSource::open(folder, encoder, index.feature_shape, index.images.len())?,
             view,
             size,
             mask_side,
@@ -134,7 +120,7 @@ impl ImageSet {
         let square = |visit: &Visit| {
             let before = visit.sample.checked_sub(1).map_or(0, |before| self.index.images[before].end);
             let end = self.index.images[visit.sample].end;
-            let picture = decode(&self.read(&self.pictures, files::PICTURES, before, end)?)?;
+            let picture = decode(&self.read(&self.pictures, PICTURES, before, end)?)?;
             self.view.square(visit, &picture, side)
         };
         visits.iter().map(square).collect()
@@ -151,12 +137,12 @@ impl ImageSet {
     fn maps(&self, sample: usize) -> Result<[LabelMap; 2]> {
         let before = sample.checked_sub(1).map_or(0, |before| self.index.images[before].labels_end);
         let entry = &self.index.images[sample];
-        let packed = self.read(&self.labels, files::LABELS, before, entry.labels_end)?;
+        let packed = self.read(&self.labels, LABELS, before, entry.labels_end)?;
         let (width, height) = entry.size;
         let mut bytes = vec![0; width * height * 4];
         DeflateDecoder::new(packed.as_slice())
             .read_exact(&mut bytes)
-            .map_err(TrainerError::file(&self.folder.join(files::LABELS)))?;
+            .map_err(TrainerError::file(&self.folder.join(LABELS)))?;
         let (instances, classes) = bytes.split_at(width * height * 2);
         let map = |bytes: &[u8]| {
             let labels = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
@@ -190,20 +176,7 @@ impl TrainingSet for ImageSet {
     }
 
     fn features(&self, visits: &[Visit], device: &Device) -> Result<Tensor<3>> {
-        let [tokens, size] = self.index.feature_shape;
-        match &self.features {
-            FeatureSource::Cached(rows) => {
-                let mut bytes = Vec::with_capacity(visits.len() * tokens * size * 4);
-                for visit in visits {
-                    rows[visit.side as usize].read(visit.sample, &mut bytes)?;
-                }
-                let data = TensorData::from_bytes_vec(bytes, [visits.len(), tokens, size], DType::F32);
-                Ok(Tensor::from_data(data, device))
-            }
-            FeatureSource::Computed(encoder) => {
-                Ok(on(encoder.encode(&self.squares(visits, self.size)?)?, device))
-            }
-        }
+        self.features.of(visits, self.index.feature_shape, device, || self.squares(visits, self.size))
     }
 
     /// Real images have no pseudo-masks: every pixel is undecided, and guides nothing.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use glass_nets::image::decode;
 use glass_schemas::ids::SampleId;
 use image::RgbImage;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::latents::LatentEncoder;
 use super::memory::oriented;
+use super::unpacked::{self, FeatureSource, PICTURES, on};
 use super::{Rows, Side, TrainingSet, Visit};
 use crate::encoders::Encoder;
 use crate::error::{Result, TrainerError};
@@ -53,14 +54,10 @@ impl JoinCount {
     }
 }
 
-/// Names of the files.
-pub(super) mod files {
-    pub const INDEX: &str = "index.json";
-    pub const PICTURES: &str = "pictures.bin";
-    pub const MASKS: &str = "masks.u8";
-    pub const LATENTS: &str = "latents.f32";
-    pub const FEATURES: [&str; 2] = ["features.f32", "features-mirrored.f32"];
-}
+/// The masks, one byte a position.
+pub(super) const MASKS: &str = "masks.u8";
+/// The stored latents.
+pub(super) const LATENTS: &str = "latents.f32";
 
 /// An unpacked training set.
 pub struct LocalSet {
@@ -73,44 +70,25 @@ pub struct LocalSet {
     encoded: Option<(LatentEncoder, u64)>,
 }
 
-/// Where features come from.
-pub enum FeatureSource {
-    /// Computed once, for the plain and the mirrored picture.
-    Cached([Rows; 2]),
-    /// Computed at every visit.
-    Computed(Box<dyn Encoder>),
-}
-
 impl LocalSet {
     /// Opens what [`super::prepare`] unpacked; features are computed by `encoder` where one is given.
     ///
     /// # Errors
     /// [`TrainerError::File`], [`TrainerError::State`].
     pub fn open(folder: &Path, encoder: Option<Box<dyn Encoder>>) -> Result<Self> {
-        let path = folder.join(files::INDEX);
-        let text = std::fs::read(&path).map_err(TrainerError::file(&path))?;
-        let index: SetIndex = serde_json::from_slice(&text)
-            .map_err(|error| TrainerError::state(&format!("`{}`", path.display()), error))?;
+        let index: SetIndex = unpacked::index(folder)?;
         let count = index.samples.len();
         let rows = |name: &str, bytes: usize| Rows::open(&folder.join(name), bytes, count);
-        let feature_bytes = index.feature_shape.iter().product::<usize>() * 4;
-        let features = match encoder {
-            Some(encoder) => FeatureSource::Computed(encoder),
-            None => FeatureSource::Cached([
-                rows(files::FEATURES[0], feature_bytes)?,
-                rows(files::FEATURES[1], feature_bytes)?,
-            ]),
-        };
-        let pictures = folder.join(files::PICTURES);
+        let pictures = folder.join(PICTURES);
         Ok(Self {
-            masks: rows(files::MASKS, index.mask_side * index.mask_side)?,
+            masks: rows(MASKS, index.mask_side * index.mask_side)?,
             latents: rows(
-                files::LATENTS,
+                LATENTS,
                 index.latent_shape.iter().product::<usize>() * 4,
             )?,
             pictures: File::open(&pictures).map_err(TrainerError::file(&pictures))?,
             folder: folder.to_owned(),
-            features,
+            features: FeatureSource::open(folder, encoder, index.feature_shape, count)?,
             encoded: None,
             index,
         })
@@ -138,7 +116,7 @@ impl LocalSet {
         let mut bytes = vec![0; (end - start) as usize];
         self.pictures
             .read_exact_at(&mut bytes, start)
-            .map_err(TrainerError::file(&self.folder.join(files::PICTURES)))?;
+            .map_err(TrainerError::file(&self.folder.join(PICTURES)))?;
         let mut picture = decode(&bytes)?;
         if visit.side == Side::Mirrored {
             image::imageops::flip_horizontal_in_place(&mut picture);
@@ -150,15 +128,6 @@ impl LocalSet {
 impl LocalSet {
     fn all_rgb(&self, visits: &[Visit]) -> Result<Vec<RgbImage>> {
         visits.iter().map(|visit| self.rgb(visit)).collect()
-    }
-}
-
-/// What a frozen network computed, on the device of the trained ones.
-pub(super) fn on<const D: usize>(tensor: Tensor<D>, device: &Device) -> Tensor<D> {
-    if device.is_autodiff() {
-        Tensor::from_inner(tensor)
-    } else {
-        tensor
     }
 }
 
@@ -176,21 +145,9 @@ impl TrainingSet for LocalSet {
     }
 
     fn features(&self, visits: &[Visit], device: &Device) -> Result<Tensor<3>> {
-        let [tokens, size] = self.index.feature_shape;
-        match &self.features {
-            FeatureSource::Cached(rows) => {
-                let mut bytes = Vec::with_capacity(visits.len() * tokens * size * 4);
-                for visit in visits {
-                    rows[visit.side as usize].read(visit.sample, &mut bytes)?;
-                }
-                let data =
-                    TensorData::from_bytes_vec(bytes, [visits.len(), tokens, size], DType::F32);
-                Ok(Tensor::from_data(data, device))
-            }
-            FeatureSource::Computed(encoder) => {
-                Ok(on(encoder.encode(&self.all_rgb(visits)?)?, device))
-            }
-        }
+        let shape = self.index.feature_shape;
+        self.features
+            .of(visits, shape, device, || self.all_rgb(visits))
     }
 
     fn masks(&self, visits: &[Visit]) -> Result<Vec<u8>> {

@@ -12,6 +12,7 @@ mod order;
 mod prepare;
 mod prepare_images;
 mod rows;
+mod unpacked;
 mod view;
 
 use burn::tensor::{Device, Tensor};
@@ -22,12 +23,13 @@ use image::RgbImage;
 pub use batch::Batch;
 pub use images::{ImageEntry, ImageIndex, ImageSet};
 pub use latents::LatentEncoder;
-pub use local::{FeatureSource, JoinCount, LocalSet, SetIndex};
+pub use local::{JoinCount, LocalSet, SetIndex};
 pub use memory::MemorySet;
 pub use order::{Order, Side, Visit, mirror, step_tokens, visit_stream};
 pub use prepare::{Preparation, Upstream};
 pub use prepare_images::ImagePreparation;
 pub use rows::{RowWriter, Rows};
+pub use unpacked::FeatureSource;
 pub use view::TrainingView;
 
 use crate::error::{Result, TrainerError};

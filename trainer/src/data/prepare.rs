@@ -12,14 +12,12 @@ use glass_schemas::spec::trainer::{Reliability, Switch, TrainerSpec};
 use image::RgbImage;
 use image::imageops::flip_horizontal;
 
-use super::local::{JoinCount, LocalSet, SetIndex, files};
-use super::rows::{RowWriter, push_features, write_index};
+use super::local::{JoinCount, LATENTS, LocalSet, MASKS, SetIndex};
+use super::rows::RowWriter;
+use super::unpacked::{ENCODE_BATCH, FeatureWriter, PICTURES, Unfinished, is_whole};
 use crate::encoders::Encoder;
 use crate::error::{Result, TrainerError};
 use crate::guidance::nearest;
-
-/// Pictures encoded at once.
-const ENCODE_BATCH: usize = 32;
 
 /// The datasets a run is trained on.
 #[derive(Debug, Clone)]
@@ -50,7 +48,7 @@ impl Preparation<'_> {
     /// the file system's errors.
     pub async fn open(&self, encoder: Box<dyn Encoder>) -> Result<LocalSet> {
         let folder = self.folder();
-        if !folder.join(files::INDEX).exists() {
+        if !is_whole(&folder) {
             self.unpack(&folder, encoder.as_ref()).await?;
         }
         let set = LocalSet::open(
@@ -103,24 +101,13 @@ impl Preparation<'_> {
     }
 
     async fn unpack(&self, folder: &Path, encoder: &dyn Encoder) -> Result<()> {
-        // Another process may unpack the same set: each works in a folder of its own, and the
-        // first to rename it wins.
-        let partial = folder.with_extension(format!("partial-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&partial);
-        std::fs::create_dir_all(&partial).map_err(TrainerError::file(&partial))?;
-        let mut writer = SetWriter::create(&partial, self.spec, encoder)?;
+        let unfinished = Unfinished::create(folder)?;
+        let mut writer = SetWriter::create(unfinished.path(), self.spec, encoder)?;
         let generations = &self.upstream.generations;
         for shard in 0..generations.identity().shards {
             self.unpack_shard(ShardIndex(shard), &mut writer).await?;
         }
-        writer.finish()?;
-        match std::fs::rename(&partial, folder) {
-            Err(_) if folder.join(files::INDEX).exists() => {
-                let _ = std::fs::remove_dir_all(&partial);
-                Ok(())
-            }
-            renamed => renamed.map_err(TrainerError::file(folder)),
-        }
+        unfinished.finish(&writer.finish()?)
     }
 
     /// Shard k of the masks was made from shard k of the generations: the join is shard by shard.
@@ -155,12 +142,11 @@ impl Preparation<'_> {
 struct SetWriter<'a> {
     spec: &'a TrainerSpec,
     encoder: &'a dyn Encoder,
-    folder: PathBuf,
     index: SetIndex,
     pictures: RowWriter,
     masks: RowWriter,
     latents: RowWriter,
-    features: [RowWriter; 2],
+    features: FeatureWriter,
     waiting: Vec<RgbImage>,
 }
 
@@ -170,7 +156,6 @@ impl<'a> SetWriter<'a> {
         Ok(Self {
             spec,
             encoder,
-            folder: folder.to_owned(),
             index: SetIndex {
                 samples: Vec::new(),
                 weights: Vec::new(),
@@ -180,10 +165,10 @@ impl<'a> SetWriter<'a> {
                 feature_shape: encoder.feature_shape(),
                 join: JoinCount::default(),
             },
-            pictures: writer(files::PICTURES)?,
-            masks: writer(files::MASKS)?,
-            latents: writer(files::LATENTS)?,
-            features: [writer(files::FEATURES[0])?, writer(files::FEATURES[1])?],
+            pictures: writer(PICTURES)?,
+            masks: writer(MASKS)?,
+            latents: writer(LATENTS)?,
+            features: FeatureWriter::create(folder)?,
             waiting: Vec::new(),
         })
     }
@@ -245,20 +230,19 @@ impl<'a> SetWriter<'a> {
         }
         let plain = std::mem::take(&mut self.waiting);
         let mirrored: Vec<RgbImage> = plain.iter().map(flip_horizontal).collect();
-        push_features(self.encoder, &[plain, mirrored], &mut self.features)?;
+        self.features.push(self.encoder, &[plain, mirrored])?;
         tracing::info!(samples = self.index.samples.len(), "features computed");
         Ok(())
     }
 
-    fn finish(mut self) -> Result<()> {
+    /// Ends the files, and gives the index of what is in them.
+    fn finish(mut self) -> Result<SetIndex> {
         self.encode()?;
         self.pictures.finish()?;
         self.masks.finish()?;
         self.latents.finish()?;
-        for writer in self.features {
-            writer.finish()?;
-        }
-        write_index(&self.folder, files::INDEX, &self.index)
+        self.features.finish()?;
+        Ok(self.index)
     }
 
     fn fault(&self, sample: SampleId, message: impl std::fmt::Display) -> TrainerError {

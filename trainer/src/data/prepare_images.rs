@@ -12,14 +12,12 @@ use glass_schemas::spec::trainer::{EncoderSpec, Switch, TrainerSpec};
 use image::RgbImage;
 
 use super::annotated::{AnnotatedImages, DataError, Picture};
-use super::images::{ImageEntry, ImageIndex, ImageSet, files};
-use super::rows::{RowWriter, push_features, write_index};
+use super::images::{ImageEntry, ImageIndex, ImageSet, LABELS};
+use super::rows::RowWriter;
+use super::unpacked::{ENCODE_BATCH, FeatureWriter, PICTURES, Unfinished, is_whole};
 use super::{Side, TrainingView, Visit};
 use crate::encoders::Encoder;
 use crate::error::{Result, TrainerError};
-
-/// Pictures encoded at once.
-const ENCODE_BATCH: usize = 32;
 
 /// Unpacks a set of images into a folder of its own below `scratch`: from wherever they lie, they are read once.
 pub struct ImagePreparation<'a> {
@@ -53,7 +51,7 @@ impl ImagePreparation<'_> {
             });
         }
         let folder = self.folder();
-        if !folder.join(files::INDEX).exists() {
+        if !is_whole(&folder) {
             self.unpack(&folder, encoder.as_ref(), &view)?;
         }
         let computed = (data.cache == Switch::Off).then_some(encoder);
@@ -85,23 +83,12 @@ impl ImagePreparation<'_> {
     }
 
     fn unpack(&self, folder: &Path, encoder: &dyn Encoder, view: &TrainingView) -> Result<()> {
-        // Another process may unpack the same set: each works in a folder of its own, and the
-        // first to rename it wins.
-        let partial = folder.with_extension(format!("partial-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&partial);
-        std::fs::create_dir_all(&partial).map_err(TrainerError::file(&partial))?;
-        let mut writer = ImageWriter::create(&partial, self, encoder, view)?;
+        let unfinished = Unfinished::create(folder)?;
+        let mut writer = ImageWriter::create(unfinished.path(), self, encoder, view)?;
         for picture in self.images.pictures() {
             writer.push(picture)?;
         }
-        writer.finish()?;
-        match std::fs::rename(&partial, folder) {
-            Err(_) if folder.join(files::INDEX).exists() => {
-                let _ = std::fs::remove_dir_all(&partial);
-                Ok(())
-            }
-            renamed => renamed.map_err(TrainerError::file(folder)),
-        }
+        unfinished.finish(&writer.finish()?)
     }
 }
 
@@ -115,7 +102,7 @@ struct ImageWriter<'a> {
     index: ImageIndex,
     pictures: RowWriter,
     labels: RowWriter,
-    features: [RowWriter; 2],
+    features: FeatureWriter,
     waiting: [Vec<RgbImage>; 2],
     protocol: Protocol,
 }
@@ -141,9 +128,9 @@ impl<'a> ImageWriter<'a> {
                 annotated: preparation.images.annotations().are_given(),
                 feature_shape: encoder.feature_shape(),
             },
-            pictures: writer(files::PICTURES)?,
-            labels: writer(files::LABELS)?,
-            features: [writer(files::FEATURES[0])?, writer(files::FEATURES[1])?],
+            pictures: writer(PICTURES)?,
+            labels: writer(LABELS)?,
+            features: FeatureWriter::create(folder)?,
             waiting: [Vec::new(), Vec::new()],
             // Objects as annotated: crowds left out, the later of two over the earlier, undecided pixels marked.
             protocol: Protocol {
@@ -236,18 +223,17 @@ impl<'a> ImageWriter<'a> {
     /// Features of the pictures that wait.
     fn flush(&mut self) -> Result<()> {
         let Some(encoder) = self.encoder.filter(|_| !self.waiting[0].is_empty()) else { return Ok(()) };
-        push_features(encoder, &std::mem::take(&mut self.waiting), &mut self.features)?;
+        self.features.push(encoder, &std::mem::take(&mut self.waiting))?;
         tracing::info!(images = self.index.images.len(), "features computed");
         Ok(())
     }
 
-    fn finish(mut self) -> Result<()> {
+    /// Ends the files, and gives the index of what is in them.
+    fn finish(mut self) -> Result<ImageIndex> {
         self.flush()?;
         self.pictures.finish()?;
         self.labels.finish()?;
-        for writer in self.features {
-            writer.finish()?;
-        }
-        write_index(&self.folder, files::INDEX, &self.index)
+        self.features.finish()?;
+        Ok(self.index)
     }
 }

@@ -9,12 +9,7 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use image::RgbImage;
-use serde::Serialize;
-
-use crate::encoders::Encoder;
 use crate::error::{Result, TrainerError};
-use crate::guidance::host;
 
 /// Writes rows in order.
 #[derive(Debug)]
@@ -123,23 +118,4 @@ impl Rows {
         );
         Ok(())
     }
-}
-
-/// Appends the features of pictures in two views, plain and mirrored, each to its file.
-pub(super) fn push_features(
-    encoder: &dyn Encoder,
-    views: &[Vec<RgbImage>; 2],
-    writers: &mut [RowWriter; 2],
-) -> Result<()> {
-    for (pictures, writer) in views.iter().zip(writers) {
-        writer.push_f32(&host(encoder.encode(pictures)?))?;
-    }
-    Ok(())
-}
-
-/// Writes the index `name` of an unpacked folder. It comes last: a folder without one is not whole.
-pub(super) fn write_index(folder: &Path, name: &str, index: &impl Serialize) -> Result<()> {
-    let path = folder.join(name);
-    let json = serde_json::to_vec(index).map_err(|error| TrainerError::state(name, error))?;
-    std::fs::write(&path, json).map_err(TrainerError::file(&path))
 }
