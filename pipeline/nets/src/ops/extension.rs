@@ -116,6 +116,44 @@ fn kept<B: Backend, const N: usize>(
     nodes.map(|node| checkpointer.retrieve_node_output::<FloatTensor<B>>(node))
 }
 
+/// Makes the result of an operation a node of the graph, which keeps the first `K` of the tensors that
+/// were read, and a state, for the backward pass.
+fn track<B, C, O, S, const N: usize, const K: usize>(
+    operation: O,
+    read: [&FloatTensor<Autodiff<B, C>>; N],
+    state: S,
+    out: FloatTensor<B>,
+) -> FloatTensor<Autodiff<B, C>>
+where
+    B: Kernels,
+    C: CheckpointStrategy,
+    O: Backward<B, N, State = (Kept<K>, S)>,
+    S: Clone + Send + std::fmt::Debug + 'static,
+{
+    const { assert!(K <= N) };
+    let nodes = read.map(|tensor| tensor.node());
+    match operation.prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(mut prep) => {
+            let kept = std::array::from_fn(|index| prep.checkpoint(read[index]));
+            prep.finish((kept, state), out)
+        }
+        OpsKind::UnTracked(prep) => prep.finish(out),
+    }
+}
+
+/// Hands gradients to those parents that want one.
+fn register<B: Backend, const N: usize>(
+    grads: &mut Gradients,
+    parents: [Option<NodeId>; N],
+    gradients: [FloatTensor<B>; N],
+) {
+    for (parent, gradient) in parents.into_iter().zip(gradients) {
+        if let Some(parent) = parent {
+            grads.register::<B>(parent, gradient);
+        }
+    }
+}
+
 impl<B: Kernels> Backward<B, 3> for Conv {
     type State = (Kept<2>, Geometry);
 
@@ -164,7 +202,7 @@ impl<B: Kernels> Backward<B, 3> for ConvTransposed {
 }
 
 impl<B: Kernels> Backward<B, 3> for Norm {
-    type State = (Kept<3>, Groups, Then);
+    type State = (Kept<3>, (Groups, Then));
 
     fn backward(
         self,
@@ -173,14 +211,11 @@ impl<B: Kernels> Backward<B, 3> for Norm {
         checkpointer: &mut Checkpointer,
     ) {
         let grad = grads.consume::<B>(&ops.node);
-        let (nodes, groups, then) = ops.state;
+        let (nodes, (groups, then)) = ops.state;
         let inputs = kept::<B, 3>(checkpointer, nodes);
         let gradients = B::norm_gradients(inputs.each_ref(), &grad, groups, then);
-        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
-            if let Some(node) = node {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
+        let parents = ops.parents.map(|node| node.map(|node| node.id));
+        register::<B, 3>(grads, parents, gradients);
     }
 }
 
@@ -196,14 +231,13 @@ impl<B: Kernels> Backward<B, 1> for Gelu {
         let grad = grads.consume::<B>(&ops.node);
         let (nodes, curve) = ops.state;
         let [x] = kept::<B, 1>(checkpointer, nodes);
-        if let [Some(node)] = ops.parents {
-            grads.register::<B>(node.id, B::gelu_gradient(&x, &grad, curve));
-        }
+        let parents = ops.parents.map(|node| node.map(|node| node.id));
+        register::<B, 1>(grads, parents, [B::gelu_gradient(&x, &grad, curve)]);
     }
 }
 
 impl<B: Kernels> Backward<B, 1> for GatedGelu {
-    type State = Kept<1>;
+    type State = (Kept<1>, ());
 
     fn backward(
         self,
@@ -212,10 +246,10 @@ impl<B: Kernels> Backward<B, 1> for GatedGelu {
         checkpointer: &mut Checkpointer,
     ) {
         let grad = grads.consume::<B>(&ops.node);
-        let [x] = kept::<B, 1>(checkpointer, ops.state);
-        if let [Some(node)] = ops.parents {
-            grads.register::<B>(node.id, B::gated_gelu_gradient(&x, &grad));
-        }
+        let (nodes, ()) = ops.state;
+        let [x] = kept::<B, 1>(checkpointer, nodes);
+        let parents = ops.parents.map(|node| node.map(|node| node.id));
+        register::<B, 1>(grads, parents, [B::gated_gelu_gradient(&x, &grad)]);
     }
 }
 
@@ -232,11 +266,8 @@ impl<B: Kernels> Backward<B, 3> for Attend {
         let (nodes, seen) = ops.state;
         let inputs = kept::<B, 3>(checkpointer, nodes);
         let gradients = B::attend_gradients(inputs.each_ref(), &grad, seen);
-        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
-            if let Some(node) = node {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
+        let parents = ops.parents.map(|node| node.map(|node| node.id));
+        register::<B, 3>(grads, parents, gradients);
     }
 }
 
@@ -253,17 +284,7 @@ impl<B: Kernels, C: CheckpointStrategy> GlassOps for Autodiff<B, C> {
             bias.primitive(),
             geometry,
         );
-        match Conv
-            .prepare::<C>([x.node(), weight.node(), bias.node()])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(mut prep) => {
-                let nodes = [prep.checkpoint(&x), prep.checkpoint(&weight)];
-                prep.finish((nodes, geometry), out)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(out),
-        }
+        track::<B, C, _, _, _, _>(Conv, [&x, &weight, &bias], geometry, out)
     }
 
     fn glass_conv_transposed(
@@ -278,17 +299,7 @@ impl<B: Kernels, C: CheckpointStrategy> GlassOps for Autodiff<B, C> {
             bias.primitive(),
             geometry,
         );
-        match ConvTransposed
-            .prepare::<C>([x.node(), weight.node(), bias.node()])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(mut prep) => {
-                let nodes = [prep.checkpoint(&x), prep.checkpoint(&weight)];
-                prep.finish((nodes, geometry), out)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(out),
-        }
+        track::<B, C, _, _, _, _>(ConvTransposed, [&x, &weight, &bias], geometry, out)
     }
 
     fn glass_norm(
@@ -305,47 +316,17 @@ impl<B: Kernels, C: CheckpointStrategy> GlassOps for Autodiff<B, C> {
             groups,
             then,
         );
-        match Norm
-            .prepare::<C>([x.node(), gamma.node(), beta.node()])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(mut prep) => {
-                let nodes = [
-                    prep.checkpoint(&x),
-                    prep.checkpoint(&gamma),
-                    prep.checkpoint(&beta),
-                ];
-                prep.finish((nodes, groups, then), out)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(out),
-        }
+        track::<B, C, _, _, _, _>(Norm, [&x, &gamma, &beta], (groups, then), out)
     }
 
     fn glass_gelu(x: FloatTensor<Self>, curve: Curve) -> FloatTensor<Self> {
         let out = <B as Kernels>::gelu(x.primitive(), curve);
-        match Gelu.prepare::<C>([x.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(mut prep) => {
-                let nodes = [prep.checkpoint(&x)];
-                prep.finish((nodes, curve), out)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(out),
-        }
+        track::<B, C, _, _, _, _>(Gelu, [&x], curve, out)
     }
 
     fn glass_gated_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let out = B::gated_gelu(x.primitive());
-        match GatedGelu
-            .prepare::<C>([x.node()])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(mut prep) => {
-                let nodes = [prep.checkpoint(&x)];
-                prep.finish(nodes, out)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(out),
-        }
+        track::<B, C, _, _, _, _>(GatedGelu, [&x], (), out)
     }
 
     fn glass_attention(
@@ -355,21 +336,7 @@ impl<B: Kernels, C: CheckpointStrategy> GlassOps for Autodiff<B, C> {
         seen: Visibility,
     ) -> FloatTensor<Self> {
         let out = B::attend(q.primitive(), k.primitive(), v.primitive(), seen);
-        match Attend
-            .prepare::<C>([q.node(), k.node(), v.node()])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(mut prep) => {
-                let nodes = [
-                    prep.checkpoint(&q),
-                    prep.checkpoint(&k),
-                    prep.checkpoint(&v),
-                ];
-                prep.finish((nodes, seen), out)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(out),
-        }
+        track::<B, C, _, _, _, _>(Attend, [&q, &k, &v], seen, out)
     }
 }
 
