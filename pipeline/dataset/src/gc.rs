@@ -7,7 +7,7 @@
 //! period: an attempt uploads its data minutes before its commit, so a grace period of an hour or
 //! more is far beyond it. [`remove`] reads the shard's commit once more all the same.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, hash_map};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -126,8 +126,8 @@ pub async fn find(dataset: &Dataset, grace: Duration, clock: Clock) -> Result<Ve
         named.insert(commit.shard, vec![commit]);
     }
     for shard in dataset.retries().await?.into_keys() {
-        if named.contains_key(&shard) {
-            named.insert(shard, dataset.parts(shard).await?);
+        if let hash_map::Entry::Occupied(mut parts) = named.entry(shard) {
+            parts.insert(dataset.parts(shard).await?);
         }
     }
     let mut rubbish: Vec<Rubbish> = listed

@@ -25,6 +25,7 @@ pub struct Earlier {
 
 /// Which inputs two datasets have in common.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a job has a few of them")]
 pub enum Common {
     /// The first ones of a list that is cut into shards of one size: the earlier list.
     First(Plan),

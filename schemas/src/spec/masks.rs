@@ -90,7 +90,7 @@ impl Default for MasksSpec {
 
 impl MasksSpec {
     pub(super) fn check(&self) -> Result<(), Fault> {
-        if !(self.low <= self.high) {
+        if self.low.is_nan() || self.high.is_nan() || self.low > self.high {
             let message = format!("is {}, above `masks.high` {}", self.low, self.high);
             return Err(("masks.low", message));
         }

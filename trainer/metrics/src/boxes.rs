@@ -1,7 +1,7 @@
 //! Localisation by boxes, for data that have no masks (OCLF, `ocl/metrics/bbox.py`: `BboxCorLocMetric`,
 //! `BboxRecallMetric`).
 
-use crate::{BACKGROUND, DISCOVERY_THRESHOLD, IGNORE, LabelMap, OVERLAP};
+use crate::{DISCOVERY_THRESHOLD, IGNORE, LabelMap, OVERLAP};
 
 /// Left, top, right and bottom in pixels.
 pub type Corners = [f64; 4];
@@ -43,7 +43,7 @@ fn around(segments: &LabelMap) -> Vec<Corners> {
             continue;
         }
         let (x, y) = ((index % width) as f64, (index / width) as f64);
-        let corners = boxes.entry(label.max(BACKGROUND)).or_insert([x, y, x, y]);
+        let corners = boxes.entry(label).or_insert([x, y, x, y]);
         *corners = [corners[0].min(x), corners[1].min(y), corners[2].max(x), corners[3].max(y)];
     }
     boxes.into_values().collect()

@@ -14,6 +14,7 @@ use crate::data::{ImagePreparation, LatentEncoder, Preparation, TrainingSet, Ups
 use crate::encoders::Encoder;
 
 /// What a run is trained on, found but not yet unpacked.
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub(super) enum Samples {
     /// Generated images joined with their pseudo-masks.
     Generated(Upstream),

@@ -14,6 +14,7 @@ use crate::parts::{PartMapper, PartVisitor};
 
 /// A decoder of the features.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a run has one")]
 pub enum FeatureDecoder {
     /// The spatial-broadcast MLP.
     Mlp(MlpDecoder),

@@ -141,7 +141,7 @@ impl MlpDecoder {
         .reshape([batch * token_count, hidden_size]);
         let features = mixed.matmul(to_features);
         let features = match &last.bias {
-            Some(bias) => features + bias.val().slice([0..feature_size]).unsqueeze(),
+            Some(bias) => features + bias.val().narrow(0, 0, feature_size).unsqueeze(),
             None => features,
         };
         Decoded {

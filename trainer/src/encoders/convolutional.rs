@@ -36,6 +36,7 @@ pub const UNET_LAYOUT: Layout = Layout::plain(
 
 /// A convolutional network from pixels to tokens.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a run has one")]
 pub enum Convolutions {
     /// ResNet34 and its kind.
     ResNet(ResNet34),

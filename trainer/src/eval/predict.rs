@@ -98,7 +98,7 @@ impl Features {
     /// [`EvalError::Spec`] where the encoder cannot take pictures of this size.
     pub fn of(networks: &Networks<'_>, pictures: &[RgbImage], side: usize) -> Result<Self, EvalError> {
         let patch = networks.encoder.patch();
-        if side == 0 || side % patch != 0 {
+        if side == 0 || !side.is_multiple_of(patch) {
             let problem = format!("is {side}, the encoder takes multiples of {patch}");
             return Err(EvalError::Spec { key: "input_size", problem });
         }
@@ -138,7 +138,11 @@ pub fn predict(
     for (place, &seed) in seeds.iter().enumerate() {
         let asked: Vec<Method> = methods.iter().copied().filter(|method| method.seeds(seeds).contains(&seed)).collect();
         let soft = |model: &dyn SlotModel, tokens: &Tensor<3>, sources: Vec<(Method, MaskSource)>| {
-            soft_predictions(model, tokens, &features.boxes, names, &sources, seed, slots, &networks.device)
+            if sources.is_empty() {
+                return Ok(Vec::new());
+            }
+            let initial = noise(names, seed, slots, model.noise_dim(), &networks.device);
+            soft_predictions(model, tokens, &features.boxes, initial, seed, &sources)
         };
         if let Some(model) = networks.trained {
             let source = |&method: &Method| match method {
@@ -166,20 +170,16 @@ pub fn predict(
     Ok(predictions)
 }
 
+/// What slots say that start from `initial` `[pictures, slots, dim]`, drawn with `seed`.
 fn soft_predictions(
     model: &dyn SlotModel,
     tokens: &Tensor<3>,
     boxes: &[Vec<ObjectBox>],
-    names: &[&str],
-    sources: &[(Method, MaskSource)],
+    initial: Tensor<3>,
     seed: u64,
-    slots: usize,
-    device: &Device,
+    sources: &[(Method, MaskSource)],
 ) -> Result<Vec<BatchPrediction>, EvalError> {
-    if sources.is_empty() {
-        return Ok(Vec::new());
-    }
-    let initial = noise(names, seed, slots, model.noise_dim(), device);
+    let [pictures, slots, _] = initial.dims();
     let found = match model.told() {
         Told::Nothing => model.attend(tokens.clone(), initial),
         Told::Boxes => model.attend_told(tokens.clone(), initial, boxes),
@@ -187,7 +187,7 @@ fn soft_predictions(
     let mut predictions = Vec::new();
     for &(method, source) in sources {
         if let Some(masks) = source_masks(model, &found, source) {
-            let pictures = split(masks, names.len(), slots)?;
+            let pictures = split(masks, pictures, slots)?;
             predictions.push(BatchPrediction { method, seed, pictures });
         }
     }

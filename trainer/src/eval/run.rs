@@ -224,10 +224,10 @@ fn score_input(
     }
     if protocols.contains(&0) {
         for (at, (loaded, pixels)) in batch.iter().zip(squares).enumerate() {
-            if first + at < sink.looks() {
-                if let Some(look) = look(loaded, pixels, at, first + at, &predictions, features.grid, plan) {
-                    sink.look(look)?;
-                }
+            if first + at < sink.looks()
+                && let Some(look) = look(loaded, pixels, at, first + at, &predictions, features.grid, plan)
+            {
+                sink.look(look)?;
             }
         }
     }

@@ -28,6 +28,7 @@ pub struct Settings {
 }
 
 /// The network whose features sets of pictures are compared by.
+#[expect(clippy::large_enum_variant, reason = "a judgement has one")]
 pub enum FeatureNetwork {
     /// FID and KID.
     Inception {

@@ -151,12 +151,12 @@ impl<'a> Session<'a> {
 
     fn due(&self, step: u64, end: u64) -> bool {
         let every = self.spec.checkpoint.every;
-        step == end || step == self.spec.phase1.steps || (every > 0 && step % every == 0)
+        step == end || step == self.spec.phase1.steps || (every > 0 && step.is_multiple_of(every))
     }
 
     fn track(&self, state: &mut TrainState, around: &mut dyn Surroundings) -> Result<()> {
         let spec = &self.spec.track;
-        if spec.log_every > 0 && state.step % spec.log_every == 0 {
+        if spec.log_every > 0 && state.step.is_multiple_of(spec.log_every) {
             let phase = phase_of(self.spec, state.step - 1).map_or(2, |(phase, ..)| phase);
             let line = Line {
                 step: state.step,
@@ -166,7 +166,7 @@ impl<'a> Session<'a> {
             state.history.push(line.clone());
             around.line(&line, state);
         }
-        if spec.preview_every > 0 && state.step % spec.preview_every == 0 {
+        if spec.preview_every > 0 && state.step.is_multiple_of(spec.preview_every) {
             around.preview(state)?;
         }
         Ok(())
@@ -196,7 +196,7 @@ impl<'a> Session<'a> {
             return;
         };
         let within = state.step.saturating_sub(self.spec.phase1.steps);
-        if state.drift.frozen() || within == 0 || within % self.spec.drift.every != 0 {
+        if state.drift.frozen() || within == 0 || !within.is_multiple_of(self.spec.drift.every) {
             return;
         }
         state.drift.changed = probe.changed(&state.networks.reader());

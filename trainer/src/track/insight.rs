@@ -19,7 +19,7 @@ impl SlotUsage {
     /// Of attention `[samples, slots, tokens]` that sums to one over the slots. `None` for nothing at all.
     pub fn of(attention: &[f32], slots: usize, tokens: usize) -> Option<Self> {
         let maps = slots * tokens;
-        if maps == 0 || attention.is_empty() || attention.len() % maps != 0 {
+        if maps == 0 || attention.is_empty() || !attention.len().is_multiple_of(maps) {
             return None;
         }
         let samples = attention.len() / maps;

@@ -73,12 +73,12 @@ fn a_picture_of_one_slot_has_no_object_to_edit() {
 #[test]
 fn objects_come_with_the_largest_mask_first_and_without_the_ground() {
     let mut labels = vec![3_u16; 100];
-    for i in 0..100 {
+    for (i, label) in labels.iter_mut().enumerate() {
         let (x, y) = (i % 10, i / 10);
         if (2..8).contains(&x) && (1..4).contains(&y) {
-            labels[i] = 0;
+            *label = 0;
         } else if (2..4).contains(&x) && (6..8).contains(&y) {
-            labels[i] = 5;
+            *label = 5;
         }
     }
     assert_eq!(object_slots(&LabelMap::new(10, 10, labels).unwrap()), [0, 5]);

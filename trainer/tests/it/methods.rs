@@ -290,7 +290,7 @@ impl Case {
         worst(logged.into_iter().filter_map(|(golden, name)| {
             let expected = &self.golden.get(golden)?.1;
             assert_eq!(expected.len(), lines.len());
-            let found: Vec<f32> = lines.iter().map(|line| line.values[name] as f32).collect();
+            let found: Vec<f32> = lines.iter().map(|line| line.values[name]).collect();
             Some(self.error(golden, &found))
         }))
     }

@@ -74,8 +74,8 @@ fn any_number_of_slots_can_start_from_the_gaussian() {
 fn a_sample_does_not_depend_on_its_neighbours_in_the_batch() {
     let model = attention(&small_spec().slots);
     let both = model.forward(features(), noise(3, 8));
-    let one = model.forward(features().slice([0..1]), noise(3, 8).slice([0..1]));
-    assert_close(&numbers(both.slots.slice([0..1])), &numbers(one.slots));
+    let one = model.forward(features().narrow(0, 0, 1), noise(3, 8).narrow(0, 0, 1));
+    assert_close(&numbers(both.slots.narrow(0, 0, 1)), &numbers(one.slots));
 }
 
 #[test]

@@ -92,21 +92,18 @@ pub async fn check(store: &Store, depth: Depth) -> Result<Report> {
 }
 
 async fn run(place: &Store, depth: Depth, checks: &mut Vec<Check>) -> Result<()> {
-    let mut note = |promise, verdict: Verdict| match verdict {
-        Ok(()) => Ok(checks.push(Check {
-            promise,
-            broken: None,
-        })),
-        // Nothing is known of a store that fails at once, and asking on would only take time.
-        Err(Broken::Store(error)) if error.is_user_input() || checks.is_empty() => Err(error),
-        Err(Broken::Store(error)) => Ok(checks.push(Check {
-            promise,
-            broken: Some(told(&error)),
-        })),
-        Err(Broken::Answer(seen)) => Ok(checks.push(Check {
-            promise,
-            broken: Some(seen),
-        })),
+    let mut note = |promise, verdict: Verdict| {
+        let broken = match verdict {
+            Ok(()) => None,
+            // Nothing is known of a store that fails at once, and asking on would only take time.
+            Err(Broken::Store(error)) if error.is_user_input() || checks.is_empty() => {
+                return Err(error);
+            }
+            Err(Broken::Store(error)) => Some(told(&error)),
+            Err(Broken::Answer(seen)) => Some(seen),
+        };
+        checks.push(Check { promise, broken });
+        Ok(())
     };
     note(
         "what was written is read and listed at once",

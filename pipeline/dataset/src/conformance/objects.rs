@@ -76,7 +76,7 @@ pub(super) async fn long_listing(place: &Store) -> Verdict {
 }
 
 pub(super) async fn parts(place: &Store) -> Verdict {
-    let bytes: Bytes = (0..LARGE).map(|n| (n * 31 >> 7) as u8).collect();
+    let bytes: Bytes = (0..LARGE).map(|n| ((n * 31) >> 7) as u8).collect();
     let upload = |key: &str| Upload::new(place.clone(), key.to_owned());
     let mut whole = upload("parts/whole.bin");
     let mut given_up = upload("parts/given-up.bin");

@@ -90,7 +90,7 @@ impl ChaosStore {
         let mixed = (dice.state ^ (dice.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let value = mixed ^ (mixed >> 31);
-        if value % ONE_IN != 0 {
+        if !value.is_multiple_of(ONE_IN) {
             return None;
         }
         let fault = faults[(value / ONE_IN % faults.len() as u64) as usize];

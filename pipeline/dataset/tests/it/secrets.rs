@@ -147,7 +147,8 @@ fn keys_that_cannot_be_used_are_named_and_not_shown() {
     let missing = folder.path().join("missing.json").to_str().unwrap().to_owned();
     let inside = folder.path().to_str().unwrap();
     let with_password = r#"{"client_email": "", "private_key_id": "", "private_key": "", "disable_oauth": true, "gcs_base_url": "http://me:hunter2@localhost:1"}"#;
-    let cases: [(&str, &[(&str, &str)], &str); 12] = [
+    type Environment<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, Environment<'_>, &str); 12] = [
         ("gs://bucket", &[("GOOGLE_SERVICE_ACCOUNT", &garbled)], "garbled.json` is no JSON: line 1"),
         ("gs://bucket", &[("GOOGLE_APPLICATION_CREDENTIALS", &other)], "other.json` holds no JSON object"),
         ("gs://bucket", &[("GOOGLE_APPLICATION_CREDENTIALS", &typed)], "`type` of the key file"),

@@ -86,7 +86,7 @@ impl ClipTextModel {
     /// `[batch, tokens, hidden_size]`. Attention is causal and padding is not masked, as upstream.
     pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let [_, tokens] = ids.dims();
-        let positions = self.position_embedding.weight.val().slice([0..tokens]);
+        let positions = self.position_embedding.weight.val().narrow(0, 0, tokens);
         let mut hidden = self.token_embedding.forward(ids) + positions.unsqueeze::<3>();
         for layer in &self.layers {
             hidden = layer.forward(hidden, Visibility::Causal);

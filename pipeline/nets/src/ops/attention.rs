@@ -143,7 +143,8 @@ impl Running {
             Visibility::Causal => k.shape[2].min(from + rows),
         };
         self.scores.resize(rows * TILE.min(keys), 0.0);
-        (self.max.clear(), self.sum.clear());
+        self.max.clear();
+        self.sum.clear();
         self.max.resize(rows, f32::NEG_INFINITY);
         self.sum.resize(rows, 0.0);
         for first in (0..keys).step_by(TILE) {

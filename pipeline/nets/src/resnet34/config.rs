@@ -107,7 +107,7 @@ impl ResNet34Config {
 
     /// Pixels of a picture's side for each position of the features.
     pub fn downscale(&self) -> usize {
-        self.stem_stride * self.pool_stride << self.depths.len().saturating_sub(1)
+        (self.stem_stride * self.pool_stride) << self.depths.len().saturating_sub(1)
     }
 
     /// Channels of a stage.

@@ -85,7 +85,7 @@ impl Singlestep {
 
 /// The orders of the steps: third order as long as calls are left for it.
 fn orders(calls: usize) -> Vec<usize> {
-    let thirds = (calls / 3).saturating_sub(usize::from(calls % 3 == 0));
+    let thirds = (calls / 3).saturating_sub(usize::from(calls.is_multiple_of(3)));
     let mut orders = vec![3; thirds];
     orders.extend(match calls % 3 {
         0 => &[2, 1][..],

@@ -329,7 +329,8 @@ impl Capture {
     /// The rows of the conditional half.
     fn conditional(&self, x: &Tensor<4>) -> Tensor<4> {
         let batch = x.dims()[0];
-        x.clone().slice([batch.saturating_sub(self.samples)..batch])
+        let first = batch.saturating_sub(self.samples);
+        x.clone().narrow(0, first, batch - first)
     }
 }
 

@@ -238,11 +238,10 @@ impl Reader {
                 continue;
             };
             let text = value.to_string();
+            let is_allowed = |text: &str| allowed.split(' ').any(|allowed| allowed == text);
             let uniform = match value {
-                Value::Array(items) => items
-                    .iter()
-                    .all(|item| allowed.split(' ').any(|a| a == item.to_string())),
-                _ => allowed.split(' ').any(|a| a == text),
+                Value::Array(items) => items.iter().all(|item| is_allowed(&item.to_string())),
+                _ => is_allowed(&text),
             };
             if !uniform {
                 return Err(self.error(

@@ -95,7 +95,7 @@ fn features_agree_with_pytorch_fid_and_torch_fidelity() {
 
 #[test]
 fn pictures_of_different_sizes_fit_one_batch_of_inception() {
-    let pictures = [RgbImage::from_fn(20, 31, |x, y| image(x, y)), RgbImage::from_fn(64, 9, |x, y| image(x, y))];
+    let pictures = [RgbImage::from_fn(20, 31, image), RgbImage::from_fn(64, 9, image)];
     for input in [InceptionInput::PytorchFid, InceptionInput::TorchFidelity] {
         let both = input.prepare(&pictures, &device()).unwrap();
         assert_eq!(both.dims(), [2, 3, 299, 299]);

@@ -114,7 +114,7 @@ fn convolutions_agree_with_burn() {
         let x = random(shape);
         agree(
             what,
-            &[x.clone()],
+            std::slice::from_ref(&x),
             |x| ops::conv2d(&layer, x[0].clone()),
             |x| layer.forward(x[0].clone()),
         );
@@ -138,13 +138,13 @@ fn norms_agree_with_burn() {
         let (plain, silu) = (&norm, &norm);
         agree(
             "norm",
-            &[x.clone()],
+            std::slice::from_ref(&x),
             |x| ops::group_norm(plain, x[0].clone()),
             |x| plain.forward(x[0].clone()),
         );
         agree(
             "norm and silu",
-            &[x.clone()],
+            std::slice::from_ref(&x),
             |x| ops::group_norm_silu(silu, x[0].clone()),
             |x| activation::silu(silu.forward(x[0].clone())),
         );
@@ -172,13 +172,13 @@ fn gelus_agree_with_burn() {
     let x = random([3, 37, 22]);
     agree(
         "gelu",
-        &[x.clone()],
+        std::slice::from_ref(&x),
         |x| ops::gelu(x[0].clone()),
         |x| activation::gelu(x[0].clone()),
     );
     agree(
         "quick gelu",
-        &[x.clone()],
+        std::slice::from_ref(&x),
         |x| ops::quick_gelu(x[0].clone()),
         |x| x[0].clone() * activation::sigmoid(x[0].clone() * 1.702),
     );
@@ -261,7 +261,7 @@ fn transposed_convolutions_agree_with_burn() {
         let x = random(shape);
         agree(
             what,
-            &[x.clone()],
+            std::slice::from_ref(&x),
             |x| ops::conv_transpose2d(&layer, x[0].clone()),
             |x| layer.forward(x[0].clone()),
         );

@@ -133,7 +133,7 @@ impl ObjectStore for Flaky {
         options: PutOptions,
     ) -> Result<PutResult> {
         let data = path.as_ref().contains("/data/");
-        if data && self.puts.fetch_add(1, Ordering::SeqCst) % self.every == 0 {
+        if data && self.puts.fetch_add(1, Ordering::SeqCst).is_multiple_of(self.every) {
             return Err(object_store::Error::Generic {
                 store: "flaky",
                 source: "503".into(),

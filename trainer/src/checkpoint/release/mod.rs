@@ -181,7 +181,7 @@ fn renamed(weights: &Weights, rename: impl Fn(&str) -> Option<String>) -> Result
 }
 
 /// The shape of a tensor that a layout cannot do without.
-fn shape<'w, const D: usize>(weights: &'w Weights, name: &str) -> Result<[usize; D]> {
+fn shape<const D: usize>(weights: &Weights, name: &str) -> Result<[usize; D]> {
     let shape = weights.shape(name).and_then(|shape| shape.try_into().ok());
     shape.ok_or_else(|| TrainerError::Release {
         path: weights.path().to_owned(),

@@ -15,6 +15,9 @@ use super::{Annotations, Labels};
 /// Pixels of the largest picture that is believed: a wrong digit in a file must not take all memory.
 const LARGEST_PICTURE: usize = 1 << 28;
 
+/// Where the picture of each id is among those that are kept; `None` beyond the limit.
+type Places = BTreeMap<i64, Option<usize>>;
+
 #[derive(Deserialize)]
 struct File {
     images: Vec<ImageEntry>,
@@ -162,7 +165,7 @@ impl Reading<'_> {
         &self,
         entries: Vec<ImageEntry>,
         faults: &mut Faults,
-    ) -> Result<(Vec<Picture>, BTreeMap<i64, Option<usize>>)> {
+    ) -> Result<(Vec<Picture>, Places)> {
         let mut places = BTreeMap::new();
         let mut pictures: Vec<Picture> = Vec::with_capacity(entries.len());
         for (index, entry) in entries.into_iter().enumerate() {
@@ -194,7 +197,7 @@ impl Reading<'_> {
         &self,
         index: usize,
         entry: AnnotationEntry,
-        places: &BTreeMap<i64, Option<usize>>,
+        places: &Places,
         classes: &BTreeMap<i64, u16>,
     ) -> Result<Option<(usize, Region)>> {
         let fault = |field: &str, problem: String| refuse(self.path, format!("annotations[{index}].{field}"), problem);

@@ -61,10 +61,10 @@ fn look(
         for (picture, seen) in pictures.iter().zip(seen) {
             report.problems.extend(seen.errors.iter().map(Problem::of));
             report.count(&seen);
-            if let Some(decoded) = seen.kept {
-                if let Err(error) = sheet.push(images, picture, &decoded) {
-                    report.problems.push(Problem::of(&error));
-                }
+            if let Some(decoded) = seen.kept
+                && let Err(error) = sheet.push(images, picture, &decoded)
+            {
+                report.problems.push(Problem::of(&error));
             }
         }
         if progress(all, pictures.len()).is_break() {
