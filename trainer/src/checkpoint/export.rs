@@ -10,8 +10,7 @@ use super::objects::{Objects, unpack};
 use super::run::RunDocument;
 use super::tensors::{Named, collect, to_safetensors};
 use crate::error::{Result, TrainerError};
-use crate::optim::Ema;
-use crate::parts::{Layout, PartMapper, PartVisitor};
+use crate::parts::{Layout, PartVisitor};
 use crate::phases::Networks;
 
 const CONFIG: &str = "multiheadstevesa/config.json";
@@ -40,11 +39,7 @@ pub fn export(objects: &Objects, document: &RunDocument, run: &str, device: &Dev
     let sizes: Sizes = Deserialize::deserialize(&config).map_err(|error| TrainerError::state(CONFIG, error))?;
     let tokens = sizes.input_resolution.pow(2);
     let networks = Networks::new(&document.spec, [tokens, sizes.input_size], document.seed, device);
-    let state = unpack(objects, &document.spec, networks)?;
-    let networks = match document.spec.optimizer.ema > 0.0 {
-        true => state.networks.map(&mut Averaged(&state.ema)),
-        false => state.networks,
-    };
+    let networks = unpack(objects, &document.spec, networks)?.into_judged(&document.spec);
     let mut files = Files { tokens, files: Ok(Objects::new()), fill: &|named| complete(named, document, sizes, tokens) };
     networks.visit(&mut files);
     let mut files = files.files?;
@@ -80,14 +75,6 @@ fn complete(named: &mut Named, document: &RunDocument, sizes: Sizes, tokens: usi
         for start in ["slot_mu", "slot_log_sigma"] {
             named.insert(start.to_owned(), zeros(vec![1, 1, slots.size]));
         }
-    }
-}
-
-struct Averaged<'a>(&'a Ema);
-
-impl PartMapper for Averaged<'_> {
-    fn map<M: Module>(&mut self, _: &Layout, part: M) -> M {
-        self.0.apply(part)
     }
 }
 

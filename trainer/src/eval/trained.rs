@@ -19,8 +19,7 @@ use crate::error::TrainerError;
 use crate::generate::job::DecoderWeights;
 use crate::grouping::{Known, SlotAttentionConfig};
 use crate::layers::Initial;
-use crate::optim::Ema;
-use crate::parts::{Layout, PartMapper, PartVisitor};
+use crate::parts::{Layout, PartVisitor};
 use crate::phases::{Networks, SlotReader};
 
 /// Where a checkpoint keeps the sizes that its spec does not state.
@@ -225,11 +224,7 @@ impl Fetched {
             false => None,
         };
         networks.image = decoder.filter(|decoder| saved(decoder, &self.objects));
-        let state = unpack(&self.objects, &spec, networks)?;
-        Ok(match spec.optimizer.ema > 0.0 {
-            true => state.networks.clone().map(&mut Averaged(&state.ema)),
-            false => state.networks,
-        })
+        Ok(unpack(&self.objects, &spec, networks)?.into_judged(&spec))
     }
 
     /// Whether there is an image decoder in the checkpoint at all: one is not loaded to find that out.
@@ -307,12 +302,4 @@ fn saved(decoder: &ImageDecoder, objects: &Objects) -> bool {
     let mut found = Saved(objects, false);
     decoder.visit(&mut found);
     found.1
-}
-
-struct Averaged<'a>(&'a Ema);
-
-impl PartMapper for Averaged<'_> {
-    fn map<M: Module>(&mut self, _: &Layout, part: M) -> M {
-        self.0.apply(part)
-    }
 }

@@ -8,7 +8,7 @@ use glass_schemas::spec::trainer::{OptimizerSpec, TrainerSpec};
 use super::drift::DriftState;
 use super::networks::Networks;
 use crate::optim::{Ema, GroupOptimizer};
-use crate::parts::{Group, Layout, PartVisitor};
+use crate::parts::{Group, Layout, PartMapper, PartVisitor};
 use crate::track::{History, Window};
 
 /// The optimiser of each part.
@@ -86,5 +86,21 @@ impl TrainState {
             history: History::default(),
             window: Window::default(),
         }
+    }
+
+    /// The networks as they are judged and published: with averaged weights where the run keeps them.
+    pub fn into_judged(self, spec: &TrainerSpec) -> Networks {
+        match spec.optimizer.ema > 0.0 {
+            true => self.networks.map(&mut Averaged(&self.ema)),
+            false => self.networks,
+        }
+    }
+}
+
+struct Averaged<'a>(&'a Ema);
+
+impl PartMapper for Averaged<'_> {
+    fn map<M: Module>(&mut self, _: &Layout, part: M) -> M {
+        self.0.apply(part)
     }
 }
