@@ -33,6 +33,71 @@ pub fn read_or_default<T: DeserializeOwned + Default>(path: impl AsRef<Path>) ->
     }
 }
 
+/// What is wrong with a configuration: the field, and what of it.
+pub(crate) type Problem = (&'static str, String);
+
+/// Reads `config.json` in `folder`, and refuses it if `problem` finds one.
+///
+/// # Errors
+/// As [`read`], and [`NetsError::Config`] with the problem.
+pub(crate) fn checked<T: DeserializeOwned>(
+    folder: impl AsRef<Path>,
+    problem: impl FnOnce(&T) -> Option<Problem>,
+) -> Result<T> {
+    let path = folder.as_ref().join("config.json");
+    let config: T = read(&path)?;
+    match problem(&config) {
+        None => Ok(config),
+        Some((field, message)) => Err(NetsError::Config {
+            path,
+            field: field.to_owned(),
+            message,
+        }),
+    }
+}
+
+/// What a network of levels is made of, as its configuration says.
+pub(crate) struct Levels<'a> {
+    /// `block_out_channels`.
+    pub(crate) channels: &'a [usize],
+    /// `norm_num_groups`.
+    pub(crate) groups: usize,
+    /// `act_fn`.
+    pub(crate) activation: &'a str,
+    /// Field, its blocks, and the one block that is implemented.
+    pub(crate) blocks: [(&'static str, &'a [String], &'static str); 2],
+}
+
+impl Levels<'_> {
+    /// What cannot be built of it.
+    pub(crate) fn problem(&self) -> Option<Problem> {
+        let levels = self.channels.len();
+        for (field, blocks, known) in self.blocks {
+            if let Some(other) = blocks.iter().find(|name| *name != known) {
+                let message = format!("`{other}` is not implemented, only `{known}` is");
+                return Some((field, message));
+            }
+            if blocks.len() != levels {
+                let message = format!("{} blocks for {levels} levels", blocks.len());
+                return Some((field, message));
+            }
+        }
+        if levels == 0 {
+            return Some(("block_out_channels", "is empty".to_owned()));
+        }
+        let groups = self.groups;
+        let odd = |channels: &&usize| groups == 0 || !channels.is_multiple_of(groups);
+        if let Some(channels) = self.channels.iter().find(odd) {
+            let message = format!("{groups} groups do not divide {channels} channels");
+            return Some(("norm_num_groups", message));
+        }
+        (!matches!(self.activation, "silu" | "swish")).then(|| {
+            let message = format!("`{}` is not implemented, only `silu` is", self.activation);
+            ("act_fn", message)
+        })
+    }
+}
+
 /// Parses the text of a configuration file; `origin` is named in errors.
 ///
 /// # Errors

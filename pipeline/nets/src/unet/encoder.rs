@@ -15,7 +15,7 @@ use super::position::PositionType;
 use super::time::TimeEmbedding;
 use super::transformer::Surroundings;
 use super::{capture::Plain, down_blocks};
-use crate::config;
+use crate::config::{self, Levels, Problem};
 use crate::dropout::Whole;
 use crate::error::{NetsError, Result};
 use crate::resnet::{ResnetBlock, ResnetConfig, same_conv};
@@ -88,16 +88,7 @@ impl UNetEncoderConfig {
     /// When the file cannot be read, its values do not fit each other, or it asks for something that is
     /// not implemented: the field is named.
     pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
-        let path = folder.as_ref().join("config.json");
-        let config: Self = config::read(&path)?;
-        match config.problem() {
-            None => Ok(config),
-            Some((field, message)) => Err(NetsError::Config {
-                path,
-                field: field.to_owned(),
-                message,
-            }),
-        }
+        config::checked(folder, Self::problem)
     }
 
     /// Pixels of a picture's side for each position.
@@ -105,50 +96,30 @@ impl UNetEncoderConfig {
         self.input_resolution / self.sample_size.max(1)
     }
 
-    fn problem(&self) -> Option<(&'static str, String)> {
-        let levels = self.block_out_channels.len();
-        for (field, blocks, known) in [
-            ("down_block_types", &self.down_block_types, "DownBlock2D"),
-            ("up_block_types", &self.up_block_types, "UpBlock2D"),
-        ] {
-            if let Some(other) = blocks.iter().find(|name| *name != known) {
-                let message = format!("`{other}` is not implemented, only `{known}` is");
-                return Some((field, message));
-            }
-            if blocks.len() != levels {
-                return Some((
-                    field,
-                    format!("{} blocks for {levels} levels", blocks.len()),
-                ));
-            }
-        }
-        let Some(last) = self.block_out_channels.last() else {
-            return Some(("block_out_channels", "is empty".to_owned()));
+    fn problem(&self) -> Option<Problem> {
+        let levels = Levels {
+            channels: &self.block_out_channels,
+            groups: self.norm_num_groups,
+            activation: &self.act_fn,
+            blocks: [
+                ("down_block_types", &self.down_block_types, "DownBlock2D"),
+                ("up_block_types", &self.up_block_types, "UpBlock2D"),
+            ],
         };
-        let groups = self.norm_num_groups;
-        let channels = self.block_out_channels.iter();
-        if let Some(odd) = channels
-            .copied()
-            .find(|c| groups == 0 || !c.is_multiple_of(groups))
-        {
-            let message = format!("{groups} groups do not divide {odd} channels");
-            return Some(("norm_num_groups", message));
+        if let Some(problem) = levels.problem() {
+            return Some(problem);
         }
         let head = self.attention_head_dim;
+        let last = self.block_out_channels.last().copied().unwrap_or(0);
         if head == 0 || !last.is_multiple_of(head) {
             let message = format!("heads of {head} do not divide {last} channels");
             return Some(("attention_head_dim", message));
         }
-        if self.downscale() == 0 || !self.input_resolution.is_multiple_of(self.sample_size) {
-            let message = format!(
-                "{} is no multiple of `sample_size` {}",
-                self.input_resolution, self.sample_size
-            );
-            return Some(("input_resolution", message));
-        }
-        (!matches!(self.act_fn.as_str(), "silu" | "swish")).then(|| {
-            let message = format!("`{}` is not implemented, only `silu` is", self.act_fn);
-            ("act_fn", message)
+        let (side, positions) = (self.input_resolution, self.sample_size);
+        let fits = self.downscale() > 0 && side.is_multiple_of(positions);
+        (!fits).then(|| {
+            let message = format!("{side} is no multiple of `sample_size` {positions}");
+            ("input_resolution", message)
         })
     }
 

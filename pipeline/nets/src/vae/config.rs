@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::config;
-use crate::error::{NetsError, Result};
+use crate::config::{self, Levels, Problem};
+use crate::error::Result;
 
 /// Upstream `AutoencoderKL`'s configuration, with its defaults.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -72,16 +72,7 @@ impl VaeConfig {
     /// # Errors
     /// When the file cannot be read, or asks for something that is not implemented: the field is named.
     pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
-        let path = folder.as_ref().join("config.json");
-        let config: Self = config::read(&path)?;
-        match config.problem() {
-            None => Ok(config),
-            Some((field, message)) => Err(NetsError::Config {
-                path,
-                field: field.to_owned(),
-                message,
-            }),
-        }
+        config::checked(folder, Self::problem)
     }
 
     /// Side of a tile in latent positions: a picture of the trained size.
@@ -89,52 +80,29 @@ impl VaeConfig {
         (self.sample_size >> (self.block_out_channels.len() - 1)).max(1)
     }
 
-    fn problem(&self) -> Option<(&'static str, String)> {
-        let levels = self.block_out_channels.len();
-        let blocks = [
-            (
-                "down_block_types",
-                &self.down_block_types,
-                "DownEncoderBlock2D",
-            ),
-            ("up_block_types", &self.up_block_types, "UpDecoderBlock2D"),
-        ];
-        for (field, types, known) in blocks {
-            if let Some(other) = types.iter().find(|name| *name != known) {
-                return Some((
-                    field,
-                    format!("`{other}` is not implemented, only `{known}` is"),
-                ));
-            }
-            if types.len() != levels {
-                return Some((field, format!("{} blocks for {levels} levels", types.len())));
-            }
-        }
-        if levels == 0 {
-            return Some(("block_out_channels", "is empty".to_owned()));
-        }
-        let groups = self.norm_num_groups;
-        if let Some(channels) = self
-            .block_out_channels
-            .iter()
-            .find(|c| groups == 0 || !c.is_multiple_of(groups))
-        {
-            return Some((
-                "norm_num_groups",
-                format!("{groups} groups do not divide {channels} channels"),
-            ));
-        }
-        if !matches!(self.act_fn.as_str(), "silu" | "swish") {
-            return Some((
-                "act_fn",
-                format!("`{}` is not implemented, only `silu` is", self.act_fn),
-            ));
-        }
-        if self.shift_factor.is_some_and(|shift| shift != 0.0) {
-            return Some(("shift_factor", "is not implemented".to_owned()));
-        }
-        self.latents_mean
-            .is_some()
-            .then(|| ("latents_mean", "is not implemented".to_owned()))
+    fn problem(&self) -> Option<Problem> {
+        let levels = Levels {
+            channels: &self.block_out_channels,
+            groups: self.norm_num_groups,
+            activation: &self.act_fn,
+            blocks: [
+                (
+                    "down_block_types",
+                    &self.down_block_types,
+                    "DownEncoderBlock2D",
+                ),
+                ("up_block_types", &self.up_block_types, "UpDecoderBlock2D"),
+            ],
+        };
+        let absent = |field| (field, "is not implemented".to_owned());
+        let shifts = self.shift_factor.is_some_and(|shift| shift != 0.0);
+        levels
+            .problem()
+            .or_else(|| shifts.then(|| absent("shift_factor")))
+            .or_else(|| {
+                self.latents_mean
+                    .is_some()
+                    .then(|| absent("latents_mean"))
+            })
     }
 }
