@@ -101,8 +101,15 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
 
 /// Whether it came to this because a disk is full.
 fn is_full(error: &anyhow::Error) -> bool {
-    let mut links = error.chain().filter_map(|link| link.downcast_ref::<std::io::Error>());
-    links.any(|error| error.kind() == std::io::ErrorKind::StorageFull)
+    error.chain().any(says_full)
+}
+
+fn says_full(link: &(dyn StdError + 'static)) -> bool {
+    if let Some(error) = link.downcast_ref::<std::io::Error>() {
+        return error.kind() == std::io::ErrorKind::StorageFull;
+    }
+    // The marked error stands in the same place of the chain.
+    link.downcast_ref::<Explained>().is_some_and(|explained| is_full(&explained.error))
 }
 
 /// The exit status an error stands for.
@@ -197,4 +204,25 @@ fn links<'a>(error: &'a (dyn StdError + 'static)) -> Vec<Known<'a>> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> anyhow::Result<()> {
+        Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into())
+    }
+
+    #[test]
+    fn a_full_disk_is_nobodys_input_however_it_is_marked() {
+        use anyhow::Context as _;
+        let marked = [full(), full().blame_user(), full().context("cannot write").blame_user(), full().blame_user().context("x")];
+        for error in marked.into_iter().filter_map(Result::err) {
+            assert_eq!(status(&error), ExitStatus::OurError, "{error:?}");
+            assert!(hint(&error).is_some_and(|hint| hint.starts_with("the disk is full")), "{error:?}");
+        }
+        let other = Err::<(), _>(std::io::Error::from(std::io::ErrorKind::NotFound)).blame_user();
+        assert_eq!(other.err().map(|error| status(&error)), Some(ExitStatus::UserError));
+    }
 }
