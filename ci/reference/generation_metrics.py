@@ -1,10 +1,11 @@
 """`trainer fidelity` against pytorch-fid, torchmetrics, torch-fidelity, lpips and scikit-image: same weights, same pictures.
 
-    python ci/reference/generation_metrics.py TRAINER FOLDER [WIDTH]
+    python ci/reference/generation_metrics.py TRAINER FOLDER [WIDTH [PAIRS]]
 
 Writes two folders of random pictures (64 pairs of 96 x 80 pixels, structure and noise) and random networks below FOLDER
 (InceptionV3 and the trunks of LPIPS at 1/WIDTH of the published width, 16 by default, where a covariance of 64 pictures
-has full rank or nearly; 1 is the published width), runs the trainer on them and prints the largest differences.
+has full rank or nearly; 1 is the published width with its 2,048 features), runs the trainer on them and prints the
+largest differences. The distance to statistics that pytorch-fid stored is computed too.
 """
 
 import json
@@ -28,10 +29,10 @@ import generation_nets as nets
 PAIRS, HEIGHT, WIDTH = 64, 96, 80
 
 
-def pictures(rng):
+def pictures(rng, count):
     """Pairs with a structure in common: slopes, a block and noise."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
-    for _ in range(PAIRS):
+    for _ in range(count):
         slope = (rng.normal(size=(3, 1, 1)) * x + rng.normal(size=(3, 1, 1)) * y) + 128 + 40 * rng.normal(size=(3, 1, 1))
         slope[:, 20:60, 10:50] += 60 * rng.normal(size=(3, 1, 1))
         real = slope + 20 * rng.normal(size=slope.shape)
@@ -61,11 +62,11 @@ def row(name, reference, found, expected):
     print(f"| {name} | {reference} | {found:.6f} | {expected:.6f} | {abs(found - expected) / max(abs(expected), 1e-12):.1e} |")
 
 
-def main(trainer, folder, divisor):
+def main(trainer, folder, divisor, count):
     rng = np.random.default_rng(5)
     for name in ("real", "drawn"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    pairs = list(pictures(rng))
+    pairs = list(pictures(rng, count))
     for index, pair in enumerate(pairs):
         for name, picture in zip(("real", "drawn"), pair):
             Image.fromarray(picture).save(folder / name / f"{index:03}.png")
@@ -85,12 +86,15 @@ def main(trainer, folder, divisor):
     statistics = [fid_score.calculate_activation_statistics(f, wrapped, 16, features, "cpu", 0) for f in files]
     expected = fid_score.calculate_frechet_distance(*statistics[0], *statistics[1])
     row("FID", "pytorch-fid", found["fid"]["value"], expected)
+    np.savez_compressed(folder / "real.npz", mu=statistics[0][0], sigma=statistics[0][1])
+    found = ours(trainer, folder, "--inception", inception, "--statistics", folder / "real.npz")
+    row("FID", "pytorch-fid, its stored statistics", found["fid"]["value"], expected)
 
     # Twice the pictures of a subset: torchmetrics draws subsets by its own generator, so all pictures are one.
-    found = ours(trainer, folder, "--inception", inception, "--torch-fidelity", "--subsets", 1, "--subset-size", PAIRS)
+    found = ours(trainer, folder, "--inception", inception, "--torch-fidelity", "--subsets", 1, "--subset-size", count)
     extractor = Fidelity(wrapped, features)
     fid = FrechetInceptionDistance(feature=extractor, input_img_size=(3, HEIGHT, WIDTH))
-    kid = KernelInceptionDistance(feature=extractor, subsets=1, subset_size=PAIRS)
+    kid = KernelInceptionDistance(feature=extractor, subsets=1, subset_size=count)
     for metric in (fid, kid):
         metric.update(real, real=True)
         metric.update(drawn, real=False)
@@ -140,4 +144,6 @@ def main(trainer, folder, divisor):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 16)
+    more = [int(argument) for argument in sys.argv[3:5]]
+    width, pairs = more + [16, PAIRS][len(more):]
+    main(sys.argv[1], Path(sys.argv[2]), width, pairs)
