@@ -25,6 +25,10 @@ const SHOWN_OF_BOXES: [(&str, &str); 4] = [
     ("painted mBO", "mbo_i_without_background"),
 ];
 
+/// Why no metric of masks is there.
+const BOXES_ALONE: &str =
+    "the truth is boxes alone: no metric of masks is given, but mBO with painted boxes where overlaps count";
+
 /// Width of a cell `0.571 ± 0.003`.
 const CELL: usize = 14;
 
@@ -41,7 +45,7 @@ impl Display for Table<'_> {
             let by_boxes = summary.methods.iter().any(|row| row.metrics.contains_key("box_mbo"));
             let shown: &[(&str, &str)] = if by_boxes { &SHOWN_OF_BOXES } else { &SHOWN };
             if by_boxes {
-                writeln!(f, "the truth is boxes alone: no metric of masks is given, but mBO with painted boxes where overlaps count")?;
+                writeln!(f, "{BOXES_ALONE}")?;
             }
             let first = summary.methods.iter().map(|row| row.method.as_str().len()).max().unwrap_or(0);
             write!(f, "{:first$}", "")?;

@@ -48,7 +48,8 @@ impl TrainerSpec {
     /// What fills its sockets.
     pub fn sockets(&self) -> Sockets {
         fn kind(value: &impl Serialize) -> String {
-            serde_json::to_value(value).map_or_else(|_| String::new(), |value| value.as_str().unwrap_or_default().to_owned())
+            let value = serde_json::to_value(value).unwrap_or_default();
+            value.as_str().unwrap_or_default().to_owned()
         }
         Sockets(vec![
             ("encoder.kind", kind(&self.encoder.kind)),
