@@ -32,14 +32,14 @@ impl JsonArgs {
     /// Prints the text, or the document as `--json` wants it.
     ///
     /// # Errors
-    /// [`EvalError::Write`] where the file or standard output cannot be written to.
+    /// Where the file or standard output cannot be written to.
     pub(super) fn answer(&self, document: &impl Serialize, text: &str) -> Result<(), EvalError> {
         let Some(path) = &self.json else { return print(text) };
         let json = serde_json::to_string_pretty(document).map_err(|error| EvalError::Table(error.into()))? + "\n";
         if path == Path::new("-") {
             return print(&json);
         }
-        WholeFile::write(path, json).map_err(EvalError::write(path))?;
+        WholeFile::write(path, json).map_err(EvalError::Unfinished)?;
         print(text)
     }
 }

@@ -244,7 +244,7 @@ fn pictures(
     for difference in found {
         if let Some((file, png)) = draw(difference, &maps, &data, value)? {
             let path = folder.join(&file);
-            WholeFile::write(&path, png).map_err(EvalError::write(&path))?;
+            WholeFile::write(&path, png).map_err(EvalError::Unfinished)?;
             difference.picture = Some(file);
         }
     }

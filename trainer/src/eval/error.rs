@@ -41,6 +41,9 @@ pub enum EvalError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The same, where what the system said names the file already.
+    #[error(transparent)]
+    Unfinished(std::io::Error),
     /// A protocol that is neither shipped nor a readable file.
     #[error("protocol `{name}`: {problem}")]
     Protocol {
@@ -96,7 +99,7 @@ impl EvalError {
             Self::Data(error) => error.hint(),
             Self::Given { hint, .. } => Some(hint.clone()),
             Self::Flag { .. } => Some("leave it out, or see `--help`".into()),
-            Self::Write { .. } => Some("the folder must be there and writable".into()),
+            Self::Write { .. } | Self::Unfinished(_) => Some("the folder must be there and writable".into()),
             Self::File { .. } => Some("check the path and the permissions".into()),
             Self::Nets(source) => source.hint().map(str::to_owned),
             _ => None,
