@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use glass_schemas::dataset::{
-    AttentionRow, CaptionRow, GenerationRow, MaskRow, QuarantineRow, schema_document,
-};
+use glass_schemas::dataset::{AttentionRow, CaptionRow, GenerationRow, MaskRow, QuarantineRow, schema_document};
 
 fn main() -> std::io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("arrow");

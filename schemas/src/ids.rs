@@ -33,9 +33,7 @@ impl Digest {
     }
 
     /// [`Digest::of_parts`] of the first part, of the first two, and so on.
-    pub fn of_prefixes<'a>(
-        parts: impl IntoIterator<Item = &'a [u8]>,
-    ) -> impl Iterator<Item = Self> {
+    pub fn of_prefixes<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> impl Iterator<Item = Self> {
         parts.into_iter().scan(Sha256::new(), |hasher, part| {
             hasher.update((part.len() as u64).to_le_bytes());
             hasher.update(part);
@@ -129,16 +127,12 @@ impl FromStr for SampleId {
     type Err = SchemaError;
 
     fn from_str(text: &str) -> Result<Self, SchemaError> {
-        let invalid = || SchemaError::InvalidId {
-            value: text.to_owned(),
-            expected: "sample id of 32 hexadecimal digits",
-        };
+        let invalid =
+            || SchemaError::InvalidId { value: text.to_owned(), expected: "sample id of 32 hexadecimal digits" };
         if text.len() != 32 {
             return Err(invalid());
         }
-        u128::from_str_radix(text, 16)
-            .map(Self)
-            .map_err(|_| invalid())
+        u128::from_str_radix(text, 16).map(Self).map_err(|_| invalid())
     }
 }
 
@@ -157,12 +151,7 @@ pub enum DatasetKind {
 
 impl DatasetKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [
-        Self::Captions,
-        Self::Generations,
-        Self::Attention,
-        Self::Masks,
-    ];
+    pub const ALL: [Self; 4] = [Self::Captions, Self::Generations, Self::Attention, Self::Masks];
 
     /// The name used in paths and documents.
     pub const fn as_str(self) -> &'static str {
@@ -185,13 +174,10 @@ impl FromStr for DatasetKind {
     type Err = SchemaError;
 
     fn from_str(text: &str) -> Result<Self, SchemaError> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| SchemaError::InvalidId {
-                value: text.to_owned(),
-                expected: "kind of dataset (captions, generations, attention, masks)",
-            })
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| SchemaError::InvalidId {
+            value: text.to_owned(),
+            expected: "kind of dataset (captions, generations, attention, masks)",
+        })
     }
 }
 
@@ -208,10 +194,7 @@ impl DatasetId {
 
     /// The id of a dataset of `kind` whose identity has this digest.
     pub fn new(kind: DatasetKind, identity: &Digest) -> Self {
-        Self {
-            kind,
-            hash: identity.short(Self::HASH_DIGITS),
-        }
+        Self { kind, hash: identity.short(Self::HASH_DIGITS) }
     }
 
     /// What the dataset holds.
@@ -249,17 +232,12 @@ impl FromStr for DatasetId {
         if hash.len() != Self::HASH_DIGITS || !hexadecimal {
             return Err(invalid());
         }
-        Ok(Self {
-            kind: kind.parse().map_err(|_| invalid())?,
-            hash: hash.to_owned(),
-        })
+        Ok(Self { kind: kind.parse().map_err(|_| invalid())?, hash: hash.to_owned() })
     }
 }
 
 /// Number of a shard within its plan, written with five digits so that names sort.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ShardIndex(pub u32);
 
@@ -273,12 +251,7 @@ impl FromStr for ShardIndex {
     type Err = SchemaError;
 
     fn from_str(text: &str) -> Result<Self, SchemaError> {
-        text.parse()
-            .map(Self)
-            .map_err(|_| SchemaError::InvalidId {
-                value: text.to_owned(),
-                expected: "shard number",
-            })
+        text.parse().map(Self).map_err(|_| SchemaError::InvalidId { value: text.to_owned(), expected: "shard number" })
     }
 }
 

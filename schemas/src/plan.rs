@@ -18,10 +18,7 @@ pub struct Plan {
 impl Plan {
     /// Cuts `items` into shards of at most `rows_per_shard` (at least 1).
     pub fn new(items: u64, rows_per_shard: u32) -> Self {
-        Self {
-            items,
-            rows_per_shard: rows_per_shard.max(1),
-        }
+        Self { items, rows_per_shard: rows_per_shard.max(1) }
     }
 
     /// Number of shards.
@@ -45,7 +42,5 @@ impl Plan {
 
 /// The shards that worker `index` of `count` should do first: every `count`-th one.
 pub fn assigned(shards: u32, index: u32, count: u32) -> impl Iterator<Item = ShardIndex> {
-    (index..shards)
-        .step_by(count.max(1) as usize)
-        .map(ShardIndex)
+    (index..shards).step_by(count.max(1) as usize).map(ShardIndex)
 }

@@ -3,9 +3,8 @@
 use glass_stage::{Context, EXIT_CODES, ExitStatus, ProcessArgs};
 
 use crate::commands::{
-    AutoencoderArgs, CompareArgs, DataArgs, DrawArgs, Drawing, EvaluateArgs, ExplainArgs, ExportArgs,
-    FidelityArgs, ProbeArgs, TrainArgs, autoencoder, compare, data, draw, evaluate, explain, export_run,
-    fidelity, probe, train,
+    AutoencoderArgs, CompareArgs, DataArgs, DrawArgs, Drawing, EvaluateArgs, ExplainArgs, ExportArgs, FidelityArgs,
+    ProbeArgs, TrainArgs, autoencoder, compare, data, draw, evaluate, explain, export_run, fidelity, probe, train,
 };
 
 /// Trains slots on generated images and looks at what they learned.

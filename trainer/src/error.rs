@@ -130,10 +130,7 @@ impl TrainerError {
 
     /// Wraps an error of a stored part.
     pub(crate) fn state(part: &str, message: impl std::fmt::Display) -> Self {
-        Self::State {
-            part: part.to_owned(),
-            message: message.to_string(),
-        }
+        Self::State { part: part.to_owned(), message: message.to_string() }
     }
 }
 

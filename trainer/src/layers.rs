@@ -24,12 +24,7 @@ pub struct Initial {
 impl Initial {
     /// The root scope of a model; linear layers start as PyTorch's.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self {
-            seed,
-            path: String::new(),
-            device: device.clone(),
-            weights: InitialWeights::Torch,
-        }
+        Self { seed, path: String::new(), device: device.clone(), weights: InitialWeights::Torch }
     }
 
     /// The same scope with linear layers that start in another way.
@@ -44,10 +39,7 @@ impl Initial {
 
     /// The scope of a part.
     pub fn scope(&self, name: &str) -> Self {
-        Self {
-            path: self.name(name),
-            ..self.clone()
-        }
+        Self { path: self.name(name), ..self.clone() }
     }
 
     /// The device the model is made on.
@@ -56,12 +48,7 @@ impl Initial {
     }
 
     /// Uniform numbers in ±`bound`.
-    pub fn uniform<const D: usize>(
-        &self,
-        name: &str,
-        shape: [usize; D],
-        bound: f32,
-    ) -> Param<Tensor<D>> {
+    pub fn uniform<const D: usize>(&self, name: &str, shape: [usize; D], bound: f32) -> Param<Tensor<D>> {
         let path = self.name(name);
         let numbers = Stream::new(self.seed, &path, Purpose::Weights)
             .uniform(shape.iter().product())
@@ -72,12 +59,7 @@ impl Initial {
     }
 
     /// Normal numbers of standard deviation `scale`.
-    pub fn normal<const D: usize>(
-        &self,
-        name: &str,
-        shape: [usize; D],
-        scale: f32,
-    ) -> Param<Tensor<D>> {
+    pub fn normal<const D: usize>(&self, name: &str, shape: [usize; D], scale: f32) -> Param<Tensor<D>> {
         let path = self.name(name);
         let numbers = Stream::new(self.seed, &path, Purpose::Weights)
             .normal(shape.iter().product())
@@ -105,28 +87,16 @@ impl Initial {
             column.iter_mut().for_each(|x| *x /= length);
             basis.push(column);
         }
-        (0..rows * columns)
-            .map(|i| basis[i % columns][i / columns] as f32)
-            .collect()
+        (0..rows * columns).map(|i| basis[i % columns][i / columns] as f32).collect()
     }
 
     /// Given numbers as a parameter of this scope.
-    pub fn given<const D: usize>(
-        &self,
-        name: &str,
-        shape: [usize; D],
-        numbers: Vec<f32>,
-    ) -> Param<Tensor<D>> {
+    pub fn given<const D: usize>(&self, name: &str, shape: [usize; D], numbers: Vec<f32>) -> Param<Tensor<D>> {
         self.parameter(&self.name(name), numbers, shape)
     }
 
     /// The same number everywhere.
-    pub fn constant<const D: usize>(
-        &self,
-        name: &str,
-        shape: [usize; D],
-        value: f32,
-    ) -> Param<Tensor<D>> {
+    pub fn constant<const D: usize>(&self, name: &str, shape: [usize; D], value: f32) -> Param<Tensor<D>> {
         self.parameter(&self.name(name), vec![value; shape.iter().product()], shape)
     }
 
@@ -137,12 +107,7 @@ impl Initial {
         }
     }
 
-    fn parameter<const D: usize>(
-        &self,
-        path: &str,
-        numbers: Vec<f32>,
-        shape: [usize; D],
-    ) -> Param<Tensor<D>> {
+    fn parameter<const D: usize>(&self, path: &str, numbers: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {
         let value = Tensor::from_data(TensorData::new(numbers, shape), &self.device);
         // Parameters of a device without autodiff stay plain; `require_grad` refuses them.
         let value = match self.device.is_autodiff() {
@@ -224,13 +189,7 @@ impl Linear {
     }
 
     /// Weights U(±`bound`).
-    pub fn within(
-        initial: &Initial,
-        name: &str,
-        [inputs, outputs]: [usize; 2],
-        bias: Bias,
-        bound: f32,
-    ) -> Self {
+    pub fn within(initial: &Initial, name: &str, [inputs, outputs]: [usize; 2], bias: Bias, bound: f32) -> Self {
         let scope = initial.scope(name);
         let bias = match (bias, initial.weights()) {
             (Bias::Uniform, InitialWeights::Xavier | InitialWeights::ZeroBias) => Bias::Zeros,
@@ -241,9 +200,7 @@ impl Linear {
             bias: match bias {
                 Bias::Absent => None,
                 Bias::Zeros => Some(scope.constant("bias", [outputs], 0.0)),
-                Bias::Uniform => {
-                    Some(scope.uniform("bias", [outputs], 1.0 / (inputs as f32).sqrt()))
-                }
+                Bias::Uniform => Some(scope.uniform("bias", [outputs], 1.0 / (inputs as f32).sqrt())),
             },
         }
     }
@@ -281,11 +238,7 @@ impl LayerNorm {
     /// Ones and zeros; epsilon 1e-5.
     pub fn new(initial: &Initial, name: &str, size: usize) -> Self {
         let scope = initial.scope(name);
-        Self {
-            weight: scope.constant("weight", [size], 1.0),
-            bias: scope.constant("bias", [size], 0.0),
-            epsilon: 1e-5,
-        }
+        Self { weight: scope.constant("weight", [size], 1.0), bias: scope.constant("bias", [size], 0.0), epsilon: 1e-5 }
     }
 
     /// Any rank; the last axis is normalised.

@@ -89,20 +89,8 @@ pub struct Layout {
 
 impl Layout {
     /// Tensors that are published as they are.
-    pub const fn plain(
-        group: Group,
-        origin: Origin,
-        object: &'static str,
-        rename: Rename,
-    ) -> Self {
-        Self {
-            group,
-            origin,
-            object,
-            rename,
-            publish: |_, _| {},
-            absorb: |_| {},
-        }
+    pub const fn plain(group: Group, origin: Origin, object: &'static str, rename: Rename) -> Self {
+        Self { group, origin, object, rename, publish: |_, _| {}, absorb: |_| {} }
     }
 }
 
@@ -121,9 +109,7 @@ pub trait PartMapper {
 /// The module with parameter ids that are a function of `scope` and the parameter's path, so that a
 /// saved optimiser state finds the parameters of a pretrained network again.
 pub fn with_ids_by_path<M: Module>(module: M, scope: &str) -> M {
-    module.map(&mut IdsByPath {
-        path: vec![scope.to_owned()],
-    })
+    module.map(&mut IdsByPath { path: vec![scope.to_owned()] })
 }
 
 struct IdsByPath {

@@ -28,11 +28,7 @@ impl<'a> Attention<'a> {
     }
 
     /// Adds the cross-attention of a resolution, `[classes, resolution²]`.
-    pub fn insert_cross(
-        &mut self,
-        resolution: u32,
-        values: Cow<'a, [f32]>,
-    ) -> Result<(), ExtractError> {
+    pub fn insert_cross(&mut self, resolution: u32, values: Cow<'a, [f32]>) -> Result<(), ExtractError> {
         check(CROSS, resolution, self.classes * area(resolution), &values)?;
         self.cross.insert(resolution, values);
         Ok(())
@@ -40,11 +36,7 @@ impl<'a> Attention<'a> {
 
     /// Adds the self-attention of a resolution, `[resolution², resolution²]`, row = query, rows sum
     /// to 1.
-    pub fn insert_self(
-        &mut self,
-        resolution: u32,
-        values: Cow<'a, [f32]>,
-    ) -> Result<(), ExtractError> {
+    pub fn insert_self(&mut self, resolution: u32, values: Cow<'a, [f32]>) -> Result<(), ExtractError> {
         check(SELF, resolution, area(resolution).pow(2), &values)?;
         self.self_attention.insert(resolution, values);
         Ok(())
@@ -66,12 +58,7 @@ pub(crate) fn area(resolution: u32) -> usize {
     resolution as usize * resolution as usize
 }
 
-fn check(
-    kind: &'static str,
-    resolution: u32,
-    expected: usize,
-    values: &[f32],
-) -> Result<(), ExtractError> {
+fn check(kind: &'static str, resolution: u32, expected: usize, values: &[f32]) -> Result<(), ExtractError> {
     if values.len() != expected {
         return Err(ExtractError::Length { kind, resolution, expected, found: values.len() });
     }

@@ -34,8 +34,7 @@ fn words(text: &str) -> Vec<String> {
 
 fn is_plural(phrase: &str, singular: &str) -> bool {
     let regular = phrase.strip_prefix(singular).is_some_and(|rest| rest == "s" || rest == "es");
-    let ies =
-        singular.strip_suffix('y').is_some_and(|stem| phrase.strip_suffix("ies") == Some(stem));
+    let ies = singular.strip_suffix('y').is_some_and(|stem| phrase.strip_suffix("ies") == Some(stem));
     regular
         || ies
         || IRREGULAR.iter().any(|(one, many)| {
@@ -66,12 +65,9 @@ mod tests {
 
     #[test]
     fn parts_of_words_name_nothing() {
-        for (caption, class) in [
-            ("a cattle market", "cat"),
-            ("a bus", "us"),
-            ("", "cat"),
-            ("a dining room table", "dining table"),
-        ] {
+        for (caption, class) in
+            [("a cattle market", "cat"), ("a bus", "us"), ("", "cat"), ("a dining room table", "dining table")]
+        {
             assert!(!names(caption, class), "{caption}: {class}");
         }
     }

@@ -4,8 +4,8 @@ use glass_schemas::spec::{MasksSpec, ThresholdChoice};
 
 use crate::extractors::{Extractor, HeatMaps, NormaliseAt, Scale};
 use crate::refine::{
-    Bicubic, Interval, MAX_CLASS_ID, Plane, Sweep, UNCERTAIN, area_share, intersection_over_union,
-    label_adaptively, label_pixels, mean_over_maxima, min_max, normalised_entropy, peak,
+    Bicubic, Interval, MAX_CLASS_ID, Plane, Sweep, UNCERTAIN, area_share, intersection_over_union, label_adaptively,
+    label_pixels, mean_over_maxima, min_max, normalised_entropy, peak,
 };
 use crate::{Attention, ExtractError};
 
@@ -45,11 +45,8 @@ impl Cutting {
     /// # Errors
     /// As [`Cutting::new`].
     pub fn from_spec(spec: &MasksSpec) -> Result<Self, ExtractError> {
-        let drop = DropRules {
-            peak: spec.drop_below_peak,
-            area: spec.drop_below_area,
-            agreement: spec.drop_below_agreement,
-        };
+        let drop =
+            DropRules { peak: spec.drop_below_peak, area: spec.drop_below_area, agreement: spec.drop_below_agreement };
         let (low, high) = (spec.low, spec.high);
         let threshold = match spec.threshold {
             ThresholdChoice::Interval => Threshold::Interval(Interval { low, high }),
@@ -63,8 +60,7 @@ impl Cutting {
     /// # Errors
     /// [`ExtractError::Settings`] where `low` is above `high`.
     pub fn new(threshold: Threshold, drop: DropRules) -> Result<Self, ExtractError> {
-        let (Threshold::Interval(Interval { low, high })
-        | Threshold::Adaptive(Sweep { low, high })) = threshold;
+        let (Threshold::Interval(Interval { low, high }) | Threshold::Adaptive(Sweep { low, high })) = threshold;
         if low.is_nan() || high.is_nan() || low > high {
             let problem = format!("is {low}, above `masks.high` = {high}");
             return Err(ExtractError::Settings { field: "low", problem });
@@ -141,13 +137,8 @@ pub fn extract(
         let dropped = verdict(&cutting.drop, peak, area, agreement);
         quality.push(Quality { peak, area, entropy: normalised_entropy(map), agreement, dropped });
     }
-    let kept: Vec<usize> =
-        everyone.iter().copied().filter(|&c| quality[c].dropped == Dropped::No).collect();
-    let labels = if kept.len() == ids.len() {
-        labels
-    } else {
-        cut(&raw, &kept, &ids, size, cutting.threshold)
-    };
+    let kept: Vec<usize> = everyone.iter().copied().filter(|&c| quality[c].dropped == Dropped::No).collect();
+    let labels = if kept.len() == ids.len() { labels } else { cut(&raw, &kept, &ids, size, cutting.threshold) };
     let agreement = kept.iter().map(|&c| quality[c].agreement).sum::<f32>() / kept.len() as f32;
     Ok(Extraction { labels, quality, agreement })
 }
@@ -166,15 +157,12 @@ fn cut(raw: &HeatMaps, kept: &[usize], ids: &[u8], size: Plane, threshold: Thres
         (threshold, raw.normalise, raw.scales.as_slice())
     {
         // The usual way needs no map of the image's size.
-        let maps: Vec<Vec<f32>> =
-            kept.iter().map(|&class| normalised(&scale.classes[class])).collect();
+        let maps: Vec<Vec<f32>> = kept.iter().map(|&class| normalised(&scale.classes[class])).collect();
         return label_pixels(&maps, &ids, &resize(scale, size), interval);
     }
     let maps: Vec<Vec<f32>> = kept.iter().map(|&class| scores(raw, class, size)).collect();
     match threshold {
-        Threshold::Interval(interval) => {
-            label_pixels(&maps, &ids, &Bicubic::new(size, size), interval)
-        }
+        Threshold::Interval(interval) => label_pixels(&maps, &ids, &Bicubic::new(size, size), interval),
         Threshold::Adaptive(sweep) => label_adaptively(&maps, &ids, sweep),
     }
 }

@@ -1,8 +1,5 @@
 //! `attention-mask-extractor`: see the crate's documentation.
 
 fn main() -> std::process::ExitCode {
-    glass_stage::stage_main(
-        "attention-mask-extractor",
-        glass_attention_mask_extractor::extract_masks,
-    )
+    glass_stage::stage_main("attention-mask-extractor", glass_attention_mask_extractor::extract_masks)
 }

@@ -60,17 +60,14 @@ fn parts(row: &AttentionRow, needs: &Needs) -> Result<Parts<'static>, ExtractErr
     Ok(Parts { all, halves })
 }
 
-fn attention(
-    row: &AttentionRow,
-    needs: &Needs,
-    part: Part,
-) -> Result<Attention<'static>, ExtractError> {
-    let find =
-        |kind: MapKind, name: &'static str, resolution: u32| {
-            row.map(kind, resolution, part).map(Cow::Owned).ok_or_else(|| {
-                ExtractError::MissingMap { kind: name, resolution, stored: row.resolutions(kind) }
-            })
-        };
+fn attention(row: &AttentionRow, needs: &Needs, part: Part) -> Result<Attention<'static>, ExtractError> {
+    let find = |kind: MapKind, name: &'static str, resolution: u32| {
+        row.map(kind, resolution, part).map(Cow::Owned).ok_or_else(|| ExtractError::MissingMap {
+            kind: name,
+            resolution,
+            stored: row.resolutions(kind),
+        })
+    };
     let mut attention = Attention::new(row.classes.len());
     for &resolution in &needs.cross {
         let map = find(MapKind::Cross, "cross-attention", resolution)?;

@@ -11,9 +11,8 @@ use glass_schemas::manifest::{Identity, IdentityParts};
 use glass_schemas::plan::Plan;
 use glass_schemas::spec::{GeneratorSpec, RunSpec};
 use glass_stage::{
-    Context, EXIT_CODES, ErrorClass, ExitStatus, Explain, Failure, ItemStream, Job, ProcessArgs,
-    SpecArgs, Source, StageArgs, StageError, Worker, earlier_of_upstream,
-    licences,
+    Context, EXIT_CODES, ErrorClass, ExitStatus, Explain, Failure, ItemStream, Job, ProcessArgs, Source, SpecArgs,
+    StageArgs, StageError, Worker, earlier_of_upstream, licences,
 };
 use rayon::prelude::*;
 
@@ -96,9 +95,7 @@ fn check_maps(needs: &Needs, generator: &GeneratorSpec) -> Result<(), ExtractErr
 
 fn check_kept(kind: &'static str, wanted: &[u32], kept: &[u32]) -> Result<(), ExtractError> {
     match wanted.iter().find(|resolution| !kept.contains(resolution)) {
-        Some(&resolution) => {
-            Err(ExtractError::MissingMap { kind, resolution, stored: kept.to_vec() })
-        }
+        Some(&resolution) => Err(ExtractError::MissingMap { kind, resolution, stored: kept.to_vec() }),
         None => Ok(()),
     }
 }
@@ -147,9 +144,7 @@ impl MaskMaker {
     fn make_or_fail(&self, row: AttentionRow) -> Result<MaskRow, Failure> {
         let (sample, caption) = (row.sample_id, row.caption.clone());
         let fail = |class, message: String| {
-            Err(Failure::new(sample.to_string(), class, message)
-                .with_sample(sample)
-                .with_inputs(caption))
+            Err(Failure::new(sample.to_string(), class, message).with_sample(sample).with_inputs(caption))
         };
         if row.classes.is_empty() {
             // A mask without a class would teach that everything in the picture is ground.
@@ -158,9 +153,9 @@ impl MaskMaker {
         self.make(row).or_else(|error| {
             let class = match error {
                 ExtractError::NotFinite { .. } => ErrorClass::NonFinite,
-                ExtractError::MissingMap { .. }
-                | ExtractError::Length { .. }
-                | ExtractError::ClassId { .. } => ErrorClass::Unsupported,
+                ExtractError::MissingMap { .. } | ExtractError::Length { .. } | ExtractError::ClassId { .. } => {
+                    ErrorClass::Unsupported
+                }
                 _ => ErrorClass::Failed,
             };
             fail(class, error.to_string())

@@ -6,24 +6,39 @@ use crate::words::{singulars, words};
 
 /// Words that open a noun phrase.
 const OPENERS: [&str; 26] = [
-    "a", "an", "the", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
-    "ten", "some", "several", "many", "few", "multiple", "his", "her", "its", "their", "another",
-    "both", "other", "and",
+    "a", "an", "the", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "some", "several",
+    "many", "few", "multiple", "his", "her", "its", "their", "another", "both", "other", "and",
 ];
 
 /// Words that close one: prepositions, conjunctions, auxiliaries.
 const CLOSERS: [&str; 48] = [
-    "of", "on", "in", "at", "by", "with", "and", "or", "to", "from", "near", "next", "under",
-    "over", "behind", "beside", "between", "among", "above", "below", "into", "onto", "off",
-    "through", "across", "around", "along", "against", "inside", "outside", "that", "which",
-    "who", "while", "as", "is", "are", "was", "were", "has", "have", "being", "be", "for", "up",
-    "down", "out", "front",
+    "of", "on", "in", "at", "by", "with", "and", "or", "to", "from", "near", "next", "under", "over", "behind",
+    "beside", "between", "among", "above", "below", "into", "onto", "off", "through", "across", "around", "along",
+    "against", "inside", "outside", "that", "which", "who", "while", "as", "is", "are", "was", "were", "has", "have",
+    "being", "be", "for", "up", "down", "out", "front",
 ];
 
 /// Words that are no objects although they head a phrase of a caption.
 const NO_OBJECTS: [&str; 19] = [
-    "photo", "picture", "image", "view", "close", "closeup", "top", "side", "front", "back",
-    "bunch", "group", "couple", "pair", "lot", "middle", "background", "herd", "flock",
+    "photo",
+    "picture",
+    "image",
+    "view",
+    "close",
+    "closeup",
+    "top",
+    "side",
+    "front",
+    "back",
+    "bunch",
+    "group",
+    "couple",
+    "pair",
+    "lot",
+    "middle",
+    "background",
+    "herd",
+    "flock",
 ];
 
 /// The caption's head nouns as classes, numbered from 1 per image, each once.
@@ -46,9 +61,7 @@ pub fn open_classes(caption: &str) -> Vec<ClassLabel> {
 }
 
 fn closes(word: &str) -> bool {
-    CLOSERS.contains(&word)
-        || OPENERS.contains(&word)
-        || (word.len() > 5 && word.ends_with("ing"))
+    CLOSERS.contains(&word) || OPENERS.contains(&word) || (word.len() > 5 && word.ends_with("ing"))
 }
 
 /// The shortest plausible singular; without a dictionary only `s` is trusted.

@@ -14,8 +14,7 @@ use glass_schemas::manifest::{Identity, IdentityParts, LISTING};
 use glass_schemas::plan::Plan;
 use glass_schemas::spec::{ClassSource, RunSpec};
 use glass_stage::{
-    Common, Context, EXIT_CODES, Earlier, ExitStatus, Explain, Job, ProcessArgs, SpecArgs, StageArgs,
-    licences,
+    Common, Context, EXIT_CODES, Earlier, ExitStatus, Explain, Job, ProcessArgs, SpecArgs, StageArgs, licences,
 };
 
 use crate::ground_truth::GroundTruth;
@@ -88,9 +87,11 @@ fn labeller(spec: &RunSpec) -> anyhow::Result<Labeller> {
         (ClassSource::Caption, _) => GroundTruth::default(),
         (ClassSource::GroundTruth, Some(path)) => GroundTruth::load(path, &vocabulary)?,
         (ClassSource::GroundTruth, None) => {
-            return Err(anyhow::anyhow!("`captioner.class_source` is `ground-truth` and `source.ground_truth` is not set"))
-                .blame_user()
-                .hint("set `source.ground_truth` to an instances.json in COCO format");
+            return Err(anyhow::anyhow!(
+                "`captioner.class_source` is `ground-truth` and `source.ground_truth` is not set"
+            ))
+            .blame_user()
+            .hint("set `source.ground_truth` to an instances.json in COCO format");
         }
     };
     Ok(Labeller { vocabulary, ground_truth, spec: spec.captioner.clone() })
@@ -120,9 +121,10 @@ async fn earlier(dataset: &Dataset, listing: &Listing) -> anyhow::Result<Vec<Ear
         let identity = other.identity();
         let source = &identity.spec["source"];
         let rows = source["rows_per_shard"].as_u64().and_then(|rows| u32::try_from(rows).ok());
-        let images = identity.weights.get(LISTING).and_then(|digest| {
-            listing.images_of(digest, source["limit"].as_u64().unwrap_or(0))
-        });
+        let images = identity
+            .weights
+            .get(LISTING)
+            .and_then(|digest| listing.images_of(digest, source["limit"].as_u64().unwrap_or(0)));
         let (Some(rows), Some(images)) = (rows, images) else {
             tracing::warn!(
                 dataset = %other.id(),
@@ -142,12 +144,7 @@ async fn earlier(dataset: &Dataset, listing: &Listing) -> anyhow::Result<Vec<Ear
     Ok(found)
 }
 
-fn identity(
-    spec: &RunSpec,
-    vocabulary: &Vocabulary,
-    listing: &Listing,
-    shards: u32,
-) -> anyhow::Result<Identity> {
+fn identity(spec: &RunSpec, vocabulary: &Vocabulary, listing: &Listing, shards: u32) -> anyhow::Result<Identity> {
     Ok(Identity::new(IdentityParts {
         kind: DatasetKind::Captions,
         stage: "captioner".to_owned(),
@@ -162,12 +159,7 @@ fn identity(
         ]),
         shards,
     })
-    .with_licences(licences(
-        spec,
-        None,
-        Some("source"),
-        Some(("captioner", spec.captioner.weights.as_ref())),
-    )))
+    .with_licences(licences(spec, None, Some("source"), Some(("captioner", spec.captioner.weights.as_ref())))))
 }
 
 /// Where and in what the networks compute.

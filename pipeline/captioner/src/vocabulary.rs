@@ -75,19 +75,15 @@ impl Vocabulary {
         match BUILT_IN.iter().find(|(known, _)| *known == name) {
             Some((_, text)) => Self::parse(name, text),
             None => {
-                let text = std::fs::read_to_string(name).map_err(|source| {
-                    VocabularyError::Missing { name: name.to_owned(), source }
-                })?;
+                let text = std::fs::read_to_string(name)
+                    .map_err(|source| VocabularyError::Missing { name: name.to_owned(), source })?;
                 Self::parse(name, &text)
             }
         }
     }
 
     fn parse(name: &str, text: &str) -> Result<Self, VocabularyError> {
-        let invalid = |message: String| VocabularyError::Invalid {
-            name: name.to_owned(),
-            message,
-        };
+        let invalid = |message: String| VocabularyError::Invalid { name: name.to_owned(), message };
         let file: File = toml::from_str(text).map_err(|e| invalid(e.to_string()))?;
         if file.class.is_empty() || file.class.len() > MOST_CLASSES {
             let found = file.class.len();

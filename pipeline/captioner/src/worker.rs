@@ -58,11 +58,7 @@ impl CaptionWorker {
     ///
     /// # Errors
     /// What is wrong with the checkpoint, by file and tensor.
-    pub fn load(
-        labeller: Arc<Labeller>,
-        processor: ImageProcessor,
-        device: Device,
-    ) -> anyhow::Result<Self> {
+    pub fn load(labeller: Arc<Labeller>, processor: ImageProcessor, device: Device) -> anyhow::Result<Self> {
         let spec = &labeller.spec;
         // The source has fitted the pictures already.
         let processor = processor.fitted();

@@ -146,19 +146,12 @@ async fn join(client: TcpStream, server: TcpStream, way: Way, trap: Trap) -> io:
         Way::Answer => (None, Some(trap)),
     };
     // The first that is torn drops both.
-    let _ = tokio::try_join!(
-        forward(from_client, to_server, request),
-        forward(from_server, to_client, answer)
-    );
+    let _ = tokio::try_join!(forward(from_client, to_server, request), forward(from_server, to_client, answer));
     Ok(())
 }
 
 /// Forwards one way to its end, or to the byte that the trap waits for.
-async fn forward(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    trap: Option<Trap>,
-) -> Result<(), Torn> {
+async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, trap: Option<Trap>) -> Result<(), Torn> {
     let mut left = trap.as_ref().map_or(u64::MAX, |trap| trap.after);
     let mut buffer = vec![0; CHUNK];
     loop {

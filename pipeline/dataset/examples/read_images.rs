@@ -54,9 +54,7 @@ async fn pass(dataset: &Dataset, column: &str, threads: usize) -> Result<(usize,
             tokio::task::spawn_blocking(move || decode(&slice)).await?
         })
         .buffered(threads)
-        .try_fold((0, 0), |(images, bytes), (more, length)| {
-            std::future::ready(Ok((images + more, bytes + length)))
-        })
+        .try_fold((0, 0), |(images, bytes), (more, length)| std::future::ready(Ok((images + more, bytes + length))))
         .await
 }
 

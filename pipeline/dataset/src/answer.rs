@@ -75,7 +75,9 @@ fn request(messages: &[String]) -> Option<String> {
 fn answered(messages: &[String]) -> Option<String> {
     let said = messages.iter().rev().find_map(|message| Some(message.split_once("non-2xx status code: ")?.1))?;
     let (status, body) = said.split_once(':').unwrap_or((said, ""));
-    let tag = |name: &str| Some(body.split_once(&format!("<{name}>"))?.1.split_once(&format!("</{name}>"))?.0.trim().to_owned());
+    let tag = |name: &str| {
+        Some(body.split_once(&format!("<{name}>"))?.1.split_once(&format!("</{name}>"))?.0.trim().to_owned())
+    };
     let parts: Vec<String> = ["Code", "Message"].iter().filter_map(|name| tag(name)).collect();
     let body = match parts.is_empty() {
         true => body.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect(),
@@ -106,9 +108,7 @@ pub(crate) fn is_transient(error: &object_store::Error) -> bool {
 /// Whether there is no room left on the disk.
 pub(crate) fn is_full(error: &object_store::Error) -> bool {
     match error {
-        object_store::Error::Generic { source, .. } => {
-            io_kind(source.as_ref()) == Some(io::ErrorKind::StorageFull)
-        }
+        object_store::Error::Generic { source, .. } => io_kind(source.as_ref()) == Some(io::ErrorKind::StorageFull),
         _ => false,
     }
 }
@@ -116,8 +116,7 @@ pub(crate) fn is_full(error: &object_store::Error) -> bool {
 /// Whether the store refuses this user.
 pub(crate) fn is_denied(error: &object_store::Error) -> bool {
     match error {
-        object_store::Error::PermissionDenied { .. }
-        | object_store::Error::Unauthenticated { .. } => true,
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => true,
         object_store::Error::Generic { source, .. } => {
             io_kind(source.as_ref()).is_some_and(is_denial) || matches!(status(error), Some(401 | 403))
         }
@@ -233,10 +232,14 @@ mod tests {
 
     #[test]
     fn the_status_of_a_listing_decides() {
-        let listing = |code: &str| said(&format!("Error performing list request: Server returned non-2xx status code: {code}: <Error/>"));
+        let listing = |code: &str| {
+            said(&format!("Error performing list request: Server returned non-2xx status code: {code}: <Error/>"))
+        };
         assert!(is_denied(&listing("403 Forbidden")) && !is_transient(&listing("403 Forbidden")));
         assert!(is_missing(&listing("404 Not Found")) && !is_transient(&listing("404 Not Found")));
-        for passing in ["400 Bad Request", "429 Too Many Requests", "500 Internal Server Error", "503 Service Unavailable"] {
+        for passing in
+            ["400 Bad Request", "429 Too Many Requests", "500 Internal Server Error", "503 Service Unavailable"]
+        {
             assert!(is_transient(&listing(passing)) && !is_denied(&listing(passing)), "{passing}");
         }
     }
@@ -244,17 +247,30 @@ mod tests {
     #[test]
     fn people_are_told_each_thing_once() {
         let refused = "Error performing PUT http://s/b/k in 1.3ms - Server returned non-2xx status code: 403 Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied.</Message><RequestId>1</RequestId></Error>";
-        assert_eq!(Answer(said(refused)).to_string(), "`PUT http://s/b/k`: answered 403 Forbidden, AccessDenied: Access Denied.");
+        assert_eq!(
+            Answer(said(refused)).to_string(),
+            "`PUT http://s/b/k`: answered 403 Forbidden, AccessDenied: Access Denied."
+        );
         let page = "Error performing list request: Error performing GET http://s/b?list-type=2 in 1ms - Server returned non-2xx status code: 404 Not Found: <html>no\n such page</html>";
-        assert_eq!(Answer(said(page)).to_string(), "`GET http://s/b?list-type=2`: answered 404 Not Found, <html>no such page</html>");
-        let full = object_store::Error::Generic { store: "LocalFileSystem", source: io::Error::from(io::ErrorKind::StorageFull).into() };
+        assert_eq!(
+            Answer(said(page)).to_string(),
+            "`GET http://s/b?list-type=2`: answered 404 Not Found, <html>no such page</html>"
+        );
+        let full = object_store::Error::Generic {
+            store: "LocalFileSystem",
+            source: io::Error::from(io::ErrorKind::StorageFull).into(),
+        };
         let full = Answer(full);
         assert!(!full.to_string().contains("Generic") && full.source().is_some(), "{full}");
     }
 
     #[test]
     fn an_address_that_is_wrong_is_not_asked_again() {
-        for what in ["received corrupt message of type InvalidContentType", "URL scheme is not allowed", "<Code>PermanentRedirect</Code>"] {
+        for what in [
+            "received corrupt message of type InvalidContentType",
+            "URL scheme is not allowed",
+            "<Code>PermanentRedirect</Code>",
+        ] {
             assert!(!is_transient(&said(what)) && advice(&said(what)).is_some(), "{what}");
         }
         // A server that is away may come back.

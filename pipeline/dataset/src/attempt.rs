@@ -16,14 +16,9 @@ static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 impl Attempt {
     /// A name nobody else has.
-    #[expect(
-        clippy::new_without_default,
-        reason = "a default value that differs each time would surprise"
-    )]
+    #[expect(clippy::new_without_default, reason = "a default value that differs each time would surprise")]
     pub fn new() -> Self {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut hasher = RandomState::new().build_hasher();
         hasher.write_u128(now.as_nanos());
         hasher.write_u32(std::process::id());

@@ -103,7 +103,11 @@ fn type_name(data_type: &DataType) -> String {
         }
         DataType::Struct(fields) if fields.iter().any(|field| *field.data_type() == DataType::Binary) => {
             let path = fields.iter().any(|field| field.name() == "path");
-            if path && fields.len() == 2 { "image (encoded file)".to_owned() } else { fields_of(fields.iter().map(|f| named(f))) }
+            if path && fields.len() == 2 {
+                "image (encoded file)".to_owned()
+            } else {
+                fields_of(fields.iter().map(|f| named(f)))
+            }
         }
         DataType::Struct(fields) => fields_of(fields.iter().map(|field| named(field))),
         other => other.to_string().to_lowercase(),

@@ -130,12 +130,7 @@ fn is_final(error: &object_store::Error) -> bool {
 /// # Errors
 /// As [`create`]; [`DatasetError::Document`] if the record found is no commit. In every error the
 /// attempt's objects stay.
-pub(crate) async fn commit_shard(
-    store: &Store,
-    key: &str,
-    commit: &Commit,
-    own_objects: &[String],
-) -> Result<Outcome> {
+pub(crate) async fn commit_shard(store: &Store, key: &str, commit: &Commit, own_objects: &[String]) -> Result<Outcome> {
     let found = match create(store, key, to_json(key, commit)?).await? {
         Created::New => return Ok(Outcome::Committed),
         Created::Found(found) => from_json::<Commit>(key, &found)?,
@@ -148,17 +143,12 @@ pub(crate) async fn commit_shard(
             tracing::warn!(%object, %error, "an object that no commit names stays behind");
         }
     }
-    Ok(if found.digest == commit.digest {
-        Outcome::AlreadySame
-    } else {
-        Outcome::Lost
-    })
+    Ok(if found.digest == commit.digest { Outcome::AlreadySame } else { Outcome::Lost })
 }
 
 /// A document as it is stored: pretty JSON with a final line break, for people who look.
 pub(crate) fn to_json<T: serde::Serialize>(key: &str, document: &T) -> Result<Bytes> {
-    let mut bytes =
-        serde_json::to_vec_pretty(document).map_err(|source| document_error(key, source))?;
+    let mut bytes = serde_json::to_vec_pretty(document).map_err(|source| document_error(key, source))?;
     bytes.push(b'\n');
     Ok(bytes.into())
 }
@@ -169,8 +159,5 @@ pub(crate) fn from_json<T: serde::de::DeserializeOwned>(key: &str, bytes: &[u8])
 }
 
 fn document_error(key: &str, source: serde_json::Error) -> DatasetError {
-    DatasetError::Document {
-        key: key.to_owned(),
-        source,
-    }
+    DatasetError::Document { key: key.to_owned(), source }
 }

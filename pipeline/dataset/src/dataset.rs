@@ -60,19 +60,12 @@ impl Dataset {
             Some(found) => {
                 let found = from_json::<Identity>(&key, &found)?;
                 if !found.is_same(identity) {
-                    return Err(DatasetError::OtherIdentity {
-                        store: store.uri().to_owned(),
-                        id: identity.id.clone(),
-                    });
+                    return Err(DatasetError::OtherIdentity { store: store.uri().to_owned(), id: identity.id.clone() });
                 }
                 found
             }
         };
-        Ok(Self {
-            store: store.clone(),
-            identity: Arc::new(identity),
-            layout,
-        })
+        Ok(Self { store: store.clone(), identity: Arc::new(identity), layout })
     }
 
     /// Opens a dataset that is there.
@@ -83,22 +76,13 @@ impl Dataset {
         let layout = Layout::new(id);
         let key = layout.spec();
         let found = store.get_if_there(&key).await?;
-        let bytes = found.ok_or_else(|| DatasetError::UnknownDataset {
-            store: store.uri().to_owned(),
-            id: id.clone(),
-        })?;
+        let bytes =
+            found.ok_or_else(|| DatasetError::UnknownDataset { store: store.uri().to_owned(), id: id.clone() })?;
         let identity = read_identity(&key, id, &bytes)?;
         if identity.id != *id {
-            return Err(DatasetError::OtherIdentity {
-                store: store.uri().to_owned(),
-                id: id.clone(),
-            });
+            return Err(DatasetError::OtherIdentity { store: store.uri().to_owned(), id: id.clone() });
         }
-        Ok(Self {
-            store: store.clone(),
-            identity: Arc::new(identity),
-            layout,
-        })
+        Ok(Self { store: store.clone(), identity: Arc::new(identity), layout })
     }
 
     /// The datasets of one kind in a store.
@@ -107,10 +91,7 @@ impl Dataset {
     /// The store's errors.
     pub async fn list(store: &Store, kind: DatasetKind) -> Result<Vec<DatasetId>> {
         let folders = store.list_folders(kind.as_str()).await?;
-        let mut ids: Vec<DatasetId> = folders
-            .iter()
-            .filter_map(|name| name.parse().ok())
-            .collect();
+        let mut ids: Vec<DatasetId> = folders.iter().filter_map(|name| name.parse().ok()).collect();
         ids.sort();
         Ok(ids)
     }
@@ -141,9 +122,7 @@ impl Dataset {
     pub async fn committed(&self) -> Result<BTreeSet<ShardIndex>> {
         let keys = self.store.list_keys(&self.layout.commits()).await?;
         let shards = keys.iter().filter_map(|key| shard_of_commit(key));
-        Ok(shards
-            .filter(|shard| shard.0 < self.identity.shards)
-            .collect())
+        Ok(shards.filter(|shard| shard.0 < self.identity.shards).collect())
     }
 
     /// When each committed shard was committed by the store's clock, in seconds since 1970, from one
@@ -169,10 +148,7 @@ impl Dataset {
     /// The store's errors.
     pub async fn progress(&self) -> Result<Progress> {
         let committed = self.committed().await?.len();
-        Ok(Progress {
-            shards: self.identity.shards,
-            committed: u32::try_from(committed).unwrap_or(u32::MAX),
-        })
+        Ok(Progress { shards: self.identity.shards, committed: u32::try_from(committed).unwrap_or(u32::MAX) })
     }
 
     /// The record of a committed shard.
@@ -183,15 +159,10 @@ impl Dataset {
         let key = self.layout.commit(shard);
         match self.store.get_if_there(&key).await? {
             Some(bytes) => from_json(&key, &bytes),
-            None if shard.0 >= self.identity.shards => Err(DatasetError::NoSuchShard {
-                id: self.id().clone(),
-                shard,
-                shards: self.identity.shards,
-            }),
-            None => Err(DatasetError::NotCommitted {
-                id: self.id().clone(),
-                shard,
-            }),
+            None if shard.0 >= self.identity.shards => {
+                Err(DatasetError::NoSuchShard { id: self.id().clone(), shard, shards: self.identity.shards })
+            }
+            None => Err(DatasetError::NotCommitted { id: self.id().clone(), shard }),
         }
     }
 
@@ -200,9 +171,7 @@ impl Dataset {
         &self,
         shards: impl IntoIterator<Item = ShardIndex, IntoIter: Send>,
     ) -> impl Stream<Item = Result<Commit>> {
-        stream::iter(shards)
-            .map(|shard| self.commit(shard))
-            .buffered(COMMITS_AT_ONCE)
+        stream::iter(shards).map(|shard| self.commit(shard)).buffered(COMMITS_AT_ONCE)
     }
 
     /// Starts an attempt at a shard.
@@ -243,11 +212,7 @@ impl Dataset {
     /// # Errors
     /// [`DatasetError::NotCommitted`], [`DatasetError::NoColumn`], [`DatasetError::Damaged`],
     /// [`DatasetError::Parquet`] and the store's errors.
-    pub async fn stream_shard(
-        &self,
-        shard: ShardIndex,
-        columns: Columns<'_>,
-    ) -> Result<BatchStream> {
+    pub async fn stream_shard(&self, shard: ShardIndex, columns: Columns<'_>) -> Result<BatchStream> {
         let parts = self.parts(shard).await?;
         self.stream_parts(parts, columns).await
     }
@@ -256,11 +221,7 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`Dataset::stream_shard`].
-    pub async fn read_shard(
-        &self,
-        shard: ShardIndex,
-        columns: Columns<'_>,
-    ) -> Result<Vec<RecordBatch>> {
+    pub async fn read_shard(&self, shard: ShardIndex, columns: Columns<'_>) -> Result<Vec<RecordBatch>> {
         self.stream_shard(shard, columns).await?.try_collect().await
     }
 
@@ -342,11 +303,7 @@ fn read_identity(key: &str, id: &DatasetId, bytes: &[u8]) -> Result<Identity> {
     }
     let found = from_json::<Version>(key, bytes)?.schema_version;
     if found != SCHEMA_VERSION {
-        return Err(DatasetError::OtherVersion {
-            id: id.clone(),
-            found,
-            expected: SCHEMA_VERSION,
-        });
+        return Err(DatasetError::OtherVersion { id: id.clone(), found, expected: SCHEMA_VERSION });
     }
     from_json(key, bytes)
 }

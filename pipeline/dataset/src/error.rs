@@ -128,9 +128,7 @@ pub enum DatasetError {
     },
 
     /// `SPEC.json` is there and says something else than the identity that has its name.
-    #[error(
-        "dataset `{id}` in the store `{store}` was made by something else: its SPEC.json differs"
-    )]
+    #[error("dataset `{id}` in the store `{store}` was made by something else: its SPEC.json differs")]
     OtherIdentity {
         /// The store's URI.
         store: String,
@@ -277,9 +275,7 @@ impl DatasetError {
             Self::UnknownDataset { .. } => {
                 "run the stage that makes it, or check --store; `glassctl status` lists what is there"
             }
-            Self::NotMade { .. } => {
-                "run the stage that makes it first, with the same spec, seed and `--set` flags"
-            }
+            Self::NotMade { .. } => "run the stage that makes it first, with the same spec, seed and `--set` flags",
             Self::Ambiguous { .. } => "say which one with --upstream",
             Self::OtherVersion { .. } => "use the release that wrote it, or make the dataset again",
             Self::OtherIdentity { .. } => "move the old dataset away or use another store",
@@ -299,11 +295,7 @@ impl DatasetError {
     }
 
     pub(crate) fn damaged_digest(key: &str, expected: &Digest, found: &Digest) -> Self {
-        Self::Damaged {
-            key: key.to_owned(),
-            expected: format!("sha256 {expected}"),
-            found: found.to_string(),
-        }
+        Self::Damaged { key: key.to_owned(), expected: format!("sha256 {expected}"), found: found.to_string() }
     }
 }
 

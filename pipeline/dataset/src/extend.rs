@@ -90,8 +90,7 @@ impl Dataset {
     /// # Errors
     /// As [`crate::WrittenShard::commit`].
     pub async fn adopt_rounds(&self, earlier: &Self, shard: ShardIndex) -> Result<()> {
-        let (Some(ours), Some(theirs)) = (committed(self, shard).await?, committed(earlier, shard).await?)
-        else {
+        let (Some(ours), Some(theirs)) = (committed(self, shard).await?, committed(earlier, shard).await?) else {
             return Ok(());
         };
         if ours.dataset.is_none() || ours.attempt != theirs.attempt {

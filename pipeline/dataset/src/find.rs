@@ -24,9 +24,7 @@ impl Dataset {
             DatasetKind::Captions => &[DatasetKind::Captions],
             DatasetKind::Generations => &[DatasetKind::Captions, DatasetKind::Generations],
             DatasetKind::Attention => &[DatasetKind::Captions, DatasetKind::Attention],
-            DatasetKind::Masks => {
-                &[DatasetKind::Captions, DatasetKind::Attention, DatasetKind::Masks]
-            }
+            DatasetKind::Masks => &[DatasetKind::Captions, DatasetKind::Attention, DatasetKind::Masks],
         };
         let mut found = Self::find_one(store, chain[0], spec, None).await?;
         for &kind in &chain[1..] {
@@ -36,12 +34,7 @@ impl Dataset {
         Ok(found)
     }
 
-    async fn find_one(
-        store: &Store,
-        kind: DatasetKind,
-        spec: &RunSpec,
-        upstream: Option<&DatasetId>,
-    ) -> Result<Self> {
+    async fn find_one(store: &Store, kind: DatasetKind, spec: &RunSpec, upstream: Option<&DatasetId>) -> Result<Self> {
         let mut found = Vec::new();
         for id in Self::list(store, kind).await? {
             let dataset = Self::open(store, &id).await?;
@@ -60,20 +53,12 @@ impl Dataset {
         match found.len() {
             0 => Err(DatasetError::NotMade { store: store.uri().to_owned(), kind }),
             1 => Ok(found.swap_remove(0)),
-            _ => Err(DatasetError::Ambiguous {
-                kind,
-                ids: found.iter().map(|dataset| dataset.id().clone()).collect(),
-            }),
+            _ => Err(DatasetError::Ambiguous { kind, ids: found.iter().map(|dataset| dataset.id().clone()).collect() }),
         }
     }
 }
 
-fn made_with(
-    identity: &Identity,
-    kind: DatasetKind,
-    spec: &RunSpec,
-    upstream: Option<&DatasetId>,
-) -> bool {
+fn made_with(identity: &Identity, kind: DatasetKind, spec: &RunSpec, upstream: Option<&DatasetId>) -> bool {
     // Only what is drawn at random depends on the seed.
     let drawn = matches!(kind, DatasetKind::Generations | DatasetKind::Attention);
     identity.spec == spec.identity_of(kind)

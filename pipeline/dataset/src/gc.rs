@@ -110,12 +110,7 @@ pub async fn find(dataset: &Dataset, grace: Duration, clock: Clock) -> Result<Ve
     for folder in ["data", "quarantine"] {
         let prefix = dataset.layout().absolute(folder);
         let entries = dataset.store().list(&prefix);
-        listed.extend(
-            entries
-                .try_filter(|entry| std::future::ready(old(entry)))
-                .try_collect::<Vec<_>>()
-                .await?,
-        );
+        listed.extend(entries.try_filter(|entry| std::future::ready(old(entry))).try_collect::<Vec<_>>().await?);
     }
     let spills = spills(dataset).await?;
     let leases = leases(dataset, old).await?;
@@ -130,10 +125,7 @@ pub async fn find(dataset: &Dataset, grace: Duration, clock: Clock) -> Result<Ve
             parts.insert(dataset.parts(shard).await?);
         }
     }
-    let mut rubbish: Vec<Rubbish> = listed
-        .into_iter()
-        .filter_map(|entry| judge(dataset, &named, entry))
-        .collect();
+    let mut rubbish: Vec<Rubbish> = listed.into_iter().filter_map(|entry| judge(dataset, &named, entry)).collect();
     rubbish.extend(spills.into_iter().filter_map(|spill| {
         let spent = named.contains_key(&spill.shard) || !spill.recorded;
         (spent && old(&spill.entry)).then(|| of_shard(dataset, spill.entry, Kind::Spill, spill.shard))
@@ -184,9 +176,7 @@ async fn unfinished_uploads(dataset: &Dataset) -> Result<Vec<UnfinishedUpload>> 
 /// Seconds since 1970.
 async fn now(dataset: &Dataset, clock: Clock) -> Result<i64> {
     match clock {
-        Clock::Here => {
-            Ok(seconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()))
-        }
+        Clock::Here => Ok(seconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())),
         Clock::At(moment) => Ok(moment),
         Clock::Store => {
             let key = dataset.layout().absolute(&format!("clock-{}", Attempt::new()));
@@ -235,10 +225,8 @@ struct SpillObject {
 async fn spills(dataset: &Dataset) -> Result<Vec<SpillObject>> {
     let folder = dataset.layout().absolute("spills");
     let entries: Vec<Entry> = dataset.store().list(&folder).try_collect().await?;
-    let records: HashSet<String> = entries
-        .iter()
-        .filter_map(|entry| entry.key.strip_suffix(".json").map(str::to_owned))
-        .collect();
+    let records: HashSet<String> =
+        entries.iter().filter_map(|entry| entry.key.strip_suffix(".json").map(str::to_owned)).collect();
     let object = |entry: Entry| {
         let shard = shard_of_spill(&entry.key)?;
         let recorded = match entry.key.strip_suffix(".parquet") {
@@ -251,10 +239,7 @@ async fn spills(dataset: &Dataset) -> Result<Vec<SpillObject>> {
 }
 
 /// Leases old enough that nobody believes them any more.
-async fn leases(
-    dataset: &Dataset,
-    old: impl Fn(&Entry) -> bool,
-) -> Result<Vec<(ShardIndex, Entry)>> {
+async fn leases(dataset: &Dataset, old: impl Fn(&Entry) -> bool) -> Result<Vec<(ShardIndex, Entry)>> {
     let folder = dataset.layout().leases();
     let entries: Vec<Entry> = dataset.store().list(&folder).try_collect().await?;
     let of_ours = |entry: Entry| Some((shard_of_commit(&entry.key)?, entry));
@@ -278,10 +263,7 @@ pub async fn remove(store: &Store, rubbish: &Rubbish) -> Result<Removed> {
     if let Some(file) = &rubbish.file {
         return match std::fs::remove_file(file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                let source = object_store::Error::Generic {
-                    store: "local",
-                    source: error.into(),
-                };
+                let source = object_store::Error::Generic { store: "local", source: error.into() };
                 Err(store.error(&rubbish.key, source))
             }
             _ => Ok(Removed::Gone),

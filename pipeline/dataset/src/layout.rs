@@ -130,9 +130,7 @@ pub(crate) fn retry_of_record(key: &str) -> Option<(ShardIndex, u32)> {
 pub(crate) fn shard_of_object(key: &str) -> Option<ShardIndex> {
     let name = key.rsplit('/').next()?.strip_suffix(".parquet")?;
     let (digits, attempt) = name.split_once('-')?;
-    let attempt = attempt
-        .bytes()
-        .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let attempt = attempt.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     (plain && attempt).then(|| digits.parse().ok().map(ShardIndex))?
 }

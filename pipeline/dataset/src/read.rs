@@ -52,12 +52,7 @@ impl From<&Commit> for Promised {
 }
 
 /// Opens the table `key` and streams its row groups.
-pub(crate) async fn stream(
-    store: Store,
-    key: String,
-    promised: Promised,
-    columns: Columns<'_>,
-) -> Result<BatchStream> {
+pub(crate) async fn stream(store: Store, key: String, promised: Promised, columns: Columns<'_>) -> Result<BatchStream> {
     let metadata = metadata(&store, &key, promised.bytes).await?;
     let table = Arc::new(Table {
         projection: projection(&key, &metadata, columns)?,
@@ -76,9 +71,7 @@ pub(crate) async fn stream(
 pub(crate) fn whole_table(key: &str, bytes: Bytes) -> Result<Vec<RecordBatch>> {
     let read = || {
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()?;
-        reader
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(ParquetError::from)
+        reader.collect::<Result<Vec<_>, _>>().map_err(ParquetError::from)
     };
     read().map_err(|source| parquet_error(key, source))
 }
@@ -105,11 +98,7 @@ fn check_size(key: &str, expected: u64, found: u64) -> Result<()> {
     if expected == found {
         return Ok(());
     }
-    Err(DatasetError::Damaged {
-        key: key.to_owned(),
-        expected: format!("{expected} bytes"),
-        found: found.to_string(),
-    })
+    Err(DatasetError::Damaged { key: key.to_owned(), expected: format!("{expected} bytes"), found: found.to_string() })
 }
 
 fn check_digest(key: &str, expected: &Digest, found: &Digest) -> Result<()> {
@@ -136,20 +125,14 @@ impl Table {
     fn span(&self, row_group: usize) -> Range<u64> {
         let columns = self.file().row_group(row_group).columns().iter();
         let ranges = columns.map(|column| column.byte_range());
-        let (start, end) = ranges.fold((u64::MAX, 0), |(start, end), (offset, length)| {
-            (start.min(offset), end.max(offset + length))
-        });
+        let (start, end) =
+            ranges.fold((u64::MAX, 0), |(start, end), (offset, length)| (start.min(offset), end.max(offset + length)));
         start.min(end)..end
     }
 
     /// The column chunks of a row group that the projection asks for.
     fn projected_ranges(&self, row_group: usize) -> Vec<Range<u64>> {
-        let columns = self
-            .file()
-            .row_group(row_group)
-            .columns()
-            .iter()
-            .enumerate();
+        let columns = self.file().row_group(row_group).columns().iter().enumerate();
         columns
             .filter(|(leaf, _)| self.projection.leaf_included(*leaf))
             .map(|(_, column)| column.byte_range())
@@ -162,11 +145,10 @@ impl Table {
         let table = Arc::clone(&self);
         let rows = usize::try_from(self.file().row_group(row_group).num_rows()).unwrap_or(0);
         let decode = move || {
-            let builder =
-                ParquetRecordBatchReaderBuilder::new_with_metadata(pieces, table.metadata.clone())
-                    .with_row_groups(vec![row_group])
-                    .with_projection(table.projection.clone())
-                    .with_batch_size(rows.max(1));
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(pieces, table.metadata.clone())
+                .with_row_groups(vec![row_group])
+                .with_projection(table.projection.clone())
+                .with_batch_size(rows.max(1));
             let reader = builder.build()?;
             let schema = arrow::array::RecordBatchReader::schema(&reader);
             let batches = reader.collect::<Result<Vec<_>, _>>()?;
@@ -174,10 +156,7 @@ impl Table {
         };
         tokio::task::spawn_blocking(decode)
             .await
-            .map_err(|source| DatasetError::Task {
-                key: self.key.clone(),
-                source,
-            })?
+            .map_err(|source| DatasetError::Task { key: self.key.clone(), source })?
             .map_err(|source: ParquetError| parquet_error(&self.key, source))
     }
 }
@@ -192,10 +171,7 @@ fn projected(table: Arc<Table>) -> BatchStream {
                 let ranges = table.projected_ranges(row_group);
                 let bytes = table.store.get_ranges(&table.key, &ranges).await?;
                 let starts = ranges.iter().map(|range| range.start);
-                let pieces = Pieces {
-                    pieces: starts.zip(bytes).collect(),
-                    length: table.bytes,
-                };
+                let pieces = Pieces { pieces: starts.zip(bytes).collect(), length: table.bytes };
                 table.decode(row_group, pieces).await
             }
         })
@@ -245,10 +221,7 @@ fn verified(table: Arc<Table>, expected: Digest) -> BatchStream {
             let table = Arc::clone(&table);
             async move {
                 let (row_group, start, bytes) = hashed?;
-                let pieces = Pieces {
-                    pieces: vec![(start, bytes)],
-                    length: table.bytes,
-                };
+                let pieces = Pieces { pieces: vec![(start, bytes)], length: table.bytes };
                 table.decode(row_group, pieces).await
             }
         })
@@ -272,25 +245,17 @@ async fn metadata(store: &Store, key: &str, bytes: u64) -> Result<ArrowReaderMet
     };
     check_size(key, bytes, tail.start + tail_bytes.len() as u64)?;
     let footer = read_footer(store, key, tail, tail_bytes).await?;
-    ArrowReaderMetadata::try_new(Arc::new(footer), Default::default())
-        .map_err(|source| parquet_error(key, source))
+    ArrowReaderMetadata::try_new(Arc::new(footer), Default::default()).map_err(|source| parquet_error(key, source))
 }
 
-async fn read_footer(
-    store: &Store,
-    key: &str,
-    mut tail: Range<u64>,
-    mut bytes: Bytes,
-) -> Result<ParquetMetaData> {
+async fn read_footer(store: &Store, key: &str, mut tail: Range<u64>, mut bytes: Bytes) -> Result<ParquetMetaData> {
     let size = tail.end;
     let mut reader = ParquetMetaDataReader::new();
     loop {
         match reader.try_parse_sized(&bytes, size) {
             Ok(()) => break,
             // The footer is longer than what was fetched.
-            Err(ParquetError::NeedMoreData(needed))
-                if (needed as u64) > size - tail.start && needed as u64 <= size =>
-            {
+            Err(ParquetError::NeedMoreData(needed)) if (needed as u64) > size - tail.start && needed as u64 <= size => {
                 tail.start = size - needed as u64;
                 bytes = store.get_range(key, tail.clone()).await?;
             }
@@ -300,21 +265,16 @@ async fn read_footer(
     reader.finish().map_err(|source| parquet_error(key, source))
 }
 
-fn projection(
-    key: &str,
-    metadata: &ArrowReaderMetadata,
-    columns: Columns<'_>,
-) -> Result<ProjectionMask> {
+fn projection(key: &str, metadata: &ArrowReaderMetadata, columns: Columns<'_>) -> Result<ProjectionMask> {
     let Columns::Only(names) = columns else {
         return Ok(ProjectionMask::all());
     };
     let schema = metadata.schema();
     let mut roots = Vec::with_capacity(names.len());
     for name in names {
-        let root = schema.index_of(name).map_err(|_| DatasetError::NoColumn {
-            key: key.to_owned(),
-            column: (*name).to_owned(),
-        })?;
+        let root = schema
+            .index_of(name)
+            .map_err(|_| DatasetError::NoColumn { key: key.to_owned(), column: (*name).to_owned() })?;
         roots.push(root);
     }
     Ok(ProjectionMask::roots(metadata.parquet_schema(), roots))
@@ -338,9 +298,7 @@ impl Pieces {
                 return Ok(bytes.slice(skip..end));
             }
         }
-        Err(ParquetError::EOF(format!(
-            "no bytes at {start}: the object is damaged"
-        )))
+        Err(ParquetError::EOF(format!("no bytes at {start}: the object is damaged")))
     }
 }
 

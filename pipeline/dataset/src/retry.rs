@@ -22,10 +22,7 @@ impl RetryPolicy {
     }
 
     /// Calls `operation`, which must be idempotent, until it succeeds or fails for good.
-    pub(crate) async fn run<T, F>(
-        &self,
-        mut operation: impl FnMut() -> F,
-    ) -> object_store::Result<T>
+    pub(crate) async fn run<T, F>(&self, mut operation: impl FnMut() -> F) -> object_store::Result<T>
     where
         F: Future<Output = object_store::Result<T>>,
     {

@@ -110,11 +110,7 @@ impl Dataset {
     }
 
     /// The rows of all parts, one after the other; the next is opened when the one before ended.
-    pub(crate) async fn stream_parts(
-        &self,
-        parts: Vec<Commit>,
-        columns: Columns<'_>,
-    ) -> Result<BatchStream> {
+    pub(crate) async fn stream_parts(&self, parts: Vec<Commit>, columns: Columns<'_>) -> Result<BatchStream> {
         let mut parts = parts.into_iter();
         let Some(first) = parts.next() else {
             return Ok(stream::empty().boxed());

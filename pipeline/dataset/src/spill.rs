@@ -177,9 +177,6 @@ impl Dataset {
 impl DatasetError {
     /// Whether the object itself is at fault, so that reading it again changes nothing.
     pub fn is_of_object(&self) -> bool {
-        matches!(
-            self,
-            Self::Missing { .. } | Self::Damaged { .. } | Self::Parquet { .. } | Self::Schema(_)
-        )
+        matches!(self, Self::Missing { .. } | Self::Damaged { .. } | Self::Parquet { .. } | Self::Schema(_))
     }
 }

@@ -29,14 +29,7 @@ pub(crate) struct Upload {
 
 impl Upload {
     pub(crate) fn new(store: Store, key: String) -> Self {
-        Self {
-            store,
-            key,
-            hasher: Sha256::new(),
-            bytes: 0,
-            buffered: Vec::new(),
-            parts: None,
-        }
+        Self { store, key, hasher: Sha256::new(), bytes: 0, buffered: Vec::new(), parts: None }
     }
 
     pub(crate) async fn push(&mut self, bytes: Bytes) -> Result<()> {
@@ -61,11 +54,7 @@ impl Upload {
         let digest = Digest::from_bytes(std::mem::take(&mut self.hasher).finalize().into());
         match self.parts.take() {
             // On failure this aborts the upload.
-            Some(parts) => parts
-                .finish()
-                .await
-                .map(drop)
-                .map_err(|e| self.store.error(&self.key, e))?,
+            Some(parts) => parts.finish().await.map(drop).map_err(|e| self.store.error(&self.key, e))?,
             None => self.put_whole().await?,
         }
         Ok((digest, self.bytes))

@@ -49,16 +49,9 @@ pub struct WrittenShard {
 impl ShardWriter {
     pub(crate) fn new(dataset: Dataset, shard: ShardIndex, schema: SchemaRef) -> Result<Self> {
         let attempt = Attempt::new();
-        let key = dataset
-            .layout()
-            .absolute(&layout::data_key(shard, &attempt));
+        let key = dataset.layout().absolute(&layout::data_key(shard, &attempt));
         let table = TableWriter::new(dataset.store().clone(), key, schema)?;
-        Ok(Self {
-            dataset,
-            shard,
-            attempt,
-            table,
-        })
+        Ok(Self { dataset, shard, attempt, table })
     }
 
     /// Appends rows. Compression runs on a blocking thread, uploads run beside it.
@@ -83,10 +76,7 @@ impl ShardWriter {
         if !quarantine.is_empty() {
             let relative = layout::quarantine_key(shard, &self.attempt);
             let key = dataset.layout().absolute(&relative);
-            dataset
-                .store()
-                .put(&key, quarantine_table(&key, quarantine)?)
-                .await?;
+            dataset.store().put(&key, quarantine_table(&key, quarantine)?).await?;
             objects.push(key);
             quarantine_key = Some(relative);
         }
@@ -152,13 +142,7 @@ impl TableWriter {
         let mut upload = self.upload;
         upload.push(bytes).await?;
         let (digest, bytes) = upload.finish().await?;
-        Ok(Table {
-            digest,
-            bytes,
-            rows: encoder.rows,
-            first: encoder.first,
-            last: encoder.last,
-        })
+        Ok(Table { digest, bytes, rows: encoder.rows, first: encoder.first, last: encoder.last })
     }
 
     pub(crate) async fn abort(self) {
@@ -171,16 +155,10 @@ impl TableWriter {
         step: impl FnOnce(&mut Encoder) -> Result<Bytes, ParquetError> + Send + 'static,
     ) -> Result<(Encoder, Bytes)> {
         let unusable = || ParquetError::General("the writer failed before".to_owned());
-        let mut encoder = self
-            .encoder
-            .take()
-            .ok_or_else(|| parquet_error(&self.key, unusable()))?;
+        let mut encoder = self.encoder.take().ok_or_else(|| parquet_error(&self.key, unusable()))?;
         tokio::task::spawn_blocking(move || step(&mut encoder).map(|bytes| (encoder, bytes)))
             .await
-            .map_err(|source| DatasetError::Task {
-                key: self.key.clone(),
-                source,
-            })?
+            .map_err(|source| DatasetError::Task { key: self.key.clone(), source })?
             .map_err(|source| parquet_error(&self.key, source))
     }
 }
@@ -233,12 +211,7 @@ impl Encoder {
     fn new(schema: SchemaRef) -> Result<Self, ParquetError> {
         let converted = parquet::arrow::ArrowSchemaConverter::new().convert(&schema)?;
         let writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties(&converted)?))?;
-        Ok(Self {
-            writer,
-            rows: 0,
-            first: None,
-            last: None,
-        })
+        Ok(Self { writer, rows: 0, first: None, last: None })
     }
 
     /// Appends rows and returns the bytes that became final.
@@ -259,8 +232,7 @@ impl Encoder {
 }
 
 /// Columns of identifiers, which a reader looks up or groups by.
-const IDENTIFIERS: [&str; 6] =
-    ["sample_id", "source_id", "classes", "extractor", "stage", "error_class"];
+const IDENTIFIERS: [&str; 6] = ["sample_id", "source_id", "classes", "extractor", "stage", "error_class"];
 
 /// Zstandard throughout. Floats are split into byte planes first, which is what makes them shrink;
 /// identifiers have a dictionary, and nothing else has one, because images, latents and captions hardly
@@ -307,8 +279,5 @@ fn quarantine_table(key: &str, rows: &[QuarantineRow]) -> Result<Bytes> {
 }
 
 pub(crate) fn parquet_error(key: &str, source: ParquetError) -> DatasetError {
-    DatasetError::Parquet {
-        key: key.to_owned(),
-        source,
-    }
+    DatasetError::Parquet { key: key.to_owned(), source }
 }

@@ -57,11 +57,7 @@ impl<R: Row> Rows<R> {
 
 impl Pairs {
     /// Starts on a shard that is committed in both datasets.
-    pub(crate) async fn open(
-        masks: &Dataset,
-        drawings: &Dataset,
-        shard: ShardIndex,
-    ) -> anyhow::Result<Self> {
+    pub(crate) async fn open(masks: &Dataset, drawings: &Dataset, shard: ShardIndex) -> anyhow::Result<Self> {
         let mut parts = masks.parts(shard).await?.into_iter();
         let none = || Rows::of(futures::stream::empty().boxed());
         let first = match parts.next() {

@@ -46,7 +46,8 @@ impl Evaluation {
     /// The evaluation in this folder of a store.
     pub(crate) async fn at(store: &Store, folder: String) -> anyhow::Result<Self> {
         let key = format!("{folder}/results.json");
-        let results = serde_json::from_slice(&store.get(&key).await?).with_context(|| format!("cannot read `{key}`"))?;
+        let results =
+            serde_json::from_slice(&store.get(&key).await?).with_context(|| format!("cannot read `{key}`"))?;
         Ok(Self { folder, results })
     }
 }
@@ -75,9 +76,11 @@ impl Made {
     /// Datasets, then what the trainer printed of its numbers, then the rest.
     pub(crate) fn text(&self, numbers: &str) -> String {
         let mut rows = vec![["dataset", "rows", "quarantined", "stored"].map(str::to_owned)];
-        rows.extend(self.datasets.iter().map(|it| {
-            [it.dataset.clone(), it.rows.to_string(), it.quarantined.to_string(), text::bytes(it.bytes)]
-        }));
+        rows.extend(
+            self.datasets
+                .iter()
+                .map(|it| [it.dataset.clone(), it.rows.to_string(), it.quarantined.to_string(), text::bytes(it.bytes)]),
+        );
         let mut parts = vec![text::table(&rows)];
         parts.extend((!numbers.is_empty()).then(|| numbers.to_owned()));
         let line = |name: &str, value: String| format!("{name:<8}{value}\n");

@@ -55,19 +55,11 @@ struct Retried {
 ///
 /// # Errors
 /// The user's: a spec whose datasets were not begun; what a stage could not do.
-pub async fn retry(
-    args: RetryArgs,
-    threads: Option<usize>,
-    context: Context,
-) -> anyhow::Result<ExitStatus> {
+pub async fn retry(args: RetryArgs, threads: Option<usize>, context: Context) -> anyhow::Result<ExitStatus> {
     stopped_or(stages(&args, threads, &context).await)
 }
 
-async fn stages(
-    args: &RetryArgs,
-    threads: Option<usize>,
-    context: &Context,
-) -> anyhow::Result<ExitStatus> {
+async fn stages(args: &RetryArgs, threads: Option<usize>, context: &Context) -> anyhow::Result<ExitStatus> {
     let runner = Runner::here(&args.spec, &args.logs, args.workers, threads, context).await?;
     let spec = args.spec.load()?;
     let store = SpecArgs::open_store(&spec)?;
@@ -118,11 +110,7 @@ fn flags(meant: bool, conditions: &[Condition]) -> Vec<String> {
 }
 
 /// The datasets of a stage, `None` if it has not begun.
-async fn begun(
-    store: &Store,
-    spec: &RunSpec,
-    kinds: &[DatasetKind],
-) -> anyhow::Result<Option<Vec<Dataset>>> {
+async fn begun(store: &Store, spec: &RunSpec, kinds: &[DatasetKind]) -> anyhow::Result<Option<Vec<Dataset>>> {
     let mut datasets = Vec::new();
     for kind in kinds {
         match Dataset::find(store, *kind, spec).await {

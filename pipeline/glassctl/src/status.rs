@@ -78,10 +78,8 @@ async fn survey(dataset: &Dataset) -> anyhow::Result<Status> {
     };
     let samples = |commit: &Commit| commit.rows + commit.quarantined;
     let (standing, failures) = all_passes(dataset, &commits).await?;
-    let mut paced: Vec<(i64, u64)> = commits
-        .iter()
-        .filter_map(|commit| Some((*times.get(&commit.shard)?, samples(commit))))
-        .collect();
+    let mut paced: Vec<(i64, u64)> =
+        commits.iter().filter_map(|commit| Some((*times.get(&commit.shard)?, samples(commit)))).collect();
     paced.sort_unstable();
     let rate = rate(&paced);
     let left = u64::from(identity.shards).saturating_sub(commits.len() as u64);
@@ -116,10 +114,7 @@ fn rate(commits: &[(i64, u64)]) -> Option<f64> {
 }
 
 /// What the commits and the retries after them come to, and the failures left by error class.
-async fn all_passes(
-    dataset: &Dataset,
-    commits: &[Commit],
-) -> anyhow::Result<(Standing, BTreeMap<String, u64>)> {
+async fn all_passes(dataset: &Dataset, commits: &[Commit]) -> anyhow::Result<(Standing, BTreeMap<String, u64>)> {
     let retried = dataset.retries().await?;
     let (mut standing, mut classes) = (Standing::default(), BTreeMap::new());
     for commit in commits {
@@ -141,8 +136,7 @@ fn paragraph(status: &Status) -> String {
         (false, 0) => "nothing committed yet",
         (false, _) => "under way or interrupted",
     };
-    let failures: Vec<String> =
-        status.failures.iter().map(|(class, count)| format!("{count} {class}")).collect();
+    let failures: Vec<String> = status.failures.iter().map(|(class, count)| format!("{count} {class}")).collect();
     let failures = match failures.is_empty() {
         true => String::new(),
         false => format!(" ({})", failures.join(", ")),

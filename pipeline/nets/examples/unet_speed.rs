@@ -8,9 +8,7 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
-use glass_nets::unet::capture::{
-    Attention, Capture, CaptureOptions, ClassContext, ClassPrompt, Division, Plain,
-};
+use glass_nets::unet::capture::{Attention, Capture, CaptureOptions, ClassContext, ClassPrompt, Division, Plain};
 use glass_nets::unet::{UNet2DConditionModel, UNetConfig};
 
 const ROUNDS: usize = 7;
@@ -18,16 +16,10 @@ const ROUNDS: usize = 7;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     tune_allocator();
     let mut arguments = std::env::args().skip(1);
-    let folder = arguments
-        .next()
-        .unwrap_or_else(|| "assets/mini/stable-diffusion/unet".to_owned());
+    let folder = arguments.next().unwrap_or_else(|| "assets/mini/stable-diffusion/unet".to_owned());
     let batch: usize = arguments.next().map_or(Ok(32), |n| n.parse())?;
     let mode = arguments.next().unwrap_or_else(|| "plain".to_owned());
-    let device = if matches!(mode.as_str(), "train" | "frozen") {
-        Device::flex().autodiff()
-    } else {
-        Device::flex()
-    };
+    let device = if matches!(mode.as_str(), "train" | "frozen") { Device::flex().autodiff() } else { Device::flex() };
     let config = UNetConfig::read(&folder)?;
     let mut unet = UNet2DConditionModel::load(&folder, &device)?;
     if mode == "frozen" {
@@ -40,19 +32,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let context = Tensor::<3>::random([batch, 77, width], normal, &device);
     let samples = batch / 2;
     let classes = ClassContext {
-        prompts: (0..samples)
-            .map(|sample| ClassPrompt {
-                sample,
-                positions: vec![vec![5]],
-            })
-            .collect(),
+        prompts: (0..samples).map(|sample| ClassPrompt { sample, positions: vec![vec![5]] }).collect(),
         states: context.clone().narrow(0, 0, samples.max(1)),
     };
-    let options = CaptureOptions {
-        cross: vec![8],
-        self_attention: vec![16],
-        division: Division::EvenOdd,
-    };
+    let options = CaptureOptions { cross: vec![8], self_attention: vec![16], division: Division::EvenOdd };
     let mut attention: Box<dyn Attention> = match mode.as_str() {
         "capture" => Box::new(Capture::new(options, samples, Some(classes))?),
         _ => Box::new(Plain),
@@ -60,11 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut times = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
         let start = Instant::now();
-        let context = if device.is_autodiff() {
-            context.clone().require_grad()
-        } else {
-            context.clone()
-        };
+        let context = if device.is_autodiff() { context.clone().require_grad() } else { context.clone() };
         let output = unet.forward(sample.clone(), &[500.0], context, attention.as_mut());
         if device.is_autodiff() {
             std::hint::black_box(output.powi_scalar(2).mean().backward());
@@ -74,11 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
-    println!(
-        "{mode} batch {batch}: best {:.1} ms, median {:.1} ms",
-        times[0],
-        times[ROUNDS / 2]
-    );
+    println!("{mode} batch {batch}: best {:.1} ms, median {:.1} ms", times[0], times[ROUNDS / 2]);
     Ok(())
 }
 

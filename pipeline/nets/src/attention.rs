@@ -18,8 +18,7 @@ pub enum Visibility {
 /// `[batch, tokens, heads * head_dim]` to `[batch, heads, tokens, head_dim]`.
 pub fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
     let [batch, tokens, width] = x.dims();
-    x.reshape([batch, tokens, heads, width / heads])
-        .swap_dims(1, 2)
+    x.reshape([batch, tokens, heads, width / heads]).swap_dims(1, 2)
 }
 
 /// `[batch, heads, tokens, head_dim]` to `[batch, tokens, heads * head_dim]`.
@@ -39,22 +38,14 @@ pub fn attend_biased(
     bias: Tensor<4>,
     scale: Option<f64>,
 ) -> Tensor<4> {
-    let options = AttentionModuleOptions {
-        scale,
-        ..Default::default()
-    };
+    let options = AttentionModuleOptions { scale, ..Default::default() };
     attention(query, key, value, None, Some(bias), options)
 }
 
 /// Attention of tokens that have just been read on themselves and all before them.
 ///
 /// Without a bias, either all tokens are new or one is. With it, the bias hides what comes later.
-pub fn attend_on_past(
-    query: Tensor<4>,
-    key: Tensor<4>,
-    value: Tensor<4>,
-    bias: Option<Tensor<4>>,
-) -> Tensor<4> {
+pub fn attend_on_past(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, bias: Option<Tensor<4>>) -> Tensor<4> {
     match (bias, query.dims()[2]) {
         (Some(bias), _) => attend_biased(query, key, value, bias, None),
         // A single new token sees all that came before it.

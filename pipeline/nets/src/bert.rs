@@ -69,8 +69,7 @@ impl Attention {
 
     /// Adds what was attended to the input `x` and normalises.
     pub(crate) fn finish(&self, attended: Tensor<4>, x: Tensor<3>) -> Tensor<3> {
-        self.norm
-            .forward(self.output.forward(merge_heads(attended)) + x)
+        self.norm.forward(self.output.forward(merge_heads(attended)) + x)
     }
 }
 
@@ -86,12 +85,7 @@ pub(crate) struct FeedForward {
 
 impl FeedForward {
     /// `names` are those of the two halves, such as `["intermediate", "output"]`.
-    pub(crate) fn load(
-        scope: &Scope,
-        names: [&str; 2],
-        sizes: &Sizes,
-        activation: Activation,
-    ) -> Result<Self> {
+    pub(crate) fn load(scope: &Scope, names: [&str; 2], sizes: &Sizes, activation: Activation) -> Result<Self> {
         let [inner, output] = names.map(|name| scope.enter(name));
         Ok(Self {
             dense_in: linear(&inner, "dense", &LinearConfig::new(sizes.dim, sizes.hidden))?,

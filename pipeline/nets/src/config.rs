@@ -48,11 +48,7 @@ pub(crate) fn checked<T: DeserializeOwned>(
     let config: T = read(&path)?;
     match problem(&config) {
         None => Ok(config),
-        Some((field, message)) => Err(NetsError::Config {
-            path,
-            field: field.to_owned(),
-            message,
-        }),
+        Some((field, message)) => Err(NetsError::Config { path, field: field.to_owned(), message }),
     }
 }
 
@@ -103,11 +99,7 @@ impl Levels<'_> {
 /// # Errors
 /// As [`read`].
 pub fn parse<T: DeserializeOwned>(text: &str, origin: &Path) -> Result<T> {
-    let error = |field: String, message: String| NetsError::Config {
-        path: origin.to_owned(),
-        field,
-        message,
-    };
+    let error = |field: String, message: String| NetsError::Config { path: origin.to_owned(), field, message };
     let value: Value = serde_json::from_str(text)
         .or_else(|_| serde_json::from_str(&without_infinities(text)))
         .map_err(|e| error(String::new(), e.to_string()))?;
@@ -115,8 +107,7 @@ pub fn parse<T: DeserializeOwned>(text: &str, origin: &Path) -> Result<T> {
         return Err(error(String::new(), "expected a JSON object".to_owned()));
     };
     drop_nulls(&mut map);
-    T::deserialize(Value::Object(map.clone()))
-        .map_err(|e| error(culprit::<T>(&map, &e.to_string()), e.to_string()))
+    T::deserialize(Value::Object(map.clone())).map_err(|e| error(culprit::<T>(&map, &e.to_string()), e.to_string()))
 }
 
 /// The document with `null` for the numbers that Python writes and JSON does not know: diffusers saves
@@ -129,12 +120,7 @@ fn without_infinities(text: &str) -> String {
         }
         // Every second piece is inside quotes; a quote that is escaped there only shifts a string of ours.
         match part % 2 {
-            0 => kept.push_str(
-                &piece
-                    .replace("-Infinity", "null")
-                    .replace("Infinity", "null")
-                    .replace("NaN", "null"),
-            ),
+            0 => kept.push_str(&piece.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null")),
             _ => kept.push_str(piece),
         }
     }
@@ -161,11 +147,7 @@ fn culprit<T: DeserializeOwned>(root: &Map<String, Value>, message: &str) -> Str
         };
         let found = level.keys().find(|key| {
             let mut trial = Value::Object(root.clone());
-            if let Some(map) = path
-                .iter()
-                .try_fold(&mut trial, |v, k| v.get_mut(k))
-                .and_then(Value::as_object_mut)
-            {
+            if let Some(map) = path.iter().try_fold(&mut trial, |v, k| v.get_mut(k)).and_then(Value::as_object_mut) {
                 map.remove(*key);
             }
             T::deserialize(trial).map_or_else(|e| e.to_string() != message, |_| true)
@@ -179,8 +161,5 @@ fn culprit<T: DeserializeOwned>(root: &Map<String, Value>, message: &str) -> Str
 }
 
 fn at(root: &Map<String, Value>, path: &[String]) -> Option<Value> {
-    path.iter()
-        .try_fold(Value::Object(root.clone()), |value, key| {
-            value.get(key).cloned()
-        })
+    path.iter().try_fold(Value::Object(root.clone()), |value, key| value.get(key).cloned())
 }

@@ -34,10 +34,7 @@ impl Backend {
             Self::Cuda(index) => cuda(index),
             Self::Wgpu => wgpu(),
         }
-        .map_err(|message| NetsError::Device {
-            name: self.to_string(),
-            message,
-        })
+        .map_err(|message| NetsError::Device { name: self.to_string(), message })
     }
 }
 
@@ -96,9 +93,7 @@ impl FromStr for Precision {
             "f32" => Ok(Self::F32),
             "bf16" => Ok(Self::Bf16),
             "f16" => Ok(Self::F16),
-            _ => Err(NetsError::input(format!(
-                "unknown type `{name}`, expected `f32`, `bf16` or `f16`"
-            ))),
+            _ => Err(NetsError::input(format!("unknown type `{name}`, expected `f32`, `bf16` or `f16`"))),
         }
     }
 }
@@ -162,9 +157,7 @@ fn flex() -> std::result::Result<Device, String> {
 
 #[cfg(feature = "cuda")]
 fn cuda(index: usize) -> std::result::Result<Device, String> {
-    let found = Device::enumerate(burn::tensor::DeviceType::Cuda)
-        .into_vec()
-        .len();
+    let found = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len();
     match found {
         0 => Err("no CUDA driver or no GPU on this machine".to_owned()),
         n if index >= n => Err(format!("this machine has {n} CUDA devices, counted from 0")),
@@ -179,11 +172,7 @@ fn cuda(_: usize) -> std::result::Result<Device, String> {
 
 #[cfg(feature = "wgpu")]
 fn wgpu() -> std::result::Result<Device, String> {
-    match Device::enumerate(burn::tensor::DeviceType::Wgpu)
-        .into_vec()
-        .into_iter()
-        .next()
-    {
+    match Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec().into_iter().next() {
         Some(device) => Ok(device),
         None => Err("no GPU that Vulkan, Metal or WebGPU reaches".to_owned()),
     }

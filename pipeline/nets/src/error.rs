@@ -146,27 +146,19 @@ impl NetsError {
             Self::NoWeights { .. } => Some(
                 "the folder must hold safetensors as published; `.bin`, `.pth` and `.ckpt` files are converted by `glassctl models convert FOLDER`",
             ),
-            Self::Damaged { .. } => Some(
-                "the download was probably cut off: fetch the file again and compare its sha256",
-            ),
+            Self::Damaged { .. } => {
+                Some("the download was probably cut off: fetch the file again and compare its sha256")
+            }
             Self::MissingTensor { .. } | Self::WrongShape { .. } | Self::UnusedTensors { .. } => {
-                Some(
-                    "the weights and the `config.json` beside them must come from the same checkpoint",
-                )
+                Some("the weights and the `config.json` beside them must come from the same checkpoint")
             }
-            Self::WrongType { .. } => {
-                Some("quantised checkpoints cannot be read: use the f16, bf16 or f32 files")
-            }
+            Self::WrongType { .. } => Some("quantised checkpoints cannot be read: use the f16, bf16 or f32 files"),
             Self::Config { .. } => Some("compare the file with the one published with the weights"),
             Self::Tokenizer { .. } => Some(
                 "the folder must hold `tokenizer.json` (`AutoTokenizer.from_pretrained(…).save_pretrained(…)` writes it), or `vocab.json` with `merges.txt` for OPT, or `vocab.txt` for BLIP",
             ),
-            Self::ImageTooLarge { .. } => {
-                Some("scale the picture down before it enters the pipeline")
-            }
-            Self::Device { .. } => {
-                Some("`flex` runs on every processor; GPUs need a build with `--features cuda`")
-            }
+            Self::ImageTooLarge { .. } => Some("scale the picture down before it enters the pipeline"),
+            Self::Device { .. } => Some("`flex` runs on every processor; GPUs need a build with `--features cuda`"),
             Self::Read { .. } | Self::Image { .. } | Self::Input { .. } => None,
         }
     }
@@ -177,8 +169,6 @@ impl NetsError {
     }
 
     pub(crate) fn input(message: impl Into<String>) -> Self {
-        Self::Input {
-            message: message.into(),
-        }
+        Self::Input { message: message.into() }
     }
 }

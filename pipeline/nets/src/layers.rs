@@ -6,8 +6,7 @@
 use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{
-    Embedding, EmbeddingConfig, GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear,
-    LinearConfig, RmsNorm,
+    Embedding, EmbeddingConfig, GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, RmsNorm,
 };
 use burn::tensor::Tensor;
 
@@ -21,10 +20,7 @@ use crate::weights::Scope;
 pub fn linear(scope: &Scope, name: &str, config: &LinearConfig) -> Result<Linear> {
     let scope = scope.enter(name);
     let weight = Param::from_tensor(scope.transposed("weight", config.d_output, config.d_input)?);
-    let bias = config
-        .bias
-        .then(|| scope.param("bias", [config.d_output]))
-        .transpose()?;
+    let bias = config.bias.then(|| scope.param("bias", [config.d_output])).transpose()?;
     Ok(Linear { weight, bias })
 }
 
@@ -37,10 +33,7 @@ pub fn conv2d(scope: &Scope, name: &str, config: &Conv2dConfig) -> Result<Conv2d
     let ([input, output], [height, width]) = (config.channels, config.kernel_size);
     let mut layer = config.init(scope.device());
     layer.weight = scope.param("weight", [output, input / config.groups, height, width])?;
-    layer.bias = config
-        .bias
-        .then(|| scope.param("bias", [output]))
-        .transpose()?;
+    layer.bias = config.bias.then(|| scope.param("bias", [output])).transpose()?;
     Ok(layer)
 }
 
@@ -66,10 +59,7 @@ pub fn layer_norm(scope: &Scope, name: &str, config: &LayerNormConfig) -> Result
     let scope = scope.enter(name);
     let mut layer = config.init(scope.device());
     layer.gamma = scope.param("weight", [config.d_model])?;
-    layer.beta = config
-        .bias
-        .then(|| scope.param("bias", [config.d_model]))
-        .transpose()?;
+    layer.beta = config.bias.then(|| scope.param("bias", [config.d_model])).transpose()?;
     Ok(layer)
 }
 
@@ -78,11 +68,7 @@ pub fn layer_norm(scope: &Scope, name: &str, config: &LayerNormConfig) -> Result
 /// # Errors
 /// When the tensor is missing or has another shape.
 pub fn embedding(scope: &Scope, name: &str, config: &EmbeddingConfig) -> Result<Embedding> {
-    Ok(Embedding {
-        weight: scope
-            .enter(name)
-            .param("weight", [config.n_embedding, config.d_model])?,
-    })
+    Ok(Embedding { weight: scope.enter(name).param("weight", [config.n_embedding, config.d_model])? })
 }
 
 /// T5's norm, x / √(mean(x²) + epsilon) · weight: `weight` `[dim]`.
@@ -90,10 +76,7 @@ pub fn embedding(scope: &Scope, name: &str, config: &EmbeddingConfig) -> Result<
 /// # Errors
 /// When the tensor is missing or has another shape.
 pub fn rms_norm(scope: &Scope, name: &str, dim: usize, epsilon: f64) -> Result<RmsNorm> {
-    Ok(RmsNorm {
-        gamma: scope.enter(name).param("weight", [dim])?,
-        epsilon,
-    })
+    Ok(RmsNorm { gamma: scope.enter(name).param("weight", [dim])?, epsilon })
 }
 
 /// The output layer of a language model: states `[rows, tokens, dim]` to scores `[rows, tokens, vocabulary]`
@@ -111,7 +94,5 @@ pub fn scores(states: Tensor<3>, head: Option<&Linear>, words: &Embedding) -> Te
         None => flat.matmul(words.weight.val().transpose()),
     };
     let vocabulary = scores.dims()[1];
-    scores
-        .narrow(0, 0, rows * tokens)
-        .reshape([rows, tokens, vocabulary])
+    scores.narrow(0, 0, rows * tokens).reshape([rows, tokens, vocabulary])
 }

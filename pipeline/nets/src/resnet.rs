@@ -34,34 +34,19 @@ pub(crate) struct ResnetConfig {
 
 impl ResnetBlock {
     pub(crate) fn from_scope(scope: &Scope<'_>, config: &ResnetConfig) -> Result<Self> {
-        let ResnetConfig {
-            input,
-            output,
-            time,
-            groups,
-            eps,
-        } = *config;
-        let norm = |name, channels| {
-            layers::group_norm(
-                scope,
-                name,
-                &GroupNormConfig::new(groups, channels).with_epsilon(eps),
-            )
-        };
+        let ResnetConfig { input, output, time, groups, eps } = *config;
+        let norm =
+            |name, channels| layers::group_norm(scope, name, &GroupNormConfig::new(groups, channels).with_epsilon(eps));
         let shortcut = Conv2dConfig::new([input, output], [1, 1]);
         Ok(Self {
             norm1: norm("norm1", input)?,
             conv1: layers::conv2d(scope, "conv1", &same_conv(input, output, 3))?,
             time_emb_proj: time
-                .map(|time| {
-                    layers::linear(scope, "time_emb_proj", &LinearConfig::new(time, output))
-                })
+                .map(|time| layers::linear(scope, "time_emb_proj", &LinearConfig::new(time, output)))
                 .transpose()?,
             norm2: norm("norm2", output)?,
             conv2: layers::conv2d(scope, "conv2", &same_conv(output, output, 3))?,
-            conv_shortcut: (input != output)
-                .then(|| layers::conv2d(scope, "conv_shortcut", &shortcut))
-                .transpose()?,
+            conv_shortcut: (input != output).then(|| layers::conv2d(scope, "conv_shortcut", &shortcut)).transpose()?,
         })
     }
 
@@ -80,10 +65,7 @@ impl ResnetBlock {
         let mut hidden = ops::conv2d(&self.conv1, ops::group_norm_silu(&self.norm1, x.clone()));
         if let (Some(projection), Some(time)) = (&self.time_emb_proj, time) {
             let [batch, channels, _, _] = hidden.dims();
-            hidden = hidden
-                + projection
-                    .forward(time.clone())
-                    .reshape([batch, channels, 1, 1]);
+            hidden = hidden + projection.forward(time.clone()).reshape([batch, channels, 1, 1]);
         }
         let hidden = dropping.drop(ops::group_norm_silu(&self.norm2, hidden));
         let hidden = ops::conv2d(&self.conv2, hidden);
@@ -97,8 +79,7 @@ impl ResnetBlock {
 /// A convolution that keeps height and width.
 pub(crate) fn same_conv(input: usize, output: usize, kernel: usize) -> Conv2dConfig {
     let pad = kernel / 2;
-    Conv2dConfig::new([input, output], [kernel, kernel])
-        .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
+    Conv2dConfig::new([input, output], [kernel, kernel]).with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
 }
 
 /// A convolution that halves height and width, padded on every side (upstream `Downsample2D`, padding 1).
@@ -108,12 +89,7 @@ pub(crate) fn halving_conv(channels: usize) -> Conv2dConfig {
 
 /// A projection of every position: a `Linear`, or the 1×1 convolution that older checkpoints have in its
 /// place, which computes the same.
-pub(crate) fn pointwise(
-    scope: &Scope<'_>,
-    name: &str,
-    input: usize,
-    output: usize,
-) -> Result<Linear> {
+pub(crate) fn pointwise(scope: &Scope<'_>, name: &str, input: usize, output: usize) -> Result<Linear> {
     let inner = scope.enter(name);
     if inner.shape("weight").is_none_or(|shape| shape.len() != 4) {
         return layers::linear(scope, name, &LinearConfig::new(input, output));

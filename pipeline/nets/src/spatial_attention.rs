@@ -37,11 +37,7 @@ impl SpatialAttention {
         let norm = GroupNormConfig::new(config.groups, channels).with_epsilon(config.eps);
         // Checkpoints from before diffusers 0.18 have the older names.
         let projection = |new: &str, old: &str| {
-            let name = if scope.enter(new).contains("weight") {
-                new
-            } else {
-                old
-            };
+            let name = if scope.enter(new).contains("weight") { new } else { old };
             pointwise(scope, name, channels, channels)
         };
         Ok(Self {
@@ -59,19 +55,10 @@ impl SpatialAttention {
         let [batch, channels, height, width] = x.dims();
         let normed = ops::group_norm(&self.group_norm, x.clone());
         // [batch, positions, channels]
-        let tokens = normed
-            .reshape([batch, channels, height * width])
-            .swap_dims(1, 2);
+        let tokens = normed.reshape([batch, channels, height * width]).swap_dims(1, 2);
         let heads = |layer: &Linear| split_heads(layer.forward(tokens.clone()), self.heads);
-        let mixed = ops::attention(
-            heads(&self.to_q),
-            heads(&self.to_k),
-            heads(&self.to_v),
-            Visibility::All,
-        );
+        let mixed = ops::attention(heads(&self.to_q), heads(&self.to_k), heads(&self.to_v), Visibility::All);
         let out = self.to_out.forward(merge_heads(mixed));
-        out.swap_dims(1, 2)
-            .reshape([batch, channels, height, width])
-            + x
+        out.swap_dims(1, 2).reshape([batch, channels, height, width]) + x
     }
 }

@@ -131,10 +131,7 @@ impl TextTokenizer {
     /// # Errors
     /// [`NetsError::Tokenizer`] when the text cannot be split.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self
-            .inner
-            .encode(text, false)
-            .map_err(|e| bad(&self.path, e.to_string()))?;
+        let encoding = self.inner.encode(text, false).map_err(|e| bad(&self.path, e.to_string()))?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -147,17 +144,20 @@ impl TextTokenizer {
     pub fn encode_padded(&self, texts: &[&str]) -> Result<PaddedTokens> {
         let folder = match self.path.is_file() {
             true => self.path.parent().unwrap_or(Path::new("")),
-            false => return Err(bad(&self.path.join("tokenizer.json"), "no such file, which tells the special tokens".to_owned())),
+            false => {
+                return Err(bad(
+                    &self.path.join("tokenizer.json"),
+                    "no such file, which tells the special tokens".to_owned(),
+                ));
+            }
         };
         let (file, path) = File::read(folder)?;
         let name = match file.pad_token {
             Some(Token::Text(name) | Token::Object { content: name }) => name,
             None => return Err(bad(&path, "no `pad_token`".to_owned())),
         };
-        let pad = self
-            .inner
-            .token_to_id(&name)
-            .ok_or_else(|| bad(&self.path, format!("no token `{name}` to pad with")))?;
+        let pad =
+            self.inner.token_to_id(&name).ok_or_else(|| bad(&self.path, format!("no token `{name}` to pad with")))?;
         let rows = texts.iter().map(|text| {
             let encoding = self.inner.encode(*text, true);
             encoding.map(|e| e.get_ids().to_vec()).map_err(|e| bad(&self.path, e.to_string()))
@@ -182,9 +182,7 @@ impl TextTokenizer {
     /// # Errors
     /// [`NetsError::Tokenizer`] when the tokens make no text.
     pub fn decode(&self, tokens: &[u32]) -> Result<String> {
-        self.inner
-            .decode(tokens, true)
-            .map_err(|e| bad(&self.path, e.to_string()))
+        self.inner.decode(tokens, true).map_err(|e| bad(&self.path, e.to_string()))
     }
 }
 
@@ -196,9 +194,7 @@ fn gpt2(folder: &Path) -> Result<Tokenizer> {
         .map_err(|e| bad(folder, e.to_string()))?;
     let mut inner = Tokenizer::new(model);
     let bytes = ByteLevel::default().add_prefix_space(false);
-    inner
-        .with_pre_tokenizer(Some(bytes))
-        .with_decoder(Some(bytes));
+    inner.with_pre_tokenizer(Some(bytes)).with_decoder(Some(bytes));
     Ok(inner)
 }
 
@@ -221,16 +217,10 @@ fn bert(folder: &Path) -> Result<Tokenizer> {
 fn present(files: &[&PathBuf]) -> Result<()> {
     match files.iter().find(|path| !path.is_file()) {
         None => Ok(()),
-        Some(absent) => Err(bad(
-            absent,
-            "no such file, and no `tokenizer.json` either".to_owned(),
-        )),
+        Some(absent) => Err(bad(absent, "no such file, and no `tokenizer.json` either".to_owned())),
     }
 }
 
 fn bad(path: &Path, message: String) -> NetsError {
-    NetsError::Tokenizer {
-        path: path.to_owned(),
-        message,
-    }
+    NetsError::Tokenizer { path: path.to_owned(), message }
 }

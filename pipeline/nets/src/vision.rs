@@ -32,13 +32,7 @@ impl PatchEmbedding {
     ///
     /// # Errors
     /// When a tensor is missing or has another shape.
-    pub fn load(
-        scope: &Scope,
-        name: &str,
-        channels: usize,
-        patch: usize,
-        dim: usize,
-    ) -> Result<Self> {
+    pub fn load(scope: &Scope, name: &str, channels: usize, patch: usize, dim: usize) -> Result<Self> {
         Self::load_with(scope, name, [channels, patch, dim], PatchBias::Present)
     }
 
@@ -46,12 +40,7 @@ impl PatchEmbedding {
     ///
     /// # Errors
     /// As [`PatchEmbedding::load`].
-    pub fn load_with(
-        scope: &Scope,
-        name: &str,
-        [channels, patch, dim]: [usize; 3],
-        bias: PatchBias,
-    ) -> Result<Self> {
+    pub fn load_with(scope: &Scope, name: &str, [channels, patch, dim]: [usize; 3], bias: PatchBias) -> Result<Self> {
         let scope = scope.enter(name);
         let kernel = scope.tensor("weight", [dim, channels, patch, patch])?;
         // [dim, channels * patch * patch] -> [channels * patch * patch, dim]
@@ -63,11 +52,7 @@ impl PatchEmbedding {
                 PatchBias::Absent => None,
             },
         };
-        Ok(Self {
-            projection,
-            channels,
-            patch,
-        })
+        Ok(Self { projection, channels, patch })
     }
 
     /// The rows and columns of patches in pictures of `[batch, channels, height, width]`.
@@ -77,10 +62,7 @@ impl PatchEmbedding {
     pub fn grid(&self, pixels: &Tensor<4>) -> Result<[usize; 2]> {
         let [_, channels, height, width] = pixels.dims();
         if channels != self.channels {
-            return Err(NetsError::input(format!(
-                "pictures have {channels} channels, expected {}",
-                self.channels
-            )));
+            return Err(NetsError::input(format!("pictures have {channels} channels, expected {}", self.channels)));
         }
         if height == 0 || width == 0 || height % self.patch != 0 || width % self.patch != 0 {
             return Err(NetsError::input(format!(
@@ -136,13 +118,9 @@ pub fn interpolate_positions(
     let class = positions.clone().narrow(1, 0, 1);
     let grid = positions.narrow(1, 1, old * old).reshape([old, old * dim]);
     // [rows, old] x [old, old * dim]
-    let tall = sampling(old, rows, how, &device)
-        .matmul(grid)
-        .reshape([rows, old, dim]);
+    let tall = sampling(old, rows, how, &device).matmul(grid).reshape([rows, old, dim]);
     // [columns, old] x [rows, old, dim]
-    let grid = sampling(old, columns, how, &device)
-        .unsqueeze::<3>()
-        .matmul(tall);
+    let grid = sampling(old, columns, how, &device).unsqueeze::<3>().matmul(tall);
     Tensor::cat(vec![class, grid.reshape([1, rows * columns, dim])], 1)
 }
 

@@ -3,9 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use glass_nets::clip::{ClipTextModel, ClipTokenizer, class_prompt, joint_class_prompt};
 use glass_nets::schedulers::{self, FinalSigma, Scheduler};
-use glass_nets::unet::capture::{
-    CapturedMap, Capture, CaptureOptions, ClassContext, ClassPrompt, Division,
-};
+use glass_nets::unet::capture::{Capture, CaptureOptions, CapturedMap, ClassContext, ClassPrompt, Division};
 use glass_nets::unet::{UNet2DConditionModel, UNetConfig};
 use glass_nets::vae::AutoencoderKl;
 use glass_nets::{NetsError, Result};
@@ -74,9 +72,7 @@ impl Generator {
             SchedulerChoice::Checkpoint => schedulers::SchedulerChoice::Checkpoint,
             SchedulerChoice::Ddim => schedulers::SchedulerChoice::Ddim,
             SchedulerChoice::Pndm => schedulers::SchedulerChoice::Pndm,
-            SchedulerChoice::DpmSolver => {
-                schedulers::SchedulerChoice::DpmSolver { final_sigma: FinalSigma::Zero }
-            }
+            SchedulerChoice::DpmSolver => schedulers::SchedulerChoice::DpmSolver { final_sigma: FinalSigma::Zero },
             SchedulerChoice::DpmSolverSinglestep => schedulers::SchedulerChoice::DpmSolverSinglestep,
             SchedulerChoice::Euler => schedulers::SchedulerChoice::Euler,
         };
@@ -137,13 +133,7 @@ impl Generator {
     }
 
     /// The network's prediction for each sample [batch, channels, height, width], guided.
-    fn predict(
-        &self,
-        latents: Tensor<4>,
-        timestep: f32,
-        contexts: Tensor<3>,
-        capture: &mut Capture,
-    ) -> Tensor<4> {
+    fn predict(&self, latents: Tensor<4>, timestep: f32, contexts: Tensor<3>, capture: &mut Capture) -> Tensor<4> {
         if !self.guided() {
             return self.unet.forward(latents, &[timestep], contexts, capture);
         }
@@ -224,14 +214,11 @@ fn latent_side(spec: &GeneratorSpec, config: &UNetConfig, downscale: usize) -> R
     let halvings = 1 << (config.levels.len() - 1);
     match (spec.size as usize, config.sample_size) {
         (0, Some(side)) => Ok(side),
-        (0, None) => Err(input(
-            "the checkpoint's `unet/config.json` states no `sample_size`: set `generator.size`".to_owned(),
-        )),
+        (0, None) => {
+            Err(input("the checkpoint's `unet/config.json` states no `sample_size`: set `generator.size`".to_owned()))
+        }
         (size, _) if size.is_multiple_of(downscale * halvings) => Ok(size / downscale),
-        (size, _) => Err(input(format!(
-            "`generator.size` {size} is not a multiple of {}",
-            downscale * halvings
-        ))),
+        (size, _) => Err(input(format!("`generator.size` {size} is not a multiple of {}", downscale * halvings))),
     }
 }
 

@@ -4,9 +4,7 @@ use std::io::Cursor;
 
 use arrow::array::RecordBatch;
 use glass_nets::unet::capture;
-use glass_schemas::dataset::{
-    AttentionMap, AttentionRow, EncodedImage, GenerationRow, MapKind, Part, Row,
-};
+use glass_schemas::dataset::{AttentionMap, AttentionRow, EncodedImage, GenerationRow, MapKind, Part, Row};
 use glass_schemas::spec::ImageFormat;
 use glass_stage::StageError;
 use image::RgbImage;
@@ -31,11 +29,7 @@ pub(crate) fn encode(
     Ok(vec![AttentionRow::encode(&attention)?, GenerationRow::encode(&generations)?])
 }
 
-fn attention_row(
-    request: &Request,
-    image: &RgbImage,
-    maps: Vec<capture::CapturedMap>,
-) -> AttentionRow {
+fn attention_row(request: &Request, image: &RgbImage, maps: Vec<capture::CapturedMap>) -> AttentionRow {
     let map = |map: capture::CapturedMap| AttentionMap {
         kind: match map.kind {
             capture::MapKind::Cross => MapKind::Cross,
@@ -85,18 +79,11 @@ fn generation_row(
     })
 }
 
-fn compress(
-    image: &RgbImage,
-    format: ImageFormat,
-) -> Result<(Vec<u8>, &'static str), image::ImageError> {
+fn compress(image: &RgbImage, format: ImageFormat) -> Result<(Vec<u8>, &'static str), image::ImageError> {
     let mut bytes = Cursor::new(Vec::new());
     match format {
         ImageFormat::Png => {
-            let encoder = PngEncoder::new_with_quality(
-                &mut bytes,
-                CompressionType::Default,
-                FilterType::Adaptive,
-            );
+            let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive);
             image.write_with_encoder(encoder)?;
             Ok((bytes.into_inner(), "png"))
         }

@@ -11,8 +11,8 @@ use glass_schemas::manifest::{Identity, IdentityParts};
 use glass_schemas::plan::Plan;
 use glass_schemas::spec::RunSpec;
 use glass_stage::{
-    Context, EXIT_CODES, ErrorClass, ExitStatus, Explain, Failure, Job, ProcessArgs, SpecArgs, StageArgs,
-    Worker, earlier_of_upstream, licences,
+    Context, EXIT_CODES, ErrorClass, ExitStatus, Explain, Failure, Job, ProcessArgs, SpecArgs, StageArgs, Worker,
+    earlier_of_upstream, licences,
 };
 
 use crate::draw::{Drawing, Generator, Request};
@@ -101,9 +101,7 @@ impl Worker for Artist {
         match self.0.draw(&batch) {
             Ok(drawings) => batch.into_iter().zip(drawings).map(finite).collect(),
             // One prompt may be at fault: find it by drawing each alone.
-            Err(_) if batch.len() > 1 => {
-                batch.into_iter().flat_map(|request| self.process(vec![request])).collect()
-            }
+            Err(_) if batch.len() > 1 => batch.into_iter().flat_map(|request| self.process(vec![request])).collect(),
             Err(error) => batch
                 .into_iter()
                 .map(|request| Err(failure(&request, ErrorClass::Failed, &error.to_string())))

@@ -22,8 +22,8 @@ use glass_schemas::ids::{DatasetKind, Digest, SampleId, ShardIndex};
 use glass_schemas::manifest::{Identity, IdentityParts};
 use glass_schemas::plan::Plan;
 use glass_stage::{
-    ErrorClass, Failure, ItemStream, Job, Loaded, Options, ProcessArgs, Source, Stragglers, Worker,
-    WorkerSlot, stage_main,
+    ErrorClass, Failure, ItemStream, Job, Loaded, Options, ProcessArgs, Source, Stragglers, Worker, WorkerSlot,
+    stage_main,
 };
 
 /// Makes samples by sleeping.

@@ -32,15 +32,9 @@ pub(crate) struct Again {
 #[derive(Debug)]
 enum Wanted {
     /// These failed ones, by name, and where inputs were added those that are in neither table.
-    Left {
-        failed: HashSet<String>,
-        present: Option<HashSet<SampleId>>,
-    },
+    Left { failed: HashSet<String>, present: Option<HashSet<SampleId>> },
     /// What a round that was not finished holds.
-    Unfinished {
-        rows: HashSet<SampleId>,
-        failed: HashSet<String>,
-    },
+    Unfinished { rows: HashSet<SampleId>, failed: HashSet<String> },
 }
 
 /// Whether a round is new or was begun by a process that died.
@@ -111,9 +105,7 @@ impl Again {
             Wanted::Unfinished { rows, failed } => {
                 failed.contains(&name) || sample.is_some_and(|sample| rows.contains(&sample))
             }
-            Wanted::Left { failed, present } => {
-                failed.contains(&name) || self.is_new(present.as_ref(), &name, sample)
-            }
+            Wanted::Left { failed, present } => failed.contains(&name) || self.is_new(present.as_ref(), &name, sample),
         };
         if takes {
             let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,12 +115,7 @@ impl Again {
     }
 
     /// Whether an input came after the shard was committed: there is neither a row nor a failure.
-    fn is_new(
-        &self,
-        present: Option<&HashSet<SampleId>>,
-        name: &str,
-        sample: Option<SampleId>,
-    ) -> bool {
+    fn is_new(&self, present: Option<&HashSet<SampleId>>, name: &str, sample: Option<SampleId>) -> bool {
         let Some(present) = present else {
             return false;
         };
@@ -170,9 +157,8 @@ async fn unfinished(
         let Some(begun) = others_parts.get(parts) else {
             continue;
         };
-        let tried_before = |row: &QuarantineRow| {
-            before.iter().any(|old| old.item == row.item && old.attempt == row.attempt)
-        };
+        let tried_before =
+            |row: &QuarantineRow| before.iter().any(|old| old.item == row.item && old.attempt == row.attempt);
         let left = other.quarantine_of(Some(begun)).await?;
         let failed = left.into_iter().filter(|row| !tried_before(row)).map(|row| row.item);
         return Ok(Some(Wanted::Unfinished {

@@ -9,10 +9,10 @@ use glass_schemas::ids::{DatasetId, DatasetKind, SampleId, ShardIndex};
 use glass_schemas::spec::{ExecutionSpec, RunSpec};
 
 use crate::condition::Condition;
+use crate::error::{Result, StageError};
 use crate::fill::SpillBound;
 use crate::job::{Failed, Options, Pass, SystematicFailure};
 use crate::share::{Stragglers, WorkerSlot};
-use crate::error::{Result, StageError};
 
 /// How log lines are written to stderr.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -31,13 +31,7 @@ pub struct ProcessArgs {
     #[arg(long, value_name = "N", global = true)]
     pub threads: Option<usize>,
     /// Log format on stderr
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT",
-        global = true
-    )]
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", global = true)]
     pub log_format: LogFormat,
 }
 
@@ -73,10 +67,7 @@ impl SpecArgs {
     /// # Errors
     /// [`StageError::Dataset`] if there is none or its URI cannot be used.
     pub fn open_store(spec: &RunSpec) -> Result<Store> {
-        Ok(Store::open(
-            &spec.store.uri,
-            &StoreOptions::from(&spec.store),
-        )?)
+        Ok(Store::open(&spec.store.uri, &StoreOptions::from(&spec.store))?)
     }
 }
 
@@ -157,16 +148,9 @@ impl StageArgs {
     ///
     /// # Errors
     /// [`StageError::Dataset`] if there is none or more than one, or it is of another kind.
-    pub async fn upstream(
-        &self,
-        store: &Store,
-        spec: &RunSpec,
-        kind: DatasetKind,
-    ) -> Result<Dataset> {
+    pub async fn upstream(&self, store: &Store, spec: &RunSpec, kind: DatasetKind) -> Result<Dataset> {
         match &self.upstream {
-            Some(id) if id.kind() != kind => {
-                Err(DatasetError::OtherKind { id: id.clone(), expected: kind }.into())
-            }
+            Some(id) if id.kind() != kind => Err(DatasetError::OtherKind { id: id.clone(), expected: kind }.into()),
             Some(id) => Ok(Dataset::open(store, id).await?),
             None => Ok(Dataset::find(store, kind, spec).await?),
         }
@@ -217,10 +201,7 @@ impl StageArgs {
                 ..defaults.systematic
             },
             lease: Duration::from_secs(execution.lease_seconds),
-            spill: SpillBound {
-                samples: execution.spill_samples,
-                time: Duration::from_secs(execution.spill_seconds),
-            },
+            spill: SpillBound { samples: execution.spill_samples, time: Duration::from_secs(execution.spill_seconds) },
             ..defaults
         })
     }
@@ -245,9 +226,7 @@ fn resolve_slot(
             return Ok(None);
         };
         let parsed = text.parse();
-        parsed.map(Some).map_err(|_| {
-            StageError::Slot(format!("`{name}` is `{text}`, which is no worker number"))
-        })
+        parsed.map(Some).map_err(|_| StageError::Slot(format!("`{name}` is `{text}`, which is no worker number")))
     };
     let slot = match (index, count) {
         (Some(index), Some(count)) => WorkerSlot { index, count },
@@ -257,16 +236,10 @@ fn resolve_slot(
     if slot.index < slot.count {
         return Ok(slot);
     }
-    Err(StageError::Slot(format!(
-        "worker {} of {} does not exist: numbers start at 0",
-        slot.index, slot.count
-    )))
+    Err(StageError::Slot(format!("worker {} of {} does not exist: numbers start at 0", slot.index, slot.count)))
 }
 
-fn from_scheduler(
-    count: Option<u32>,
-    number: impl Fn(&str) -> Result<Option<u32>>,
-) -> Result<WorkerSlot> {
+fn from_scheduler(count: Option<u32>, number: impl Fn(&str) -> Result<Option<u32>>) -> Result<WorkerSlot> {
     if let Some(task) = number("SLURM_ARRAY_TASK_ID")? {
         // An array need not start at 0.
         let first = number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0);
@@ -281,8 +254,7 @@ fn from_scheduler(
     match (index, count) {
         (Some(index), Some(count)) => Ok(WorkerSlot { index, count }),
         (Some(_), None) => Err(StageError::Slot(
-            "`JOB_COMPLETION_INDEX` is set but not the number of workers: give `--count`"
-                .to_owned(),
+            "`JOB_COMPLETION_INDEX` is set but not the number of workers: give `--count`".to_owned(),
         )),
         (None, None | Some(1)) => Ok(WorkerSlot::ALONE),
         (None, Some(_)) => Err(StageError::Slot("`--count` needs `--index`".to_owned())),
@@ -295,11 +267,7 @@ mod tests {
 
     use super::*;
 
-    fn slot(
-        index: Option<u32>,
-        count: Option<u32>,
-        variables: &[(&str, &str)],
-    ) -> Result<(u32, u32)> {
+    fn slot(index: Option<u32>, count: Option<u32>, variables: &[(&str, &str)]) -> Result<(u32, u32)> {
         let find = |name: &str| {
             let found = variables.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| (*value).to_owned())
@@ -314,21 +282,14 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_scheduler() {
-        let slurm = [
-            ("SLURM_ARRAY_TASK_ID", "3"),
-            ("SLURM_ARRAY_TASK_COUNT", "4"),
-        ];
+        let slurm = [("SLURM_ARRAY_TASK_ID", "3"), ("SLURM_ARRAY_TASK_COUNT", "4")];
         assert_eq!(slot(Some(1), Some(2), &slurm).unwrap(), (1, 2));
         assert_eq!(slot(None, None, &slurm).unwrap(), (3, 4));
     }
 
     #[test]
     fn a_slurm_array_that_starts_at_one_is_counted_from_zero() {
-        let slurm = [
-            ("SLURM_ARRAY_TASK_ID", "1"),
-            ("SLURM_ARRAY_TASK_MIN", "1"),
-            ("SLURM_ARRAY_TASK_COUNT", "4"),
-        ];
+        let slurm = [("SLURM_ARRAY_TASK_ID", "1"), ("SLURM_ARRAY_TASK_MIN", "1"), ("SLURM_ARRAY_TASK_COUNT", "4")];
         assert_eq!(slot(None, None, &slurm).unwrap(), (0, 4));
     }
 

@@ -52,14 +52,12 @@ pub(crate) async fn run<W: Worker>(
     let thread = std::thread::Builder::new().name("worker".to_owned());
     let body = move || {
         let body = AssertUnwindSafe(|| work(make, feed, made, &stop));
-        let result = catch_unwind(body)
-            .unwrap_or_else(|payload| Err(StageError::Panicked(panic_message(payload.as_ref()))));
+        let result =
+            catch_unwind(body).unwrap_or_else(|payload| Err(StageError::Panicked(panic_message(payload.as_ref()))));
         // Nobody listens any more after another part of the pipeline failed.
         let _ = sender.send(result);
     };
-    thread
-        .spawn(body)
-        .map_err(|error| StageError::Worker(error.into()))?;
+    thread.spawn(body).map_err(|error| StageError::Worker(error.into()))?;
     tokio::select! {
         ended = receiver => {
             ended.unwrap_or_else(|_| Err(StageError::Panicked("the thread was lost".to_owned())))
@@ -119,17 +117,9 @@ fn process<W: Worker>(
         });
     }
     let given = batch.len();
-    let made = if given == 0 {
-        Vec::new()
-    } else {
-        worker.process(batch)
-    };
+    let made = if given == 0 { Vec::new() } else { worker.process(batch) };
     if made.len() != given {
-        return Err(StageError::ResultCount {
-            shard: turn.shard,
-            given,
-            returned: made.len(),
-        });
+        return Err(StageError::ResultCount { shard: turn.shard, given, returned: made.len() });
     }
     let mut made = made.into_iter();
     let results = failures.into_iter().filter_map(|failure| match failure {
@@ -140,9 +130,6 @@ fn process<W: Worker>(
 }
 
 fn panic_message(payload: &(dyn Any + Send)) -> String {
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

@@ -53,11 +53,7 @@ enum Fit {
 ///
 /// # Errors
 /// The store's errors.
-pub async fn earlier_of_upstream(
-    datasets: &[Dataset],
-    upstream: &Dataset,
-    inputs: u32,
-) -> Result<Vec<Earlier>> {
+pub async fn earlier_of_upstream(datasets: &[Dataset], upstream: &Dataset, inputs: u32) -> Result<Vec<Earlier>> {
     let mut found = Vec::new();
     let Some((head, others)) = datasets.split_last() else {
         return Ok(found);
@@ -96,12 +92,7 @@ fn known(opened: std::result::Result<Dataset, DatasetError>) -> Result<Option<Da
 
 /// Adopts of the earlier datasets what these shards have in common with them. Returns how many were
 /// adopted whole.
-pub(crate) async fn adopt(
-    datasets: &[Dataset],
-    plan: Plan,
-    earlier: &[Earlier],
-    shards: &[ShardIndex],
-) -> Result<u32> {
+pub(crate) async fn adopt(datasets: &[Dataset], plan: Plan, earlier: &[Earlier], shards: &[ShardIndex]) -> Result<u32> {
     let (whole, begun) = (AtomicU32::new(0), AtomicU32::new(0));
     stream::iter(shards)
         .map(Ok)
@@ -127,12 +118,7 @@ pub(crate) async fn adopt(
     Ok(whole)
 }
 
-async fn adopt_shard(
-    datasets: &[Dataset],
-    plan: Plan,
-    earlier: &[Earlier],
-    shard: ShardIndex,
-) -> Result<Fit> {
+async fn adopt_shard(datasets: &[Dataset], plan: Plan, earlier: &[Earlier], shard: ShardIndex) -> Result<Fit> {
     let mut longest: Option<(&Earlier, u64)> = None;
     for earlier in earlier {
         match earlier.fit(plan, shard).await? {
@@ -198,9 +184,7 @@ impl Earlier {
                 Ok(match there.end.cmp(&here.end) {
                     _ if here.start != there.start => Fit::Nothing,
                     std::cmp::Ordering::Equal => Fit::Whole,
-                    std::cmp::Ordering::Less if first_pass == there.end - there.start => {
-                        Fit::Beginning(first_pass)
-                    }
+                    std::cmp::Ordering::Less if first_pass == there.end - there.start => Fit::Beginning(first_pass),
                     _ => Fit::Nothing,
                 })
             }

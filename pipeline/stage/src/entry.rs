@@ -26,11 +26,7 @@ pub struct Context {
 impl Context {
     /// A context without signals and terminal, for tests and for use as a library.
     pub fn detached(name: &'static str) -> Self {
-        Self {
-            name,
-            stop: Stop::default(),
-            progress: Progress::lines(),
-        }
+        Self { name, stop: Stop::default(), progress: Progress::lines() }
     }
 }
 
@@ -114,16 +110,7 @@ where
     }
     let progress = Progress::new(process.log_format);
     logging::start(process.log_format, &progress.bars());
-    let result = serve(
-        body,
-        args,
-        Context {
-            name,
-            stop: Stop::default(),
-            progress,
-        },
-        overdue,
-    );
+    let result = serve(body, args, Context { name, stop: Stop::default(), progress }, overdue);
     let status = result.unwrap_or_else(|error| {
         report(&error, process.log_format);
         explain::status(&error)
@@ -134,19 +121,12 @@ where
     status
 }
 
-fn serve<A, B, F>(
-    body: B,
-    args: A,
-    context: Context,
-    overdue: Overdue,
-) -> anyhow::Result<ExitStatus>
+fn serve<A, B, F>(body: B, args: A, context: Context, overdue: Overdue) -> anyhow::Result<ExitStatus>
 where
     B: FnOnce(A, Context) -> F,
     F: Future<Output = anyhow::Result<ExitStatus>>,
 {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         context.stop.on_signals(overdue)?;
         body(args, context).await
@@ -160,11 +140,7 @@ where
 fn usage(error: &clap::Error) -> ExitStatus {
     // A closed stdout or stderr changes nothing.
     let _ = error.print();
-    if error.use_stderr() {
-        ExitStatus::UserError
-    } else {
-        ExitStatus::Done
-    }
+    if error.use_stderr() { ExitStatus::UserError } else { ExitStatus::Done }
 }
 
 fn report(error: &anyhow::Error, format: crate::LogFormat) {

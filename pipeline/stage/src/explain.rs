@@ -38,25 +38,11 @@ pub trait Explain<T> {
 
 impl<T, E: Into<anyhow::Error>> Explain<T> for Result<T, E> {
     fn blame_user(self) -> anyhow::Result<T> {
-        self.map_err(|error| {
-            Explained {
-                blame: Some(Blame::User),
-                hint: None,
-                error: error.into(),
-            }
-            .into()
-        })
+        self.map_err(|error| Explained { blame: Some(Blame::User), hint: None, error: error.into() }.into())
     }
 
     fn hint(self, hint: impl fmt::Display) -> anyhow::Result<T> {
-        self.map_err(|error| {
-            Explained {
-                blame: None,
-                hint: Some(hint.to_string()),
-                error: error.into(),
-            }
-            .into()
-        })
+        self.map_err(|error| Explained { blame: None, hint: Some(hint.to_string()), error: error.into() }.into())
     }
 }
 
@@ -86,9 +72,7 @@ pub fn blame(error: &anyhow::Error) -> Blame {
     if is_full(error) {
         return Blame::Us;
     }
-    known(error)
-        .find_map(|known| known.blame())
-        .unwrap_or(Blame::Us)
+    known(error).find_map(|known| known.blame()).unwrap_or(Blame::Us)
 }
 
 /// What the user can do about `error`: the outermost hint.
@@ -154,9 +138,7 @@ impl Known<'_> {
             Self::Stage(error) => error.is_user_input(),
             Self::Schema(error) => matches!(
                 error,
-                SchemaError::ReadSpec { .. }
-                    | SchemaError::InvalidSpec { .. }
-                    | SchemaError::InvalidId { .. }
+                SchemaError::ReadSpec { .. } | SchemaError::InvalidSpec { .. } | SchemaError::InvalidId { .. }
             ),
         };
         user.then_some(Blame::User)
@@ -217,7 +199,12 @@ mod tests {
     #[test]
     fn a_full_disk_is_nobodys_input_however_it_is_marked() {
         use anyhow::Context as _;
-        let marked = [full(), full().blame_user(), full().context("cannot write").blame_user(), full().blame_user().context("x")];
+        let marked = [
+            full(),
+            full().blame_user(),
+            full().context("cannot write").blame_user(),
+            full().blame_user().context("x"),
+        ];
         for error in marked.into_iter().filter_map(Result::err) {
             assert_eq!(status(&error), ExitStatus::OurError, "{error:?}");
             assert!(hint(&error).is_some_and(|hint| hint.starts_with("the disk is full")), "{error:?}");

@@ -63,13 +63,7 @@ pub struct Failure {
 impl Failure {
     /// A failure of `item` with neither sample id nor inputs; set the public fields for more.
     pub fn new(item: impl Into<String>, class: ErrorClass, message: impl ToString) -> Self {
-        Self {
-            item: item.into(),
-            sample_id: None,
-            class,
-            message: message.to_string(),
-            inputs: String::new(),
-        }
+        Self { item: item.into(), sample_id: None, class, message: message.to_string(), inputs: String::new() }
     }
 
     /// The same failure with the sample's id.

@@ -57,10 +57,7 @@ impl<O: Send + 'static> Output<O> {
             .map_err(|error| StageError::Encode(error.into()))??;
         match batches.len() == self.datasets.len() {
             true => Ok(batches),
-            false => Err(StageError::BatchCount {
-                expected: self.datasets.len(),
-                returned: batches.len(),
-            }),
+            false => Err(StageError::BatchCount { expected: self.datasets.len(), returned: batches.len() }),
         }
     }
 }
@@ -348,8 +345,7 @@ impl Lane {
             1 => Ok(pieces.swap_remove(0)),
             _ => {
                 let schema = pieces[0].schema();
-                concat_batches(&schema, &pieces)
-                    .map_err(|source| SchemaError::Arrow { kind: "shard", source })
+                concat_batches(&schema, &pieces).map_err(|source| SchemaError::Arrow { kind: "shard", source })
             }
         }
     }
@@ -362,12 +358,7 @@ impl Spilling {
         self.since = Instant::now();
     }
 
-    async fn write<O: Send + 'static>(
-        &mut self,
-        output: &Output<O>,
-        shard: ShardIndex,
-        batches: &[RecordBatch],
-    ) {
+    async fn write<O: Send + 'static>(&mut self, output: &Output<O>, shard: ShardIndex, batches: &[RecordBatch]) {
         if self.parts == Parts::Kept {
             return;
         }
@@ -395,11 +386,7 @@ impl Spilling {
     }
 
     /// The last dataset's record is what counts, so it is written last and holds the failures.
-    async fn finish(
-        &mut self,
-        end: u64,
-        failures: Vec<QuarantineRow>,
-    ) -> std::result::Result<(), DatasetError> {
+    async fn finish(&mut self, end: u64, failures: Vec<QuarantineRow>) -> std::result::Result<(), DatasetError> {
         let mut writers = std::mem::take(&mut self.writers);
         let head = writers.pop();
         for writer in writers {

@@ -6,8 +6,8 @@ use arrow::record_batch::RecordBatch;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use glass_dataset::Dataset;
-use glass_schemas::ids::{SampleId, ShardIndex};
 use glass_schemas::dataset::QuarantineRow;
+use glass_schemas::ids::{SampleId, ShardIndex};
 use glass_schemas::plan::Plan;
 
 use crate::condition::Condition;
@@ -54,13 +54,8 @@ pub trait Source: Send + Sync + 'static {
 }
 
 /// The items of a shard that are read in one go, as the stream [`Source::load`] returns.
-pub fn all_at_once<'a, T: Send + 'a>(
-    items: BoxFuture<'a, Result<Vec<Loaded<T>>, StageError>>,
-) -> ItemStream<'a, T> {
-    stream::once(items)
-        .map_ok(|items| stream::iter(items.into_iter().map(Ok)))
-        .try_flatten()
-        .boxed()
+pub fn all_at_once<'a, T: Send + 'a>(items: BoxFuture<'a, Result<Vec<Loaded<T>>, StageError>>) -> ItemStream<'a, T> {
+    stream::once(items).map_ok(|items| stream::iter(items.into_iter().map(Ok))).try_flatten().boxed()
 }
 
 /// Computes one batch at a time on its own thread; owns the network.
@@ -82,8 +77,7 @@ pub trait Worker: Send + 'static {
 /// Runs on a blocking thread while the worker computes the next batch: compress images here.
 /// A row must come out the same whatever rows it is encoded with: rows are cut into pieces anew
 /// before they are written, so that a shard's bytes depend on neither batch sizes nor restarts.
-pub type Encode<O> =
-    Box<dyn Fn(Vec<O>) -> Result<Vec<RecordBatch>, StageError> + Send + Sync + 'static>;
+pub type Encode<O> = Box<dyn Fn(Vec<O>) -> Result<Vec<RecordBatch>, StageError> + Send + Sync + 'static>;
 
 /// Makes the worker, on the worker's thread, and only when there is a shard to do: a finished
 /// dataset never loads weights.
@@ -182,10 +176,7 @@ impl Default for Options {
             prefetch: 2,
             stragglers: Stragglers::Leave,
             lease: Duration::ZERO,
-            systematic: SystematicFailure {
-                share: 0.5,
-                samples: 20,
-            },
+            systematic: SystematicFailure { share: 0.5, samples: 20 },
             spill: SpillBound::NONE,
             attempts: 5,
             backoff: Duration::from_millis(500),

@@ -42,9 +42,9 @@ mod verbs;
 mod whole_file;
 mod write;
 
+pub use cli::{LogFormat, Only, ProcessArgs, Retry, SpecArgs, StageArgs};
 pub use compute::Pace;
 pub use condition::Condition;
-pub use cli::{LogFormat, Only, ProcessArgs, Retry, SpecArgs, StageArgs};
 pub use earlier::{Common, Earlier, earlier_of_upstream};
 pub use entry::{Context, program_main, stage_main, stage_main_from};
 pub use error::{Result, StageError};
@@ -53,8 +53,7 @@ pub use explain::{Blame, Explain, blame, hint, render, status};
 pub use failure::{ErrorClass, Failure};
 pub use fill::SpillBound;
 pub use job::{
-    Encode, Failed, ItemStream, Job, Loaded, MakeWorker, Options, Pass, Source,
-    SystematicFailure, Worker, all_at_once,
+    Encode, Failed, ItemStream, Job, Loaded, MakeWorker, Options, Pass, Source, SystematicFailure, Worker, all_at_once,
 };
 pub use licences::licences;
 pub use progress::{Progress, Task};

@@ -47,7 +47,11 @@ mod tests {
     #[test]
     fn a_checkpoints_licence_is_what_the_spec_states_or_its_folder_says() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("README.md"), "---\ntags: [x]\nlicense: openrail++\n---\n# A model\nlicense: no\n").unwrap();
+        std::fs::write(
+            folder.path().join("README.md"),
+            "---\ntags: [x]\nlicense: openrail++\n---\n# A model\nlicense: no\n",
+        )
+        .unwrap();
         let mut spec = RunSpec::parse("version = 1\nname = \"a\"", "test").unwrap();
         let of = |spec: &RunSpec| licences(spec, None, Some("source"), Some(("generator", folder.path())));
         assert_eq!(of(&spec), BTreeMap::from([("generator".to_owned(), "openrail++".to_owned())]));

@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 
 use crate::again::Again;
 use crate::error::{Result, StageError};
-use crate::lease::{self, Leases};
 use crate::job::{Loaded, Pass, Source};
+use crate::lease::{self, Leases};
 use crate::signals::Stop;
 use crate::spilled::Taken;
 
@@ -234,11 +234,7 @@ impl<S: Source> Loader<S> {
         }
         tracing::warn!(shard = %turn.shard, attempt = turn.attempt, %error, "the shard will be made again");
         self.wait(turn.attempt).await;
-        self.queue.push_back(Turn {
-            attempt: turn.attempt + 1,
-            spills,
-            ..turn
-        });
+        self.queue.push_back(Turn { attempt: turn.attempt + 1, spills, ..turn });
         Ok(())
     }
 
@@ -285,13 +281,7 @@ impl<S: Source> Loader<S> {
         }
         if !batch.is_empty() {
             *delivered += batch.len() as u64;
-            if let Next::Finish = self
-                .send(Feed::Batch {
-                    shard: turn.clone(),
-                    items: batch,
-                })
-                .await
-            {
+            if let Next::Finish = self.send(Feed::Batch { shard: turn.clone(), items: batch }).await {
                 return Ok(Next::Finish);
             }
         }

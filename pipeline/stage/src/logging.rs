@@ -10,8 +10,7 @@ use crate::cli::LogFormat;
 
 /// Starts logging. `RUST_LOG` overrides the level, e.g. `RUST_LOG=debug`.
 pub(crate) fn start(format: LogFormat, bars: &MultiProgress) {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,object_store=warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,object_store=warn"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
@@ -19,11 +18,7 @@ pub(crate) fn start(format: LogFormat, bars: &MultiProgress) {
     // A second call in one process (a test) keeps the first one's subscriber.
     let started = match format {
         LogFormat::Text => builder.with_target(false).compact().try_init(),
-        LogFormat::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
     };
     if let Err(error) = started {
         tracing::debug!(%error, "logging was started before");

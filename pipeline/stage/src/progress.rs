@@ -55,9 +55,7 @@ impl Progress {
 
     /// Log lines only, e.g. where stderr belongs to another process.
     pub fn lines() -> Self {
-        Self {
-            display: Display::Lines,
-        }
+        Self { display: Display::Lines }
     }
 
     pub(crate) fn bars(&self) -> MultiProgress {
@@ -74,18 +72,8 @@ impl Progress {
             Display::Lines => None,
         };
         let now = Instant::now();
-        let counter = Counter {
-            done: 0,
-            total,
-            rate: Rate::new(now),
-            last_line: now,
-        };
-        Task {
-            inner: Arc::new(Mutex::new(counter)),
-            bar,
-            name,
-            unit,
-        }
+        let counter = Counter { done: 0, total, rate: Rate::new(now), last_line: now };
+        Task { inner: Arc::new(Mutex::new(counter)), bar, name, unit }
     }
 }
 
@@ -106,10 +94,7 @@ impl Task {
 
     /// Adds units to what is to be done.
     pub fn extend(&self, units: u64) {
-        self.inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .total += units;
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).total += units;
         if let Some(bar) = &self.bar {
             bar.inc_length(units);
         }
@@ -140,11 +125,9 @@ impl Task {
 }
 
 fn bar(name: &'static str, unit: &'static str, total: u64) -> ProgressBar {
-    let template = format!(
-        "{{prefix}} {{wide_bar:.cyan/blue}} {{human_pos}}/{{human_len}} {unit} {{per_sec:.dim}} ETA {{eta}}"
-    );
-    let style =
-        ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let template =
+        format!("{{prefix}} {{wide_bar:.cyan/blue}} {{human_pos}}/{{human_len}} {unit} {{per_sec:.dim}} ETA {{eta}}");
+    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(total).with_style(style).with_prefix(name);
     bar.enable_steady_tick(Duration::from_millis(500));
     bar
@@ -165,11 +148,7 @@ struct Rate {
 
 impl Rate {
     fn new(now: Instant) -> Self {
-        Self {
-            units: 0.0,
-            seconds: 0.0,
-            last: now,
-        }
+        Self { units: 0.0, seconds: 0.0, last: now }
     }
 
     fn add(&mut self, units: u64, now: Instant) {
@@ -182,10 +161,6 @@ impl Rate {
 
     fn per_second(&self, now: Instant) -> f64 {
         let seconds = self.seconds + now.duration_since(self.last).as_secs_f64();
-        if seconds > 0.0 {
-            self.units / seconds
-        } else {
-            0.0
-        }
+        if seconds > 0.0 { self.units / seconds } else { 0.0 }
     }
 }

@@ -18,8 +18,8 @@ use crate::error::{Result, StageError};
 use crate::fill::{Output, SpillBound};
 use crate::job::{Failed, Job, Options, Pass, Source, Worker};
 use crate::lease::Leases;
-use crate::share::Stragglers;
 use crate::load::{Loader, Turn};
+use crate::share::Stragglers;
 use crate::summary::{Ending, Summary};
 use crate::system;
 use crate::systematic::Watch;
@@ -46,10 +46,7 @@ where
     S: Source,
     W: Worker<Item = S::Item>,
 {
-    let head = job.datasets.last().cloned().ok_or(StageError::BatchCount {
-        expected: 0,
-        returned: 0,
-    })?;
+    let head = job.datasets.last().cloned().ok_or(StageError::BatchCount { expected: 0, returned: 0 })?;
     let shards = job.plan.shards();
     let (committed, adopted) = adopt(&job, &head).await?;
     let work = match &job.options.pass {
@@ -98,11 +95,7 @@ where
     summary.quarantined = written.quarantined;
     summary.restored = written.restored;
     let settled = (written.committed + written.lost + found) as usize;
-    summary.ending = if settled < asked {
-        Ending::Interrupted
-    } else {
-        Ending::Complete
-    };
+    summary.ending = if settled < asked { Ending::Interrupted } else { Ending::Complete };
     if summary.ending == Ending::Complete {
         finish(&datasets).await?;
     }
@@ -143,11 +136,7 @@ where
 }
 
 /// The worker's own shards first, then, if asked for, the others' from the end.
-fn shards_to_do(
-    shards: u32,
-    options: &Options,
-    wanted: impl Fn(ShardIndex) -> bool,
-) -> Vec<ShardIndex> {
+fn shards_to_do(shards: u32, options: &Options, wanted: impl Fn(ShardIndex) -> bool) -> Vec<ShardIndex> {
     let slot = options.slot;
     let mut work: Vec<ShardIndex> = assigned(shards, slot.index, slot.count).collect();
     if options.stragglers == Stragglers::Take {
@@ -159,11 +148,7 @@ fn shards_to_do(
 }
 
 /// The shards with a sample to make again; looked at several at once, nothing of them kept.
-async fn with_something_left<S, W>(
-    job: &Job<S, W>,
-    shards: Vec<ShardIndex>,
-    failed: &Failed,
-) -> Result<Vec<ShardIndex>>
+async fn with_something_left<S, W>(job: &Job<S, W>, shards: Vec<ShardIndex>, failed: &Failed) -> Result<Vec<ShardIndex>>
 where
     S: Source,
     W: Worker<Item = S::Item>,
@@ -180,20 +165,13 @@ where
 }
 
 /// Loader, worker and writer, joined by bounded channels; the first error ends all three.
-async fn pipeline<S, W>(
-    job: Job<S, W>,
-    context: &Context,
-    work: Vec<ShardIndex>,
-) -> Result<(u32, Pace, Written)>
+async fn pipeline<S, W>(job: Job<S, W>, context: &Context, work: Vec<ShardIndex>) -> Result<(u32, Pace, Written)>
 where
     S: Source,
     W: Worker<Item = S::Item>,
 {
     let options = job.options;
-    let total = work
-        .iter()
-        .map(|shard| job.plan.range(*shard))
-        .map(|range| range.end - range.start);
+    let total = work.iter().map(|shard| job.plan.range(*shard)).map(|range| range.end - range.start);
     let total = match options.pass {
         Pass::First => total.sum(),
         // Counted as they are found.
@@ -210,10 +188,7 @@ where
         source: Arc::new(job.source),
         datasets: job.datasets.clone(),
         pass: options.pass,
-        queue: work
-            .into_iter()
-            .map(Turn::first)
-            .collect(),
+        queue: work.into_iter().map(Turn::first).collect(),
         batch_size: options.batch_size.max(1),
         attempts: options.attempts.max(1),
         backoff: options.backoff,
@@ -258,9 +233,7 @@ where
 
 /// Leases for workers that take each other's shards; others have no use for them.
 fn leases(datasets: &[Dataset], options: &Options) -> Option<Leases> {
-    let wanted = options.stragglers == Stragglers::Take
-        && options.pass == Pass::First
-        && !options.lease.is_zero();
+    let wanted = options.stragglers == Stragglers::Take && options.pass == Pass::First && !options.lease.is_zero();
     let head = datasets.last().filter(|_| wanted)?;
     Some(Leases::new(head.clone(), options.slot, options.lease))
 }
@@ -274,9 +247,7 @@ async fn task<T>(handle: tokio::task::JoinHandle<Result<T>>) -> Result<T> {
         }
     }
     let _guard = AbortOnDrop(handle.abort_handle());
-    handle
-        .await
-        .unwrap_or_else(|error| Err(StageError::Panicked(error.to_string())))
+    handle.await.unwrap_or_else(|error| Err(StageError::Panicked(error.to_string())))
 }
 
 /// Writes the manifests of the datasets whose shards are all there.

@@ -35,9 +35,7 @@ pub struct Stop {
 
 impl Default for Stop {
     fn default() -> Self {
-        Self {
-            sender: watch::Sender::new(false),
-        }
+        Self { sender: watch::Sender::new(false) }
     }
 }
 
@@ -86,10 +84,7 @@ impl Stop {
                     tracing::warn!(signal = name, "stopping at once");
                     std::process::exit(i32::from(crate::ExitStatus::Interrupted.code()));
                 }
-                tracing::warn!(
-                    signal = name,
-                    "stopping after the current batch; Ctrl-C to stop at once"
-                );
+                tracing::warn!(signal = name, "stopping after the current batch; Ctrl-C to stop at once");
                 stop.set();
                 if overdue == Overdue::Leaves {
                     // A thread: whatever hangs, it may hang the runtime.
@@ -103,9 +98,6 @@ impl Stop {
 
 fn leave() {
     std::thread::sleep(GRACE);
-    tracing::warn!(
-        seconds = GRACE.as_secs(),
-        "giving up what is under way: run the same command again to resume"
-    );
+    tracing::warn!(seconds = GRACE.as_secs(), "giving up what is under way: run the same command again to resume");
     system::leave(crate::ExitStatus::Interrupted)
 }

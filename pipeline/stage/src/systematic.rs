@@ -22,12 +22,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(limit: SystematicFailure) -> Self {
-        Self {
-            limit,
-            seen: 0,
-            failed: 0,
-            kinds: HashMap::new(),
-        }
+        Self { limit, seen: 0, failed: 0, kinds: HashMap::new() }
     }
 
     pub(crate) fn success(&mut self) {
@@ -42,10 +37,7 @@ impl Watch {
         self.failed += 1;
         let kind = (failure.class, failure.message.clone());
         if self.kinds.len() < MESSAGES || self.kinds.contains_key(&kind) {
-            let entry = self
-                .kinds
-                .entry(kind)
-                .or_insert_with(|| (0, failure.item.clone()));
+            let entry = self.kinds.entry(kind).or_insert_with(|| (0, failure.item.clone()));
             entry.0 += 1;
         }
     }
@@ -56,10 +48,7 @@ impl Watch {
         if self.seen < self.limit.samples.max(1) || share <= self.limit.share {
             return Ok(());
         }
-        let commonest = self
-            .kinds
-            .iter()
-            .max_by(|a, b| (a.1.0, &b.0.1).cmp(&(b.1.0, &a.0.1)));
+        let commonest = self.kinds.iter().max_by(|a, b| (a.1.0, &b.0.1).cmp(&(b.1.0, &a.0.1)));
         let Some(((class, message), (count, item))) = commonest else {
             return Ok(());
         };

@@ -109,12 +109,15 @@ mod tests {
     #[test]
     fn each_thing_that_is_missing_is_named() {
         let bare = Command::new("look").arg(Arg::new("where").long("where"));
-        assert_eq!(shortcomings(&binary(bare)), [
-            "`tool look` does not say what it does",
-            "`tool look` does not explain `where`",
-            "`tool look` has no `--json`",
-            "`tool look` has no example",
-        ]);
+        assert_eq!(
+            shortcomings(&binary(bare)),
+            [
+                "`tool look` does not say what it does",
+                "`tool look` does not explain `where`",
+                "`tool look` has no `--json`",
+                "`tool look` has no example",
+            ]
+        );
         let wrong = Command::new("look").about("Looks").arg(json()).after_help("Example:\n  tool look --jsno\n");
         let found = shortcomings(&binary(wrong).after_help(""));
         assert_eq!(found.len(), 2, "{found:?}");

@@ -157,11 +157,7 @@ impl<O: Send + 'static> Writer<O> {
     }
 
     /// The shard's rows are complete: upload and commit it beside what comes next.
-    async fn end(
-        &mut self,
-        mut open: Filling<O>,
-        commits: &mut JoinSet<(Turn, Result<Committed>)>,
-    ) -> Result<()> {
+    async fn end(&mut self, mut open: Filling<O>, commits: &mut JoinSet<(Turn, Result<Committed>)>) -> Result<()> {
         self.watch.end_shard();
         if open.turn.again.is_some() && open.seen == 0 {
             // What was to be made again is not among the inputs any more.
@@ -199,11 +195,7 @@ impl<O: Send + 'static> Writer<O> {
         }
     }
 
-    async fn join(
-        &mut self,
-        commits: &mut JoinSet<(Turn, Result<Committed>)>,
-        written: &mut Written,
-    ) -> Result<()> {
+    async fn join(&mut self, commits: &mut JoinSet<(Turn, Result<Committed>)>, written: &mut Written) -> Result<()> {
         match commits.join_next().await {
             Some(joined) => self.tally(flatten(joined), written),
             None => Ok(()),
@@ -211,11 +203,7 @@ impl<O: Send + 'static> Writer<O> {
     }
 
     /// Counts a settled shard and tells the loader.
-    fn tally(
-        &mut self,
-        joined: Result<(Turn, Result<Committed>)>,
-        written: &mut Written,
-    ) -> Result<()> {
+    fn tally(&mut self, joined: Result<(Turn, Result<Committed>)>, written: &mut Written) -> Result<()> {
         let (turn, result) = joined?;
         let settled = match result {
             Ok(committed) => {
@@ -276,11 +264,7 @@ async fn give_up(writers: Vec<ShardWriter>, error: StageError) -> StageError {
 
 /// Uploads the ends of all objects, then commits in order: the last dataset's commit is the one
 /// that says that the shard is done, so it comes when all others are there.
-async fn commit(
-    writers: Vec<ShardWriter>,
-    failed: Vec<QuarantineRow>,
-    again: Option<&Again>,
-) -> Result<Committed> {
+async fn commit(writers: Vec<ShardWriter>, failed: Vec<QuarantineRow>, again: Option<&Again>) -> Result<Committed> {
     let left = match again {
         Some(again) => again.quarantine(failed.clone()),
         None => failed.clone(),
@@ -289,11 +273,7 @@ async fn commit(
     for writer in writers {
         shards.push(writer.finish(&left).await?);
     }
-    let mut committed = Committed {
-        outcome: Outcome::Committed,
-        rows: 0,
-        quarantined: failed.len() as u64,
-    };
+    let mut committed = Committed { outcome: Outcome::Committed, rows: 0, quarantined: failed.len() as u64 };
     let mut shards = shards.into_iter();
     while let Some(shard) = shards.next() {
         let round = again.map(Again::round);

@@ -86,11 +86,8 @@ impl AttentionRow {
     /// The mean of some calls; the mean of all is derived from even and odd where only they are
     /// stored. `None` if the resolution was not captured.
     pub fn map(&self, kind: MapKind, resolution: u32, part: Part) -> Option<Vec<f32>> {
-        let find = |part: Part| {
-            self.maps
-                .iter()
-                .find(|map| (map.kind, map.resolution, map.part) == (kind, resolution, part))
-        };
+        let find =
+            |part: Part| self.maps.iter().find(|map| (map.kind, map.resolution, map.part) == (kind, resolution, part));
         if let Some(map) = find(part) {
             return Some(map.values.clone());
         }
@@ -102,15 +99,9 @@ impl AttentionRow {
             return Some(even.values.clone());
         };
         let total = f64::from(even.weight + odd.weight);
-        let (even_share, odd_share) = (
-            f64::from(even.weight) / total,
-            f64::from(odd.weight) / total,
-        );
+        let (even_share, odd_share) = (f64::from(even.weight) / total, f64::from(odd.weight) / total);
         let mean = even.values.iter().zip(&odd.values);
-        Some(
-            mean.map(|(&e, &o)| (f64::from(e) * even_share + f64::from(o) * odd_share) as f32)
-                .collect(),
-        )
+        Some(mean.map(|(&e, &o)| (f64::from(e) * even_share + f64::from(o) * odd_share) as f32).collect())
     }
 
     /// The resolutions stored for one kind, ascending, each once.
@@ -192,12 +183,6 @@ impl<'de> Deserialize<'de> for AttentionMap {
             .into_iter()
             .find(|part| part.as_str() == stored.part)
             .ok_or_else(|| D::Error::custom(format!("unknown part `{}`", stored.part)))?;
-        Ok(Self {
-            kind,
-            resolution: stored.resolution,
-            part,
-            weight: stored.weight,
-            values: stored.values,
-        })
+        Ok(Self { kind, resolution: stored.resolution, part, weight: stored.weight, values: stored.values })
     }
 }

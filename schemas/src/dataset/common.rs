@@ -28,10 +28,7 @@ pub struct EncodedImage {
 }
 
 pub(super) fn class_list() -> DataType {
-    list(structure(vec![
-        field("id", DataType::UInt32),
-        field("name", DataType::Utf8),
-    ]))
+    list(structure(vec![field("id", DataType::UInt32), field("name", DataType::Utf8)]))
 }
 
 /// A column of images. Nullable throughout, although no row leaves one out: `datasets` (5.2) takes a
@@ -41,10 +38,7 @@ pub(super) fn image(name: &str) -> Field {
 }
 
 fn encoded_image() -> DataType {
-    structure(vec![
-        Field::new("bytes", DataType::Binary, true),
-        Field::new("path", DataType::Utf8, true),
-    ])
+    structure(vec![Field::new("bytes", DataType::Binary, true), Field::new("path", DataType::Utf8, true)])
 }
 
 /// Whether two types differ at most in what may be null: files of earlier builds did so in images.
@@ -54,9 +48,7 @@ pub(super) fn same_values(a: &DataType, b: &DataType) -> bool {
         (DataType::List(a), DataType::List(b)) | (DataType::LargeList(a), DataType::LargeList(b)) => {
             same_values(a.data_type(), b.data_type())
         }
-        (DataType::Struct(a), DataType::Struct(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
-        }
+        (DataType::Struct(a), DataType::Struct(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         (a, b) => a == b,
     }
 }
@@ -80,10 +72,7 @@ pub(super) fn table_metadata(kind: &str, fields: &[Field]) -> HashMap<String, St
 }
 
 /// `datasets` wants every column listed as soon as one is, so the plain ones are listed too.
-fn all_features(
-    fields: &[Field],
-    images: serde_json::Map<String, serde_json::Value>,
-) -> serde_json::Value {
+fn all_features(fields: &[Field], images: serde_json::Map<String, serde_json::Value>) -> serde_json::Value {
     let features = fields.iter().map(|field| {
         let feature = match images.get(field.name()) {
             Some(image) => image.clone(),
@@ -110,10 +99,7 @@ fn feature(data_type: &DataType) -> serde_json::Value {
             serde_json::json!({"feature": feature(element.data_type()), "_type": "LargeList"})
         }
         DataType::Struct(fields) => serde_json::Value::Object(
-            fields
-                .iter()
-                .map(|field| (field.name().clone(), feature(field.data_type())))
-                .collect(),
+            fields.iter().map(|field| (field.name().clone(), feature(field.data_type()))).collect(),
         ),
         other => value(&other.to_string().to_lowercase()),
     }

@@ -50,10 +50,7 @@ pub trait Row: Serialize + DeserializeOwned + Clone {
     fn encode(rows: &[Self]) -> Result<RecordBatch, SchemaError> {
         let fields: Fields = Self::fields().into();
         let arrays = serde_arrow::to_arrow(&fields, rows).map_err(|e| column(Self::KIND, &e))?;
-        RecordBatch::try_new(Self::schema(), arrays).map_err(|source| SchemaError::Arrow {
-            kind: Self::KIND,
-            source,
-        })
+        RecordBatch::try_new(Self::schema(), arrays).map_err(|source| SchemaError::Arrow { kind: Self::KIND, source })
     }
 
     /// The rows of a batch. The batch must hold every column of the schema.

@@ -120,10 +120,7 @@ impl Identity {
         }
         Err(SchemaError::InvalidSpec {
             origin: format!("{}/SPEC.json", self.id.path()),
-            message: format!(
-                "`schema_version` is {}, this build reads {SCHEMA_VERSION}",
-                self.schema_version
-            ),
+            message: format!("`schema_version` is {}, this build reads {SCHEMA_VERSION}", self.schema_version),
             hint: Some("use the release that wrote it, or make the dataset again".to_owned()),
         })
     }

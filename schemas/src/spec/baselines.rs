@@ -98,8 +98,8 @@ fn text(name: &str, origin: &str) -> Result<(String, String), SchemaError> {
     }
     let path = Path::new(name);
     if path.extension().is_some_and(|extension| extension == "toml") {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| SchemaError::ReadSpec { path: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| SchemaError::ReadSpec { path: path.to_owned(), source })?;
         return Ok((name.to_owned(), text));
     }
     let (_, nearest) = SHIPPED

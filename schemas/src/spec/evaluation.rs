@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ImagesSpec, SchedulerChoice};
 use super::pictures::PictureMetricsSpec;
 use super::probe::ProbeSpec;
+use super::{ImagesSpec, SchedulerChoice};
 
 /// What `trainer evaluate`, `trainer generate` and `trainer compose` read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,12 +53,7 @@ impl Default for EvaluationSpec {
             slots: None,
             slot_seeds: vec![0, 1, 2],
             masks: vec![MaskSource::SlotAttention, MaskSource::Decoder],
-            baselines: vec![
-                Baseline::Blocks,
-                Baseline::KMeans,
-                Baseline::Untrained,
-                Baseline::Ceiling,
-            ],
+            baselines: vec![Baseline::Blocks, Baseline::KMeans, Baseline::Untrained, Baseline::Ceiling],
             limit: None,
             samples: 12,
             data: None,

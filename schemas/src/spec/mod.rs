@@ -109,10 +109,8 @@ impl RunSpec {
     /// # Errors
     /// As [`RunSpec::load`]; an override that is not `table.key=value` is invalid too.
     pub fn load_with(path: &Path, overrides: &[String]) -> Result<Self, SchemaError> {
-        let text = std::fs::read_to_string(path).map_err(|source| SchemaError::ReadSpec {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| SchemaError::ReadSpec { path: path.to_owned(), source })?;
         Self::parse_with(&text, &path.display().to_string(), overrides)
     }
 
@@ -146,11 +144,7 @@ impl RunSpec {
 
     fn check(&self, origin: &str) -> Result<(), SchemaError> {
         let refuse = |message: String, hint: &str| {
-            Err(SchemaError::InvalidSpec {
-                origin: origin.to_owned(),
-                message,
-                hint: Some(hint.to_owned()),
-            })
+            Err(SchemaError::InvalidSpec { origin: origin.to_owned(), message, hint: Some(hint.to_owned()) })
         };
         if self.version != SPEC_VERSION {
             return refuse(

@@ -9,9 +9,7 @@ pub(super) fn apply(table: &mut toml::Table, assignment: &str) -> Result<(), Sch
         message: message.to_owned(),
         hint: Some("write `--set table.key=value`, e.g. `--set masks.low=0.4`".to_owned()),
     };
-    let (path, text) = assignment
-        .split_once('=')
-        .ok_or_else(|| refuse("there is no `=`"))?;
+    let (path, text) = assignment.split_once('=').ok_or_else(|| refuse("there is no `=`"))?;
     let mut keys: Vec<&str> = path.trim().split('.').collect();
     let last = keys.pop().unwrap_or_default();
     let mut place = table;
@@ -38,14 +36,9 @@ fn value(text: &str) -> toml::Value {
 /// ``unknown field `stesp`, expected one of `steps`, …`` becomes ``did you mean `steps`?``; other
 /// messages, and keys that are like none, give nothing.
 pub fn nearest_key(message: &str) -> Option<String> {
-    let rest = message.strip_prefix("unknown field `").or_else(|| {
-        message
-            .strip_prefix("unknown variant `")
-    })?;
+    let rest = message.strip_prefix("unknown field `").or_else(|| message.strip_prefix("unknown variant `"))?;
     let (unknown, expected) = rest.split_once('`')?;
     let candidates = expected.split('`').skip(1).step_by(2);
-    let nearest = candidates
-        .map(|key| (strsim::jaro_winkler(unknown, key), key))
-        .max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let nearest = candidates.map(|key| (strsim::jaro_winkler(unknown, key), key)).max_by(|a, b| a.0.total_cmp(&b.0))?;
     (nearest.0 > 0.7).then(|| format!("did you mean `{}`?", nearest.1))
 }

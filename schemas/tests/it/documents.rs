@@ -1,8 +1,6 @@
 //! What readers in other languages are told.
 
-use glass_schemas::dataset::{
-    AttentionRow, CaptionRow, GenerationRow, MaskRow, QuarantineRow, schema_document,
-};
+use glass_schemas::dataset::{AttentionRow, CaptionRow, GenerationRow, MaskRow, QuarantineRow, schema_document};
 
 #[test]
 fn the_documents_of_the_tables_are_those_of_the_code() {

@@ -21,15 +21,9 @@ fn parts() -> IdentityParts {
 fn a_dataset_is_named_by_what_made_it() {
     let base = Identity::new(parts());
     assert_eq!(base.id, Identity::new(parts()).id);
-    let reordered = IdentityParts {
-        spec: serde_json::json!({"high": 0.6, "low": 0.5}),
-        ..parts()
-    };
+    let reordered = IdentityParts { spec: serde_json::json!({"high": 0.6, "low": 0.5}), ..parts() };
     assert_eq!(base.id, Identity::new(reordered).id);
-    let changed = IdentityParts {
-        spec: serde_json::json!({"low": 0.4, "high": 0.6}),
-        ..parts()
-    };
+    let changed = IdentityParts { spec: serde_json::json!({"low": 0.4, "high": 0.6}), ..parts() };
     assert_ne!(base.id, Identity::new(changed).id);
 }
 

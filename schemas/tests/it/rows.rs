@@ -1,6 +1,6 @@
 use glass_schemas::dataset::{
-    AttentionMap, AttentionRow, CaptionRow, ClassLabel, ClassQuality, EncodedImage, GenerationRow,
-    MapKind, MaskRow, Part, QuarantineRow, Row,
+    AttentionMap, AttentionRow, CaptionRow, ClassLabel, ClassQuality, EncodedImage, GenerationRow, MapKind, MaskRow,
+    Part, QuarantineRow, Row,
 };
 use glass_schemas::ids::{Digest, SampleId};
 
@@ -39,14 +39,7 @@ pub fn caption() -> CaptionRow {
 }
 
 fn attention(maps: Vec<AttentionMap>) -> AttentionRow {
-    AttentionRow {
-        sample_id: id(),
-        caption: "a boat".to_owned(),
-        width: 8,
-        height: 8,
-        classes: classes(),
-        maps,
-    }
+    AttentionRow { sample_id: id(), caption: "a boat".to_owned(), width: 8, height: 8, classes: classes(), maps }
 }
 
 fn map(part: Part, weight: u32, values: Vec<f32>) -> AttentionMap {
@@ -106,10 +99,8 @@ fn every_row_reads_back_as_it_was_written() {
 
 #[test]
 fn the_mean_of_all_calls_is_derived_from_even_and_odd() {
-    let row = attention(vec![
-        map(Part::Even, 3, vec![1.0, 0.0, 0.0, 2.0]),
-        map(Part::Odd, 1, vec![0.0, 4.0, 0.0, 2.0]),
-    ]);
+    let row =
+        attention(vec![map(Part::Even, 3, vec![1.0, 0.0, 0.0, 2.0]), map(Part::Odd, 1, vec![0.0, 4.0, 0.0, 2.0])]);
     assert_eq!(row.map(MapKind::Cross, 2, Part::All).unwrap(), [0.75, 1.0, 0.0, 2.0]);
     assert_eq!(row.map(MapKind::Cross, 2, Part::Odd).unwrap(), [0.0, 4.0, 0.0, 2.0]);
     assert!(row.map(MapKind::SelfAttention, 2, Part::All).is_none());
@@ -127,7 +118,6 @@ fn a_missing_column_is_named() {
 #[test]
 fn image_columns_carry_the_feature_that_other_readers_look_for() {
     let schema = MaskRow::schema();
-    let info: serde_json::Value =
-        serde_json::from_str(&schema.metadata()["huggingface"]).unwrap();
+    let info: serde_json::Value = serde_json::from_str(&schema.metadata()["huggingface"]).unwrap();
     assert_eq!(info["info"]["features"]["mask"]["_type"], "Image");
 }

@@ -5,9 +5,7 @@ use glass_schemas::spec::trainer::DataSource;
 
 fn refuse(text: &str) -> (String, Option<String>) {
     match RunSpec::parse(text, "run.toml") {
-        Err(error @ SchemaError::InvalidSpec { .. }) => {
-            (error.to_string(), error.hint().map(str::to_owned))
-        }
+        Err(error @ SchemaError::InvalidSpec { .. }) => (error.to_string(), error.hint().map(str::to_owned)),
         other => panic!("expected a refusal, got {other:?}"),
     }
 }
@@ -46,9 +44,7 @@ fn overrides_are_typed_and_checked() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run.toml");
     std::fs::write(&path, "version = 1\nname = \"x\"").unwrap();
-    let set = |s: &[&str]| {
-        RunSpec::load_with(&path, &s.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>())
-    };
+    let set = |s: &[&str]| RunSpec::load_with(&path, &s.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
     let spec = set(&["masks.low=0.25", "generator.class_prompt=a {class}"]).unwrap();
     assert_eq!(spec.masks.low, 0.25);
     assert_eq!(spec.generator.class_prompt, "a {class}");

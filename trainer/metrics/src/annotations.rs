@@ -39,9 +39,7 @@ impl Segmentation {
                 }
                 return Ok(mask);
             }
-            Self::Compressed { size, counts } => {
-                (size, Rle::from_compressed(counts, size[1], size[0])?)
-            }
+            Self::Compressed { size, counts } => (size, Rle::from_compressed(counts, size[1], size[0])?),
             Self::Counts { size, counts } => (size, Rle::new(counts.clone(), size[1], size[0])?),
         };
         if *size != [height, width] {

@@ -38,12 +38,10 @@ pub fn assign(
         Objective::Maximise => -1.0,
     };
     if rows <= columns {
-        let columns_of_rows =
-            shortest_paths(rows, columns, |row, column| sign * values[row * columns + column]);
+        let columns_of_rows = shortest_paths(rows, columns, |row, column| sign * values[row * columns + column]);
         return Ok(columns_of_rows.into_iter().map(Some).collect());
     }
-    let rows_of_columns =
-        shortest_paths(columns, rows, |column, row| sign * values[row * columns + column]);
+    let rows_of_columns = shortest_paths(columns, rows, |column, row| sign * values[row * columns + column]);
     let mut result = vec![None; rows];
     for (column, row) in rows_of_columns.into_iter().enumerate() {
         result[row] = Some(column);
@@ -71,9 +69,7 @@ fn shortest_paths(few: usize, many: usize, cost: impl Fn(usize, usize) -> f64) -
                 if visited[candidate] {
                     continue;
                 }
-                let reduced = cost(current - 1, candidate - 1)
-                    - row_potential[current]
-                    - column_potential[candidate];
+                let reduced = cost(current - 1, candidate - 1) - row_potential[current] - column_potential[candidate];
                 if reduced < slack[candidate] {
                     slack[candidate] = reduced;
                     previous[candidate] = column;

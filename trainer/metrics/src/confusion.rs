@@ -26,11 +26,7 @@ impl Confusion {
     /// class.
     pub fn add(&mut self, truth: &LabelMap, prediction: &LabelMap) -> Result<(), MetricsError> {
         if truth.size() != prediction.size() {
-            return Err(MetricsError::Size {
-                what: "prediction",
-                expected: truth.size(),
-                found: prediction.size(),
-            });
+            return Err(MetricsError::Size { what: "prediction", expected: truth.size(), found: prediction.size() });
         }
         let class = |label: u16| usize::from(label) < self.classes || label == IGNORE;
         if let Some(&label) = [truth, prediction].into_iter().flat_map(LabelMap::labels).find(|&&l| !class(l)) {

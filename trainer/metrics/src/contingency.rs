@@ -29,11 +29,7 @@ impl Contingency {
     /// column.
     pub fn new(truth: &LabelMap, prediction: &LabelMap) -> Result<Self, MetricsError> {
         if truth.size() != prediction.size() {
-            return Err(MetricsError::Size {
-                what: "prediction",
-                expected: truth.size(),
-                found: prediction.size(),
-            });
+            return Err(MetricsError::Size { what: "prediction", expected: truth.size(), found: prediction.size() });
         }
         let runs = collect_runs(truth.labels(), prediction.labels());
         let (truth_index, truth) = index_labels(runs.iter().map(|run| run.0));
@@ -46,8 +42,7 @@ impl Contingency {
         }
         let columns = predicted.len();
         let truth_sizes = counts.chunks(columns.max(1)).map(|row| row.iter().sum()).collect();
-        let predicted_sizes =
-            (0..columns).map(|c| counts.iter().skip(c).step_by(columns).sum()).collect();
+        let predicted_sizes = (0..columns).map(|c| counts.iter().skip(c).step_by(columns).sum()).collect();
         Ok(Self { truth, predicted, counts, truth_sizes, predicted_sizes })
     }
 
@@ -79,8 +74,7 @@ impl Contingency {
 
     /// Rows that are objects.
     pub fn object_rows(&self, objects: Objects) -> impl Iterator<Item = usize> + '_ {
-        (0..self.truth.len())
-            .filter(move |&row| objects == Objects::WithBackground || self.truth[row] != BACKGROUND)
+        (0..self.truth.len()).filter(move |&row| objects == Objects::WithBackground || self.truth[row] != BACKGROUND)
     }
 
     /// Intersection over union of every object with every predicted label.
@@ -90,12 +84,10 @@ impl Contingency {
         let mut rows = 0;
         for row in self.object_rows(objects) {
             rows += 1;
-            values.extend(self.row(row).iter().zip(&self.predicted_sizes).map(
-                |(&shared, &size)| {
-                    let union = self.truth_sizes[row] + size - shared;
-                    if union == 0 { 0.0 } else { shared as f64 / union as f64 }
-                },
-            ));
+            values.extend(self.row(row).iter().zip(&self.predicted_sizes).map(|(&shared, &size)| {
+                let union = self.truth_sizes[row] + size - shared;
+                if union == 0 { 0.0 } else { shared as f64 / union as f64 }
+            }));
         }
         IouMatrix { rows, columns, values }
     }

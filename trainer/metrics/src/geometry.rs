@@ -113,15 +113,9 @@ impl Sampling {
 
     /// The square of `size` pixels that `place` cuts out of a picture of `source` pixels. The
     /// square must lie within the resized picture.
-    pub fn placed(
-        place: &Placement,
-        nearest: Nearest,
-        (width, height): (usize, usize),
-        size: usize,
-    ) -> Self {
-        let sources = |start: usize, target: usize, source: usize| {
-            nearest.sources(target, source)[start..start + size].to_vec()
-        };
+    pub fn placed(place: &Placement, nearest: Nearest, (width, height): (usize, usize), size: usize) -> Self {
+        let sources =
+            |start: usize, target: usize, source: usize| nearest.sources(target, source)[start..start + size].to_vec();
         Self {
             width,
             height,
@@ -142,8 +136,6 @@ impl Sampling {
 
     /// The kept pixels of a map of the [`Sampling::source`] size, row by row: their places in it.
     pub fn places(&self) -> impl Iterator<Item = usize> + '_ {
-        self.rows
-            .iter()
-            .flat_map(move |row| self.columns.iter().map(move |column| row * self.width + column))
+        self.rows.iter().flat_map(move |row| self.columns.iter().map(move |column| row * self.width + column))
     }
 }

@@ -39,12 +39,7 @@ impl LabelMap {
 
     /// The best slot of every pixel; `scores` is `[slots, height, width]`. The first of equal slots
     /// wins, and a score that is not a number never does.
-    pub fn from_argmax(
-        scores: &[f32],
-        slots: usize,
-        width: usize,
-        height: usize,
-    ) -> Result<Self, MetricsError> {
+    pub fn from_argmax(scores: &[f32], slots: usize, width: usize, height: usize) -> Result<Self, MetricsError> {
         let pixels = width * height;
         if scores.len() != slots * pixels {
             return Err(MetricsError::Length {
@@ -130,11 +125,7 @@ impl LabelMap {
     /// The kept pixels of the map.
     pub fn sample(&self, sampling: &Sampling) -> Result<Self, MetricsError> {
         if self.size() != sampling.source() {
-            return Err(MetricsError::Size {
-                what: "label map",
-                expected: sampling.source(),
-                found: self.size(),
-            });
+            return Err(MetricsError::Size { what: "label map", expected: sampling.source(), found: self.size() });
         }
         let (width, height) = sampling.size();
         let labels = sampling.places().map(|place| self.labels[place]).collect();

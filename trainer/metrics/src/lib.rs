@@ -34,9 +34,8 @@ pub use confusion::Confusion;
 pub use contingency::{Contingency, IouMatrix, Objects};
 pub use error::MetricsError;
 pub use generation::{
-    FeatureSample, FeatureStatistics, KernelDistance, PerceptualLayer, Planes, Products,
-    cosine_score, kernel_distance, kernel_inception_distance, kernel_of_products,
-    perceptual_distance, psnr, squared_error, ssim, subset,
+    FeatureSample, FeatureStatistics, KernelDistance, PerceptualLayer, Planes, Products, cosine_score, kernel_distance,
+    kernel_inception_distance, kernel_of_products, perceptual_distance, psnr, squared_error, ssim, subset,
 };
 pub use geometry::{Nearest, Placement, PlacementRule, Sampling};
 pub use label_map::{BACKGROUND, IGNORE, LabelMap, OVERLAP};
@@ -44,8 +43,8 @@ pub use mask::{Bounds, Connectivity, Mask};
 pub use overlap::{DISCOVERY_THRESHOLD, OverlapScores, overlap_scores};
 pub use polygon::polygon_runs;
 pub use protocol::{
-    BackgroundRule, Backgrounds, Crowds, EmptyLabels, MaskSource, Overlaps, PaintOrder, Protocol,
-    Resampling, TruthLabels, VoidPixels,
+    BackgroundRule, Backgrounds, Crowds, EmptyLabels, MaskSource, Overlaps, PaintOrder, Protocol, Resampling,
+    TruthLabels, VoidPixels,
 };
 pub use rle::Rle;
 pub use scores::{Headline, ImageScores, METRIC_NAMES, Mean, TruthScores};

@@ -97,11 +97,7 @@ impl Mask {
     /// Adds the pixels of `other`.
     pub fn unite(&mut self, other: &Self) -> Result<(), MetricsError> {
         if self.size() != other.size() {
-            return Err(MetricsError::Size {
-                what: "mask",
-                expected: self.size(),
-                found: other.size(),
-            });
+            return Err(MetricsError::Size { what: "mask", expected: self.size(), found: other.size() });
         }
         for (bit, &more) in self.bits.iter_mut().zip(&other.bits) {
             *bit |= more;
@@ -121,20 +117,12 @@ impl Mask {
             top = top.min(y);
             bottom = y;
         }
-        (top != usize::MAX).then(|| Bounds {
-            x: left,
-            y: top,
-            width: right - left + 1,
-            height: bottom - top + 1,
-        })
+        (top != usize::MAX).then(|| Bounds { x: left, y: top, width: right - left + 1, height: bottom - top + 1 })
     }
 
     /// The connected parts of the mask: a map with labels 1, 2 … in the order of their first pixel,
     /// and their areas.
-    pub fn components(
-        &self,
-        connectivity: Connectivity,
-    ) -> Result<(LabelMap, Vec<usize>), MetricsError> {
+    pub fn components(&self, connectivity: Connectivity) -> Result<(LabelMap, Vec<usize>), MetricsError> {
         let mut labels = vec![0_u16; self.bits.len()];
         let mut areas = Vec::new();
         let mut pending = Vec::new();

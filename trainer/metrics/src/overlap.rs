@@ -47,12 +47,7 @@ pub fn overlap_scores(
     }))
 }
 
-fn object_count(
-    table: &Contingency,
-    objects: Objects,
-    empty: EmptyLabels,
-    present: usize,
-) -> usize {
+fn object_count(table: &Contingency, objects: Objects, empty: EmptyLabels, present: usize) -> usize {
     let highest = table.truth().last().copied().unwrap_or(BACKGROUND);
     match (empty, objects) {
         (EmptyLabels::Skip, _) => present,

@@ -7,11 +7,7 @@ const FINE: f64 = 5.0;
 
 /// Run lengths (COCO order, first outside) of the polygon `[x1, y1, x2, y2, …]` in a `width` ×
 /// `height` picture.
-pub fn polygon_runs(
-    polygon: &[f64],
-    width: usize,
-    height: usize,
-) -> Result<Vec<u32>, MetricsError> {
+pub fn polygon_runs(polygon: &[f64], width: usize, height: usize) -> Result<Vec<u32>, MetricsError> {
     if !polygon.len().is_multiple_of(2) {
         return Err(MetricsError::Polygon { problem: "has an odd number of coordinates" });
     }
@@ -20,9 +16,7 @@ pub fn polygon_runs(
         return Err(MetricsError::Polygon { problem: "has fewer than three points" });
     }
     if polygon.iter().any(|value| !value.is_finite() || value.abs() > 1e8) {
-        return Err(MetricsError::Polygon {
-            problem: "has a coordinate that is not a usable number",
-        });
+        return Err(MetricsError::Polygon { problem: "has a coordinate that is not a usable number" });
     }
     let outline = fine_outline(polygon);
     let mut crossings: Vec<u32> =
@@ -33,20 +27,14 @@ pub fn polygon_runs(
 }
 
 /// The mask of one polygon.
-pub(crate) fn polygon_mask(
-    polygon: &[f64],
-    width: usize,
-    height: usize,
-) -> Result<Mask, MetricsError> {
+pub(crate) fn polygon_mask(polygon: &[f64], width: usize, height: usize) -> Result<Mask, MetricsError> {
     Ok(Rle::new(polygon_runs(polygon, width, height)?, width, height)?.decode())
 }
 
 /// All points of the closed outline on the fine grid, edge after edge.
 fn fine_outline(polygon: &[f64]) -> Vec<(i64, i64)> {
-    let mut corners: Vec<(i64, i64)> = polygon
-        .chunks_exact(2)
-        .map(|p| ((FINE * p[0] + 0.5) as i64, (FINE * p[1] + 0.5) as i64))
-        .collect();
+    let mut corners: Vec<(i64, i64)> =
+        polygon.chunks_exact(2).map(|p| ((FINE * p[0] + 0.5) as i64, (FINE * p[1] + 0.5) as i64)).collect();
     corners.extend(corners.first().copied());
     let mut points = Vec::new();
     for edge in corners.windows(2) {

@@ -195,8 +195,7 @@ impl Protocol {
     pub fn glass_release() -> Self {
         Self {
             id: "glass-release".into(),
-            description: "evaluation code released with GLASS: background counts as an object"
-                .into(),
+            description: "evaluation code released with GLASS: background counts as an object".into(),
             input_size: 448,
             resampling: Resampling::Bilinear,
             mask_size: 256,
@@ -217,8 +216,7 @@ impl Protocol {
     pub fn spot() -> Self {
         Self {
             id: "spot".into(),
-            description:
-                "SPOT: decoder masks at 320, background excluded, overlapping pixels ignored".into(),
+            description: "SPOT: decoder masks at 320, background excluded, overlapping pixels ignored".into(),
             input_size: 224,
             resampling: Resampling::BilinearAntialiased,
             mask_size: 320,
@@ -239,7 +237,8 @@ impl Protocol {
     pub fn oclf() -> Self {
         Self {
             id: "oclf".into(),
-            description: "DINOSAUR in OCLF: background excluded, overlaps ignored for instances, crowds left out".into(),
+            description: "DINOSAUR in OCLF: background excluded, overlaps ignored for instances, crowds left out"
+                .into(),
             resampling: Resampling::BicubicAntialiased,
             nearest: Nearest::CentreSingle,
             paint: PaintOrder::HighestClassWins,
@@ -254,9 +253,7 @@ impl Protocol {
     pub fn slotdiffusion() -> Self {
         Self {
             id: "slotdiffusion".into(),
-            description:
-                "SlotDiffusion: mIoU with background, mBO without, overlaps a segment of their own"
-                    .into(),
+            description: "SlotDiffusion: mIoU with background, mBO without, overlaps a segment of their own".into(),
             input_size: 224,
             resampling: Resampling::Bilinear,
             mask_size: 224,

@@ -14,11 +14,7 @@ impl Rle {
     pub fn new(counts: Vec<u32>, width: usize, height: usize) -> Result<Self, MetricsError> {
         let total: u64 = counts.iter().map(|&count| u64::from(count)).sum();
         if total != (width * height) as u64 {
-            return Err(MetricsError::Rle {
-                width,
-                height,
-                problem: format!("covers {total} pixels"),
-            });
+            return Err(MetricsError::Rle { width, height, problem: format!("covers {total} pixels") });
         }
         Ok(Self { width, height, counts })
     }
@@ -26,16 +22,14 @@ impl Rle {
     /// Reads the text form: five bits a character from `0`, the sixth saying that more follow, low
     /// bits first, signed; from the third run on the difference to the run before the previous one.
     pub fn from_compressed(text: &str, width: usize, height: usize) -> Result<Self, MetricsError> {
-        let wrong =
-            |problem: &str| MetricsError::Rle { width, height, problem: problem.to_owned() };
+        let wrong = |problem: &str| MetricsError::Rle { width, height, problem: problem.to_owned() };
         let mut counts: Vec<u32> = Vec::new();
         let mut bytes = text.bytes();
         while let Some(first) = bytes.next() {
             let (mut value, mut shift, mut byte) = (0_i64, 0, first);
             loop {
                 let bits = byte.checked_sub(48).filter(|bits| *bits < 64);
-                let bits =
-                    i64::from(bits.ok_or_else(|| wrong("has a character outside its alphabet"))?);
+                let bits = i64::from(bits.ok_or_else(|| wrong("has a character outside its alphabet"))?);
                 if shift > 40 {
                     return Err(wrong("has a run that is too long"));
                 }
@@ -116,8 +110,7 @@ impl Rle {
             }
             at = end;
         }
-        Mask::new(self.width, self.height, bits)
-            .unwrap_or_else(|_| Mask::empty(self.width, self.height))
+        Mask::new(self.width, self.height, bits).unwrap_or_else(|_| Mask::empty(self.width, self.height))
     }
 
     /// Run lengths, the first outside.

@@ -1,6 +1,6 @@
 use crate::{
-    BackgroundRule, Contingency, GroundTruth, LabelMap, MetricsError, Objects, OverlapScores,
-    Points, Protocol, adjusted_rand_index, overlap_scores,
+    BackgroundRule, Contingency, GroundTruth, LabelMap, MetricsError, Objects, OverlapScores, Points, Protocol,
+    adjusted_rand_index, overlap_scores,
 };
 
 /// Names of the headline metrics, in the order of [`Headline::values`].
@@ -83,39 +83,26 @@ impl Headline {
 
 impl Protocol {
     /// Scores a prediction against ground truth of the same size (see [`GroundTruth::square`]).
-    pub fn score(
-        &self,
-        truth: &GroundTruth,
-        prediction: &LabelMap,
-    ) -> Result<ImageScores, MetricsError> {
+    pub fn score(&self, truth: &GroundTruth, prediction: &LabelMap) -> Result<ImageScores, MetricsError> {
         Ok(ImageScores {
             instances: self.score_map(&truth.instances, prediction)?,
             semantics: self.score_map(&truth.semantics, prediction)?,
         })
     }
 
-    fn score_map(
-        &self,
-        truth: &LabelMap,
-        prediction: &LabelMap,
-    ) -> Result<TruthScores, MetricsError> {
+    fn score_map(&self, truth: &LabelMap, prediction: &LabelMap) -> Result<TruthScores, MetricsError> {
         let table = Contingency::new(truth, prediction)?;
         Ok(TruthScores {
             ari: adjusted_rand_index(&table, Points::All),
             fg_ari: adjusted_rand_index(&table, Points::Foreground),
             with_background: overlap_scores(&table, Objects::WithBackground, self.empty_labels)?,
-            without_background: overlap_scores(
-                &table,
-                Objects::WithoutBackground,
-                self.empty_labels,
-            )?,
+            without_background: overlap_scores(&table, Objects::WithoutBackground, self.empty_labels)?,
         })
     }
 
     /// The metrics this protocol reports, out of all that were computed.
     pub fn headline(&self, scores: &ImageScores) -> Headline {
-        let (instances, semantics, rules) =
-            (&scores.instances, &scores.semantics, &self.background);
+        let (instances, semantics, rules) = (&scores.instances, &scores.semantics, &self.background);
         Headline {
             miou_i: instances.overlap(rules.miou).map(|overlap| overlap.miou),
             miou_c: semantics.overlap(rules.miou).map(|overlap| overlap.miou),

@@ -1,8 +1,8 @@
 //! From annotations to the two ground-truth maps of a picture.
 
 use crate::{
-    Annotation, BACKGROUND, Crowds, IGNORE, LabelMap, MetricsError, OVERLAP, Overlaps, PaintOrder,
-    Protocol, RegionKind, Sampling, TruthLabels, VoidPixels,
+    Annotation, BACKGROUND, Crowds, IGNORE, LabelMap, MetricsError, OVERLAP, Overlaps, PaintOrder, Protocol,
+    RegionKind, Sampling, TruthLabels, VoidPixels,
 };
 
 /// The two ground truths of a picture: which object, and which class, each pixel belongs to.
@@ -80,8 +80,7 @@ impl GroundTruth {
         semantics: &LabelMap,
         void: u16,
     ) -> Result<Self, MetricsError> {
-        let (mut instances, mut semantics) =
-            (instances.sample(sampling)?, semantics.sample(sampling)?);
+        let (mut instances, mut semantics) = (instances.sample(sampling)?, semantics.sample(sampling)?);
         let mark = match protocol.void {
             VoidPixels::Background => None,
             VoidPixels::Ignore => Some(IGNORE),
@@ -115,12 +114,7 @@ fn label_of(label: u32) -> Result<u16, MetricsError> {
 /// Renumbers where the protocol asks for it, then marks pixels: SlotDiffusion numbers the objects
 /// before it takes the shared pixels from them, so that an object without pixels of its own keeps
 /// its number and counts.
-fn number(
-    protocol: &Protocol,
-    painted: LabelMap,
-    marked: impl Fn(usize) -> bool,
-    mark: Option<u16>,
-) -> LabelMap {
+fn number(protocol: &Protocol, painted: LabelMap, marked: impl Fn(usize) -> bool, mark: Option<u16>) -> LabelMap {
     let mut map = match protocol.labels {
         TruthLabels::Keep => painted,
         TruthLabels::Contiguous => painted.contiguous(),

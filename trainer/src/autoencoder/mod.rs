@@ -62,12 +62,7 @@ impl Training {
     ///
     /// # Errors
     /// Where the configuration cannot be made a network.
-    pub fn new(
-        config: &VqVaeConfig,
-        perceptual: Option<Perceptual>,
-        seed: u64,
-        device: &Device,
-    ) -> Result<Self> {
+    pub fn new(config: &VqVaeConfig, perceptual: Option<Perceptual>, seed: u64, device: &Device) -> Result<Self> {
         let weights = drawn(seed, SCOPE, VqVae::start);
         let network = VqVae::from_scope(&weights.root(device), config)?;
         Ok(Self {
@@ -103,10 +98,7 @@ impl Training {
             codes: codes.len(),
         };
         if !losses.total().is_finite() {
-            return Err(TrainerError::Diverged {
-                step: self.step,
-                value: losses.total(),
-            });
+            return Err(TrainerError::Diverged { step: self.step, value: losses.total() });
         }
         let total = reconstruction + quantized.loss;
         let total = match perceptual {
@@ -123,12 +115,7 @@ impl Training {
 
 /// Adam without decay or clipping (SlotDiffusion, `vqvae_coco_params`).
 fn optimizer() -> OptimizerSpec {
-    OptimizerSpec {
-        name: OptimizerName::Adam,
-        weight_decay: 0.0,
-        clip: 0.0,
-        ..OptimizerSpec::default()
-    }
+    OptimizerSpec { name: OptimizerName::Adam, weight_decay: 0.0, clip: 0.0, ..OptimizerSpec::default() }
 }
 
 /// The learning rate of a step, from 0: a straight rise, then half a cosine down to a hundredth.

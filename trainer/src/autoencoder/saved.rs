@@ -40,13 +40,9 @@ impl Training {
     /// [`TrainerError::File`].
     pub fn save(&self, folder: &Path, config: &Path, seed: u64, steps: u64) -> Result<()> {
         let named = collect(&self.network.valid(), vqvae_names);
-        let progress = Progress {
-            step: self.step,
-            seed,
-            steps,
-        };
-        let progress = serde_json::to_vec_pretty(&progress)
-            .map_err(|error| TrainerError::state(names::PROGRESS, error))?;
+        let progress = Progress { step: self.step, seed, steps };
+        let progress =
+            serde_json::to_vec_pretty(&progress).map_err(|error| TrainerError::state(names::PROGRESS, error))?;
         let config = config.join(names::CONFIG);
         let config = std::fs::read(&config).map_err(TrainerError::file(&config))?;
         let partial = folder.with_extension("partial");
@@ -96,10 +92,7 @@ impl Training {
                 "is a training of {} steps with seed {}, not of {steps} steps with seed {seed}",
                 progress.steps, progress.seed
             );
-            return Err(TrainerError::state(
-                &format!("`{}`", folder.display()),
-                message,
-            ));
+            return Err(TrainerError::state(&format!("`{}`", folder.display()), message));
         }
         let named = from_safetensors(&read(names::WEIGHTS)?, names::WEIGHTS)?;
         self.network = restore(self.network, named, vqvae_names, names::WEIGHTS)?;

@@ -40,7 +40,8 @@ pub fn export(objects: &Objects, document: &RunDocument, run: &str, device: &Dev
     let tokens = sizes.input_resolution.pow(2);
     let networks = Networks::new(&document.spec, [tokens, sizes.input_size], document.seed, device);
     let networks = unpack(objects, &document.spec, networks)?.into_judged(&document.spec);
-    let mut files = Files { tokens, files: Ok(Objects::new()), fill: &|named| complete(named, document, sizes, tokens) };
+    let mut files =
+        Files { tokens, files: Ok(Objects::new()), fill: &|named| complete(named, document, sizes, tokens) };
     networks.visit(&mut files);
     let mut files = files.files?;
     if let Some(config) = config.as_object_mut() {

@@ -8,12 +8,7 @@ use crate::parts::{Group, Layout, Origin};
 pub const SLOTS_LAYOUT: Layout = Layout {
     publish: publish_position,
     absorb: absorb_position,
-    ..Layout::plain(
-        Group::Slots,
-        Origin::Seed,
-        "multiheadstevesa/diffusion_pytorch_model.safetensors",
-        slot_names,
-    )
+    ..Layout::plain(Group::Slots, Origin::Seed, "multiheadstevesa/diffusion_pytorch_model.safetensors", slot_names)
 };
 
 /// The position buffer of the published layout, saved beside its projection.
@@ -28,9 +23,7 @@ pub(super) fn publish_position(slots: &mut Named, tokens: usize) {
     shape.extend([1, 1]);
     let side = tokens.isqrt();
     let rows = grid(side);
-    let planes = (0..4)
-        .flat_map(|channel| rows.iter().skip(channel).step_by(4).copied())
-        .collect();
+    let planes = (0..4).flat_map(|channel| rows.iter().skip(channel).step_by(4).copied()).collect();
     slots.insert(POSITION_BUFFER.to_owned(), (vec![1, 4, side, side], planes));
 }
 

@@ -14,9 +14,7 @@ mod tensors;
 
 pub use cost::{AttemptCost, Meter};
 pub use export::export;
-pub use layout::{
-    SLOTS_LAYOUT, feature_names, norm_names, slot_names, unet_names, vqvae_names,
-};
+pub use layout::{SLOTS_LAYOUT, feature_names, norm_names, slot_names, unet_names, vqvae_names};
 pub use objects::{Objects, pack, unpack};
 pub use run::{CheckpointRecord, Run, RunDocument};
 pub use tensors::{Named, Rename, collect, restore};

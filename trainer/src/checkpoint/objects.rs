@@ -45,36 +45,20 @@ struct Progress {
 pub fn pack(state: &TrainState, spec: &TrainerSpec) -> Result<Objects> {
     let networks = &state.networks;
     let tokens = networks.feature_shape[0];
-    let progress = Progress {
-        step: state.step,
-        drift: state.drift,
-        window: state.window.clone(),
-        tokens,
-    };
-    let mut parts = Pack {
-        state,
-        spec,
-        objects: Ok(Objects::new()),
-    };
+    let progress = Progress { step: state.step, drift: state.drift, window: state.window.clone(), tokens };
+    let mut parts = Pack { state, spec, objects: Ok(Objects::new()) };
     networks.visit(&mut parts);
     let mut objects = parts.objects?;
     for (name, value) in documents(networks, &objects) {
         objects.insert(name.to_owned(), json(name, &value)?);
     }
-    objects.insert(
-        names::SLOTS_CONFIG.to_owned(),
-        slots_config(spec, networks, tokens)?,
-    );
+    objects.insert(names::SLOTS_CONFIG.to_owned(), slots_config(spec, networks, tokens)?);
     objects.insert(names::STATE.to_owned(), json(names::STATE, &progress)?);
-    objects.insert(
-        names::METRICS.to_owned(),
-        state.history.to_json_lines()?.into_bytes(),
-    );
+    objects.insert(names::METRICS.to_owned(), state.history.to_json_lines()?.into_bytes());
     if spec.optimizer.ema > 0.0 {
         let averages = state.ema.averages().iter();
-        let named: Named = averages
-            .map(|(id, numbers)| (id.to_string(), (vec![numbers.len()], numbers.clone())))
-            .collect();
+        let named: Named =
+            averages.map(|(id, numbers)| (id.to_string(), (vec![numbers.len()], numbers.clone()))).collect();
         objects.insert(names::EMA.to_owned(), to_safetensors(&named, names::EMA)?);
     }
     Ok(objects)
@@ -142,19 +126,10 @@ impl PartVisitor for Pack<'_> {
 /// # Errors
 /// [`TrainerError::State`] naming the object and the tensor that does not fit.
 pub fn unpack(objects: &Objects, spec: &TrainerSpec, networks: Networks) -> Result<TrainState> {
-    let object = |name: &str| {
-        objects
-            .get(name)
-            .ok_or_else(|| TrainerError::state(name, "missing"))
-    };
-    let progress: Progress = serde_json::from_slice(object(names::STATE)?)
-        .map_err(|error| TrainerError::state(names::STATE, error))?;
-    let mut parts = Unpack {
-        objects,
-        spec,
-        optimizers: Optimizers::new(spec, &networks),
-        fault: None,
-    };
+    let object = |name: &str| objects.get(name).ok_or_else(|| TrainerError::state(name, "missing"));
+    let progress: Progress =
+        serde_json::from_slice(object(names::STATE)?).map_err(|error| TrainerError::state(names::STATE, error))?;
+    let mut parts = Unpack { objects, spec, optimizers: Optimizers::new(spec, &networks), fault: None };
     let networks = networks.map(&mut parts);
     if let Some(fault) = parts.fault {
         return Err(fault);
@@ -163,12 +138,10 @@ pub fn unpack(objects: &Objects, spec: &TrainerSpec, networks: Networks) -> Resu
         Some(bytes) => from_safetensors(bytes, names::EMA)?,
         None => Named::new(),
     };
-    let averages = averages
-        .into_iter()
-        .filter_map(|(id, (_, numbers))| id.parse().ok().map(|id| (id, numbers)))
-        .collect();
-    let metrics = std::str::from_utf8(object(names::METRICS)?)
-        .map_err(|error| TrainerError::state(names::METRICS, error))?;
+    let averages =
+        averages.into_iter().filter_map(|(id, (_, numbers))| id.parse().ok().map(|id| (id, numbers))).collect();
+    let metrics =
+        std::str::from_utf8(object(names::METRICS)?).map_err(|error| TrainerError::state(names::METRICS, error))?;
     let mut state = TrainState {
         step: progress.step,
         optimizers: parts.optimizers,

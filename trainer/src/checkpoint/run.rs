@@ -51,8 +51,7 @@ impl RunDocument {
     /// # Errors
     /// [`TrainerError::State`] where the document cannot be written.
     pub fn id(&self) -> Result<String> {
-        let value =
-            serde_json::to_value(self).map_err(|error| TrainerError::state("RUN.json", error))?;
+        let value = serde_json::to_value(self).map_err(|error| TrainerError::state("RUN.json", error))?;
         // Through a sorted map, so that the order of fields is no part of the id.
         let sorted = sort(value).to_string();
         Ok(format!("run-{}", Digest::of(sorted.as_bytes()).short(16)))
@@ -77,12 +76,8 @@ impl Run {
     /// # Errors
     /// The store's errors.
     pub async fn create(store: &Store, document: &RunDocument) -> Result<Self> {
-        let run = Self {
-            store: store.clone(),
-            id: document.id()?,
-        };
-        let json = serde_json::to_vec_pretty(document)
-            .map_err(|error| TrainerError::state("RUN.json", error))?;
+        let run = Self { store: store.clone(), id: document.id()? };
+        let json = serde_json::to_vec_pretty(document).map_err(|error| TrainerError::state("RUN.json", error))?;
         create(store, &run.key("RUN.json"), json.into()).await?;
         Ok(run)
     }
@@ -92,16 +87,12 @@ impl Run {
     /// # Errors
     /// [`TrainerError::State`] where there is none; the store's errors.
     pub async fn open(store: &Store, id: &str) -> Result<(Self, RunDocument)> {
-        let run = Self {
-            store: store.clone(),
-            id: id.to_owned(),
-        };
+        let run = Self { store: store.clone(), id: id.to_owned() };
         let key = run.key("RUN.json");
         let Some(bytes) = store.get_if_there(&key).await? else {
             return Err(TrainerError::state(&key, "there is no such run"));
         };
-        let document =
-            serde_json::from_slice(&bytes).map_err(|error| TrainerError::state(&key, error))?;
+        let document = serde_json::from_slice(&bytes).map_err(|error| TrainerError::state(&key, error))?;
         Ok((run, document))
     }
 
@@ -136,10 +127,8 @@ impl Run {
     /// The store's errors.
     pub async fn checkpoints(&self) -> Result<Vec<u64>> {
         let keys = self.store.list_keys(&self.key("commits")).await?;
-        let mut steps: Vec<u64> = keys
-            .iter()
-            .filter_map(|key| key.rsplit('/').next()?.strip_suffix(".json")?.parse().ok())
-            .collect();
+        let mut steps: Vec<u64> =
+            keys.iter().filter_map(|key| key.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()).collect();
         steps.sort_unstable();
         Ok(steps)
     }
@@ -150,11 +139,7 @@ impl Run {
     /// The store's errors.
     pub async fn save(&self, step: u64, objects: Objects) -> Result<()> {
         let folder = format!("checkpoints/{step:08}-{}", Attempt::new());
-        let mut record = CheckpointRecord {
-            step,
-            folder,
-            objects: BTreeMap::new(),
-        };
+        let mut record = CheckpointRecord { step, folder, objects: BTreeMap::new() };
         for (name, bytes) in objects {
             record.objects.insert(name.clone(), Digest::of(&bytes));
             let key = self.key(&format!("{}/{name}", record.folder));
@@ -163,8 +148,7 @@ impl Run {
                 return Err(error.into());
             }
         }
-        let json = serde_json::to_vec_pretty(&record)
-            .map_err(|error| TrainerError::state("checkpoint", error))?;
+        let json = serde_json::to_vec_pretty(&record).map_err(|error| TrainerError::state("checkpoint", error))?;
         create(&self.store, &self.commit_key(step), json.into()).await?;
         Ok(())
     }
@@ -192,10 +176,7 @@ impl Run {
             let key = self.key(&format!("{}/{name}", record.folder));
             let bytes = self.store.get(&key).await?;
             if Digest::of(&bytes) != *digest {
-                return Err(TrainerError::state(
-                    &key,
-                    "not the bytes that were committed",
-                ));
+                return Err(TrainerError::state(&key, "not the bytes that were committed"));
             }
             objects.insert(name.clone(), bytes.to_vec());
         }

@@ -17,11 +17,7 @@ pub type Rename = fn(&str) -> String;
 
 /// All parameters of a module in PyTorch's layout: matrices as `[outputs, inputs]`.
 pub fn collect<M: Module>(module: &M, rename: Rename) -> Named {
-    let mut visitor = Collect {
-        path: Vec::new(),
-        rename,
-        named: Named::new(),
-    };
+    let mut visitor = Collect { path: Vec::new(), rename, named: Named::new() };
     module.visit(&mut visitor);
     visitor.named
 }
@@ -31,12 +27,7 @@ pub fn collect<M: Module>(module: &M, rename: Rename) -> Named {
 /// # Errors
 /// [`TrainerError::State`] naming a tensor that is missing, unused or of another shape.
 pub fn restore<M: Module>(module: M, mut named: Named, rename: Rename, part: &str) -> Result<M> {
-    let mut mapper = Restore {
-        path: Vec::new(),
-        rename,
-        named: &mut named,
-        faults: Vec::new(),
-    };
+    let mut mapper = Restore { path: Vec::new(), rename, named: &mut named, faults: Vec::new() };
     let module = module.map(&mut mapper);
     let mut faults = mapper.faults;
     faults.extend(named.keys().map(|name| format!("`{name}` is not used")));
@@ -60,9 +51,7 @@ pub(crate) fn to_safetensors(named: &Named, part: &str) -> Result<Vec<u8>> {
         .collect();
     let views = bytes
         .iter()
-        .map(|(name, shape, bytes)| {
-            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name.as_str(), view))
-        })
+        .map(|(name, shape, bytes)| TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name.as_str(), view)))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| TrainerError::state(part, error))?;
     safetensors::serialize(views, None).map_err(|error| TrainerError::state(part, error))
@@ -81,11 +70,7 @@ pub(crate) fn from_safetensors(bytes: &[u8], part: &str) -> Result<Named> {
                 let message = format!("`{name}` is {:?}, expected F32", view.dtype());
                 return Err(TrainerError::state(part, message));
             }
-            let numbers = view
-                .data()
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                .collect();
+            let numbers = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
             Ok((name, (view.shape().to_vec(), numbers)))
         })
         .collect()
@@ -114,10 +99,7 @@ impl ModuleVisitor for Collect {
         } else {
             (value.dims(), host(value))
         };
-        self.named.insert(
-            (self.rename)(&self.path.join(".")),
-            (shape.to_vec(), numbers),
-        );
+        self.named.insert((self.rename)(&self.path.join(".")), (shape.to_vec(), numbers));
     }
 }
 
@@ -148,24 +130,15 @@ impl ModuleMapper for Restore<'_> {
             return param;
         };
         if shape != expected {
-            self.faults
-                .push(format!("`{name}` is {shape:?}, expected {expected:?}"));
+            self.faults.push(format!("`{name}` is {shape:?}, expected {expected:?}"));
             return param;
         }
         param.map(|old| {
             let (device, tracked) = (old.device(), old.is_require_grad());
             let data = TensorData::new(numbers, shape);
             let value = Tensor::<D>::from_data(data, &device);
-            let value = if D == 2 {
-                contiguous(value.swap_dims(0, 1))
-            } else {
-                value
-            };
-            if tracked {
-                value.require_grad()
-            } else {
-                value.detach()
-            }
+            let value = if D == 2 { contiguous(value.swap_dims(0, 1)) } else { value };
+            if tracked { value.require_grad() } else { value.detach() }
         })
     }
 }

@@ -47,7 +47,9 @@ impl JsonArgs {
 /// Prints text; a reader that has seen enough (`| head`) is no error.
 fn print(text: &str) -> Result<(), EvalError> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(EvalError::write(Path::new("standard output"))(error)),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(EvalError::write(Path::new("standard output"))(error))
+        }
         _ => Ok(()),
     }
 }

@@ -75,15 +75,9 @@ pub async fn autoencoder(args: AutoencoderArgs, context: Context) -> anyhow::Res
 
 fn run(args: &AutoencoderArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let config = VqVaeConfig::read(&args.config).blame_user()?;
-    let device = args
-        .device
-        .parse::<glass_nets::Backend>()?
-        .device()?
-        .autodiff();
+    let device = args.device.parse::<glass_nets::Backend>()?.device()?.autodiff();
     let perceptual = match &args.lpips {
-        Some(path) => {
-            Some(Perceptual::load(path, args.lpips_heads.as_deref(), &device).blame_user()?)
-        }
+        Some(path) => Some(Perceptual::load(path, args.lpips_heads.as_deref(), &device).blame_user()?),
         None => None,
     };
     let pictures = Pictures::list(args, &config)?;
@@ -134,9 +128,7 @@ struct Pictures {
 
 impl Pictures {
     fn list(args: &AutoencoderArgs, config: &VqVaeConfig) -> anyhow::Result<Self> {
-        let side = args
-            .image_size
-            .unwrap_or(config.convolutions.sample_size as u32);
+        let side = args.image_size.unwrap_or(config.convolutions.sample_size as u32);
         let downscale = 1_u32 << (config.convolutions.block_out_channels.len() - 1);
         if side == 0 || !side.is_multiple_of(downscale) || args.batch == 0 {
             return Err(anyhow::anyhow!(
@@ -146,17 +138,13 @@ impl Pictures {
             .blame_user()
             .hint("choose another --image-size or --batch");
         }
-        let mut paths = files(&args.images)
-            .with_context(|| format!("`{}` cannot be read", args.images.display()))
-            .blame_user()?;
+        let mut paths =
+            files(&args.images).with_context(|| format!("`{}` cannot be read", args.images.display())).blame_user()?;
         paths.sort();
         if paths.is_empty() {
-            return Err(anyhow::anyhow!(
-                "`{}` holds no picture",
-                args.images.display()
-            ))
-            .blame_user()
-            .hint("--images takes a folder of PNG or JPEG files");
+            return Err(anyhow::anyhow!("`{}` holds no picture", args.images.display()))
+                .blame_user()
+                .hint("--images takes a folder of PNG or JPEG files");
         }
         Ok(Self {
             paths,
@@ -181,9 +169,7 @@ impl Pictures {
     fn picture(&self, visit: &Visit) -> anyhow::Result<RgbImage> {
         let path = &self.paths[visit.sample];
         let read = || anyhow::Ok(decode(&std::fs::read(path)?)?);
-        let mut picture = read()
-            .with_context(|| format!("`{}` is no picture", path.display()))
-            .blame_user()?;
+        let mut picture = read().with_context(|| format!("`{}` is no picture", path.display())).blame_user()?;
         if visit.side == Side::Mirrored {
             flip_horizontal_in_place(&mut picture);
         }
@@ -196,8 +182,7 @@ fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
-        let known =
-            ending.is_some_and(|ending| ["png", "jpg", "jpeg"].iter().any(|k| ending == *k));
+        let known = ending.is_some_and(|ending| ["png", "jpg", "jpeg"].iter().any(|k| ending == *k));
         if known && path.is_file() {
             paths.push(path);
         }

@@ -259,7 +259,8 @@ fn method(args: &CompareArgs, at: usize) -> Result<Option<&str>, EvalError> {
         each if each.len() == args.runs.len() => Ok(Some(&each[at])),
         each => {
             let (methods, runs) = (each.len(), args.runs.len());
-            let problem = format!("cannot be compared: {methods} --method for {runs} RUN; give one for all or one each");
+            let problem =
+                format!("cannot be compared: {methods} --method for {runs} RUN; give one for all or one each");
             Err(refuse(Path::new(&args.runs[0]), problem))
         }
     }

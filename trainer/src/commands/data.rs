@@ -133,10 +133,8 @@ impl CheckArgs {
     fn images(&self, access: &Access) -> Result<ImagesSpec, DataError> {
         // Formats whose release is one folder need no further name; the others are looked for by names.
         let told = |format: &AnnotationFormat| {
-            let by_name = matches!(
-                format,
-                AnnotationFormat::Coco | AnnotationFormat::Objects365 | AnnotationFormat::LabelMaps
-            );
+            let by_name =
+                matches!(format, AnnotationFormat::Coco | AnnotationFormat::Objects365 | AnnotationFormat::LabelMaps);
             !by_name || !self.annotations.is_empty() || !self.classes.is_empty()
         };
         let found = match self.format.filter(told) {

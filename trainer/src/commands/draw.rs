@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 
 use super::RunOptions;
 use super::options::{explained, explained_any};
-use crate::eval::job::Candidate;
 use crate::checkpoint::release::Release;
+use crate::eval::job::Candidate;
 use crate::eval::trained::{Fetched, WithImage, published};
 use crate::fidelity::Report;
 use crate::generate::job::{Request, compose, composition_name, generate, generation_name};

@@ -8,9 +8,9 @@ use glass_nets::Backend;
 use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
 use super::answer::{Scored, results_of};
+use super::judge::{JudgeArgs, explained, judge_masks};
 use super::options::explained_any;
 use super::{JsonArgs, RunOptions};
-use super::judge::{JudgeArgs, explained, judge_masks};
 use crate::checkpoint::release::Release;
 use crate::eval::EvalError;
 use crate::eval::job::{Prepared, Request, stored, write};

@@ -10,9 +10,9 @@ use glass_stage::{Context, ExitStatus, Explain as _, SpecArgs, WholeFile};
 use serde::Serialize;
 
 use super::options::explained as explained_error;
-use super::{JsonArgs, RunOptions};
 use super::samples::Samples;
 use super::train::{fresh, taught, unpacked};
+use super::{JsonArgs, RunOptions};
 use crate::checkpoint::{Run, RunDocument, unpack};
 use crate::data::{Side, TrainingSet};
 use crate::error::{Result, TrainerError};

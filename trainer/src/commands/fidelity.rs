@@ -136,7 +136,8 @@ fn same_size(name: &str, original: &[RgbImage], picture: &RgbImage, args: &Fidel
             path: args.drawn.clone().unwrap_or_default(),
             field: format!("picture `{name}`"),
             problem: format!("is {width}×{height} pixels, the real one of that name {}×{}", found.0, found.1),
-            hint: "bring real and drawn pictures to one size, or give them other names to compare the sets alone".into(),
+            hint: "bring real and drawn pictures to one size, or give them other names to compare the sets alone"
+                .into(),
         }),
         _ => Ok(()),
     }

@@ -4,8 +4,8 @@ use glass_nets::Backend;
 use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
 use super::answer::{Scored, results_of};
-use super::options::explained_any;
 use super::judge::explained;
+use super::options::explained_any;
 use super::{JsonArgs, RunOptions};
 use crate::eval::EvalError;
 use crate::eval::job::{stored, write};

@@ -53,8 +53,7 @@ impl Samples {
                 .hint("leave the flag out, or train on generated images");
         }
         let (images, access) = (spec.trainer.data.images.clone(), Access::of(&spec.store));
-        let opened =
-            tokio::task::spawn_blocking(move || open(&images, &access, &mut Faults::Refuse)).await?;
+        let opened = tokio::task::spawn_blocking(move || open(&images, &access, &mut Faults::Refuse)).await?;
         Ok(Self::Images(Box::new(explained(opened.map_err(Into::into))?)))
     }
 

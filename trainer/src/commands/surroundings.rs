@@ -41,40 +41,22 @@ impl<'a> StoreSurroundings<'a> {
         runtime: &'a Handle,
         meter: &'a Meter,
     ) -> Self {
-        Self {
-            run,
-            spec,
-            seed,
-            samples,
-            context,
-            runtime,
-            meter,
-            since: (Instant::now(), None),
-        }
+        Self { run, spec, seed, samples, context, runtime, meter, since: (Instant::now(), None) }
     }
 
     fn put(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
         let key = self.run.key(name);
-        Ok(self
-            .runtime
-            .block_on(self.run.store().put(&key, bytes.into()))?)
+        Ok(self.runtime.block_on(self.run.store().put(&key, bytes.into()))?)
     }
 
     fn panels(&self, state: &TrainState) -> Result<Vec<Panel>> {
         let visits: Vec<Visit> = (0..self.spec.track.preview_samples.min(self.samples.len()))
-            .map(|sample| Visit {
-                position: sample as u64,
-                sample,
-                side: Side::Plain,
-            })
+            .map(|sample| Visit { position: sample as u64, sample, side: Side::Plain })
             .collect();
         let reader = state.networks.reader();
         let device: Device = state.networks.device().clone().inner();
         let states = self.samples.features(&visits, &device)?;
-        let streams: Vec<_> = visits
-            .iter()
-            .map(|visit| visit_stream(self.seed, Purpose::SlotInit, visit))
-            .collect();
+        let streams: Vec<_> = visits.iter().map(|visit| visit_stream(self.seed, Purpose::SlotInit, visit)).collect();
         let count = self.spec.slots.count;
         let noise = slot_noise(&streams, count, self.spec.slots.size, &device);
         let known = match Known::is_used(&self.spec.slots) {
@@ -84,10 +66,7 @@ impl<'a> StoreSurroundings<'a> {
         let (_, found) = reader.read(states, noise, &known);
         let attention = host(found.attention);
         let masks = self.samples.masks(&visits)?;
-        let (mask, maps) = (
-            masks.len() / visits.len().max(1),
-            attention.len() / visits.len().max(1),
-        );
+        let (mask, maps) = (masks.len() / visits.len().max(1), attention.len() / visits.len().max(1));
         visits
             .iter()
             .enumerate()
@@ -113,10 +92,7 @@ impl Surroundings for StoreSurroundings<'_> {
         self.runtime.block_on(self.run.save(state.step, objects))?;
         // Copies for people and tools; what a resumed run believes is in the checkpoint.
         self.put("metrics.jsonl", state.history.to_json_lines()?.into_bytes())?;
-        self.put(
-            "tensorboard/events.out.tfevents.0000000000.metrics",
-            events(&state.history),
-        )?;
+        self.put("tensorboard/events.out.tfevents.0000000000.metrics", events(&state.history))?;
         self.runtime.block_on(self.meter.record(self.run, state.step))?;
         tracing::info!(step = state.step, "checkpoint committed");
         Ok(())
@@ -151,10 +127,7 @@ impl Surroundings for StoreSurroundings<'_> {
         file.image(0.0, state.step, "preview", size, &png);
         let step = state.step;
         self.put(&format!("previews/{step:08}.png"), png)?;
-        self.put(
-            &format!("tensorboard/events.out.tfevents.{step:010}.preview"),
-            file.into_bytes(),
-        )
+        self.put(&format!("tensorboard/events.out.tfevents.{step:010}.preview"), file.into_bytes())
     }
 }
 
@@ -171,8 +144,6 @@ fn events(history: &History) -> Vec<u8> {
 
 fn png(picture: &RgbImage) -> Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
-    picture
-        .write_to(&mut bytes, ImageFormat::Png)
-        .map_err(|error| TrainerError::state("preview", error))?;
+    picture.write_to(&mut bytes, ImageFormat::Png).map_err(|error| TrainerError::state("preview", error))?;
     Ok(bytes.into_inner())
 }

@@ -11,9 +11,7 @@ use glass_dataset::Store;
 use glass_nets::weights::folder_digest;
 use glass_schemas::ids::{DatasetId, Digest};
 use glass_schemas::spec::RunSpec;
-use glass_schemas::spec::trainer::{
-    GuidanceSource, ImageDecoderKind, Latents, PhaseSpec, Switch, TrainerSpec,
-};
+use glass_schemas::spec::trainer::{GuidanceSource, ImageDecoderKind, Latents, PhaseSpec, Switch, TrainerSpec};
 use glass_stage::{Context, ExitStatus, Explain, SpecArgs};
 
 use super::options::explained;
@@ -131,11 +129,7 @@ pub async fn train(args: TrainArgs, context: Context) -> anyhow::Result<ExitStat
             .blame_user()
             .hint("run it first: --phase 1, or both: --phase all");
     }
-    let device = spec
-        .execution
-        .device
-        .parse::<glass_nets::Backend>()?
-        .device()?;
+    let device = spec.execution.device.parse::<glass_nets::Backend>()?.device()?;
     let samples = unpacked(samples, &spec, &document, args.scratch, &device).await?;
     let id = run.id().to_owned();
     let prepared = Prepared {
@@ -190,8 +184,7 @@ pub(super) fn fresh(
     let mut networks = Networks::new(spec, shape, seed, device);
     networks.encoder = encoder;
     if uses_image(spec) && end > first_image_step(spec) {
-        networks.image =
-            ImageDecoder::new(spec, seed, device).context("the image decoder cannot be loaded")?;
+        networks.image = ImageDecoder::new(spec, seed, device).context("the image decoder cannot be loaded")?;
     }
     Ok(networks)
 }
@@ -208,16 +201,15 @@ const AUTOENCODER: &str = "autoencoder";
 const TEACHER: &str = "teacher";
 
 /// The run that teaches, where masks are distilled; its checkpoint becomes a part of what the run is.
-async fn teacher(
-    store: &Store,
-    spec: &TrainerSpec,
-    document: &mut RunDocument,
-) -> anyhow::Result<Option<Fetched>> {
+async fn teacher(store: &Store, spec: &TrainerSpec, document: &mut RunDocument) -> anyhow::Result<Option<Fetched>> {
     let guidance = &spec.guidance;
     let (GuidanceSource::Distillation, Some(run)) = (guidance.source, &guidance.teacher) else {
         return Ok(None);
     };
-    let teacher = Fetched::new(store, run, None).await.blame_user().hint("trainer.guidance.teacher is the id of a run in the same store")?;
+    let teacher = Fetched::new(store, run, None)
+        .await
+        .blame_user()
+        .hint("trainer.guidance.teacher is the id of a run in the same store")?;
     let (taught, own) = (&teacher.document().spec.encoder, &document.spec.encoder);
     let same = (taught.image_size, taught.output, taught.pixels, taught.train_from)
         == (own.image_size, own.output, own.pixels, None);
@@ -233,10 +225,7 @@ async fn teacher(
 fn document(spec: &RunSpec, seed: u64, samples: &Samples) -> anyhow::Result<RunDocument> {
     let trainer = &spec.trainer;
     let mut weights: BTreeMap<String, Digest> = BTreeMap::new();
-    weights.insert(
-        ENCODER.to_owned(),
-        folder_digest(&trainer.encoder.weights)?.parse()?,
-    );
+    weights.insert(ENCODER.to_owned(), folder_digest(&trainer.encoder.weights)?.parse()?);
     for (role, folder) in image_weights(trainer) {
         weights.insert(role.to_owned(), folder_digest(folder)?.parse()?);
     }
@@ -247,21 +236,13 @@ fn document(spec: &RunSpec, seed: u64, samples: &Samples) -> anyhow::Result<RunD
     trainer.latent_diffusion.config = PathBuf::new();
     trainer.latent_diffusion.autoencoder_weights = PathBuf::new();
     trainer.data.images = trainer.data.images.without_places();
-    Ok(RunDocument {
-        spec: trainer,
-        seed,
-        datasets: samples.datasets(),
-        images: samples.images(),
-        weights,
-    })
+    Ok(RunDocument { spec: trainer, seed, datasets: samples.datasets(), images: samples.images(), weights })
 }
 
 /// Whether a phase of the run decodes images.
 fn uses_image(spec: &TrainerSpec) -> bool {
     let used = |phase: &PhaseSpec| phase.steps > 0 && phase.diffusion == Switch::On;
-    spec.image.kind != ImageDecoderKind::None
-        && spec.loss.diffusion > 0.0
-        && (used(&spec.phase1) || used(&spec.phase2))
+    spec.image.kind != ImageDecoderKind::None && spec.loss.diffusion > 0.0 && (used(&spec.phase1) || used(&spec.phase2))
 }
 
 /// Which of the image decoder's files decide what the run is, by role.
@@ -279,10 +260,9 @@ fn image_weights(spec: &TrainerSpec) -> Vec<(&'static str, PathBuf)> {
             }
             files
         }
-        ImageDecoderKind::LatentDiffusion => vec![
-            (DIFFUSION, scratch.config.clone()),
-            (AUTOENCODER, scratch.autoencoder_weights.clone()),
-        ],
+        ImageDecoderKind::LatentDiffusion => {
+            vec![(DIFFUSION, scratch.config.clone()), (AUTOENCODER, scratch.autoencoder_weights.clone())]
+        }
     }
 }
 
@@ -292,32 +272,14 @@ fn latent_encoder(spec: &TrainerSpec, device: &Device) -> crate::Result<Option<L
         return Ok(None);
     }
     match (spec.image.kind, spec.diffusion.latents) {
-        (ImageDecoderKind::LatentDiffusion, _) => {
-            Ok(Some(LatentEncoder::of_scratch(&spec.latent_diffusion, device)?))
-        }
-        (ImageDecoderKind::StableDiffusion, Latents::Encode) => {
-            Ok(Some(LatentEncoder::load(&spec.diffusion, device)?))
-        }
+        (ImageDecoderKind::LatentDiffusion, _) => Ok(Some(LatentEncoder::of_scratch(&spec.latent_diffusion, device)?)),
+        (ImageDecoderKind::StableDiffusion, Latents::Encode) => Ok(Some(LatentEncoder::load(&spec.diffusion, device)?)),
         _ => Ok(None),
     }
 }
 
-fn run_session(
-    prepared: Prepared,
-    context: Context,
-    runtime: &tokio::runtime::Handle,
-) -> anyhow::Result<ExitStatus> {
-    let Prepared {
-        spec,
-        seed,
-        run,
-        samples,
-        device,
-        mut meter,
-        teacher,
-        start,
-        end,
-    } = prepared;
+fn run_session(prepared: Prepared, context: Context, runtime: &tokio::runtime::Handle) -> anyhow::Result<ExitStatus> {
+    let Prepared { spec, seed, run, samples, device, mut meter, teacher, start, end } = prepared;
     let fresh = || fresh(&spec, samples.feature_shape(), seed, end, &device);
     let load = |step: u64| -> anyhow::Result<TrainState> {
         let objects = runtime.block_on(run.load(step))?;
@@ -337,14 +299,7 @@ fn run_session(
     };
     meter.prepared();
     let mut around = StoreSurroundings::new(&run, &spec, seed, samples.as_ref(), &context, runtime, &meter);
-    let mut session = Session {
-        spec: &spec,
-        seed,
-        samples: samples.as_ref(),
-        device: &device,
-        anchor,
-        teacher,
-    };
+    let mut session = Session { spec: &spec, seed, samples: samples.as_ref(), device: &device, anchor, teacher };
     let outcome = session.run(&mut state, end, &mut around)?;
     Ok(match outcome {
         Outcome::Finished => ExitStatus::Done,

@@ -128,8 +128,7 @@ impl ImageSet {
 
     fn entry_boxes(&self, visit: &Visit) -> Vec<ObjectBox> {
         let entry = &self.index.images[visit.sample];
-        let boxes: Vec<PixelBox> =
-            entry.boxes.iter().map(|&(corners, class)| PixelBox { corners, class }).collect();
+        let boxes: Vec<PixelBox> = entry.boxes.iter().map(|&(corners, class)| PixelBox { corners, class }).collect();
         self.view.boxes(visit, &boxes, entry.size, self.size as usize)
     }
 

@@ -38,24 +38,12 @@ impl LatentEncoder {
         Self::new(autoencoder, spec.image_size, field, device)
     }
 
-    fn new(
-        autoencoder: LatentSpace,
-        side: u32,
-        field: &'static str,
-        device: &Device,
-    ) -> Result<Self> {
+    fn new(autoencoder: LatentSpace, side: u32, field: &'static str, device: &Device) -> Result<Self> {
         let downscale = autoencoder.downscale();
         if side == 0 || !(side as usize).is_multiple_of(downscale) {
-            return Err(TrainerError::Spec {
-                field,
-                message: format!("{side} is no multiple of {downscale}"),
-            });
+            return Err(TrainerError::Spec { field, message: format!("{side} is no multiple of {downscale}") });
         }
-        Ok(Self {
-            autoencoder,
-            side,
-            device: device.clone(),
-        })
+        Ok(Self { autoencoder, side, device: device.clone() })
     }
 
     /// Side of the pictures that are encoded; others are resized to it.

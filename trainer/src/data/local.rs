@@ -82,10 +82,7 @@ impl LocalSet {
         let pictures = folder.join(PICTURES);
         Ok(Self {
             masks: rows(MASKS, index.mask_side * index.mask_side)?,
-            latents: rows(
-                LATENTS,
-                index.latent_shape.iter().product::<usize>() * 4,
-            )?,
+            latents: rows(LATENTS, index.latent_shape.iter().product::<usize>() * 4)?,
             pictures: File::open(&pictures).map_err(TrainerError::file(&pictures))?,
             folder: folder.to_owned(),
             features: FeatureSource::open(folder, encoder, index.feature_shape, count)?,
@@ -96,10 +93,7 @@ impl LocalSet {
 
     /// With latents encoded at every visit instead of the stored ones; `seed` draws their noise.
     pub fn with_encoded_latents(self, encoder: LatentEncoder, seed: u64) -> Self {
-        Self {
-            encoded: Some((encoder, seed)),
-            ..self
-        }
+        Self { encoded: Some((encoder, seed)), ..self }
     }
 
     /// What it holds.
@@ -114,9 +108,7 @@ impl LocalSet {
     pub fn rgb(&self, visit: &Visit) -> Result<RgbImage> {
         let [start, end] = [0, 1].map(|i| self.index.offsets[visit.sample + i]);
         let mut bytes = vec![0; (end - start) as usize];
-        self.pictures
-            .read_exact_at(&mut bytes, start)
-            .map_err(TrainerError::file(&self.folder.join(PICTURES)))?;
+        self.pictures.read_exact_at(&mut bytes, start).map_err(TrainerError::file(&self.folder.join(PICTURES)))?;
         let mut picture = decode(&bytes)?;
         if visit.side == Side::Mirrored {
             image::imageops::flip_horizontal_in_place(&mut picture);
@@ -146,8 +138,7 @@ impl TrainingSet for LocalSet {
 
     fn features(&self, visits: &[Visit], device: &Device) -> Result<Tensor<3>> {
         let shape = self.index.feature_shape;
-        self.features
-            .of(visits, shape, device, || self.all_rgb(visits))
+        self.features.of(visits, shape, device, || self.all_rgb(visits))
     }
 
     fn masks(&self, visits: &[Visit]) -> Result<Vec<u8>> {
@@ -162,18 +153,12 @@ impl TrainingSet for LocalSet {
     }
 
     fn weights(&self, visits: &[Visit]) -> Vec<f32> {
-        visits
-            .iter()
-            .map(|visit| self.index.weights[visit.sample])
-            .collect()
+        visits.iter().map(|visit| self.index.weights[visit.sample]).collect()
     }
 
     fn latents(&self, visits: &[Visit], device: &Device) -> Result<Tensor<4>> {
         if let Some((encoder, seed)) = &self.encoded {
-            let noise: Vec<_> = visits
-                .iter()
-                .map(|visit| LatentEncoder::stream(*seed, visit))
-                .collect();
+            let noise: Vec<_> = visits.iter().map(|visit| LatentEncoder::stream(*seed, visit)).collect();
             return Ok(on(encoder.encode(&self.all_rgb(visits)?, &noise)?, device));
         }
         let [channels, height, width] = self.index.latent_shape;

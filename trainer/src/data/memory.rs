@@ -32,12 +32,7 @@ pub struct MemorySet {
 }
 
 impl MemorySet {
-    fn gather<T: Copy>(
-        &self,
-        visits: &[Visit],
-        size: usize,
-        of: impl Fn(&Visit) -> Vec<T>,
-    ) -> Vec<T> {
+    fn gather<T: Copy>(&self, visits: &[Visit], size: usize, of: impl Fn(&Visit) -> Vec<T>) -> Vec<T> {
         let mut all = Vec::with_capacity(visits.len() * size);
         for visit in visits {
             all.extend(of(visit));
@@ -58,25 +53,15 @@ impl TrainingSet for MemorySet {
     fn features(&self, visits: &[Visit], device: &Device) -> Result<Tensor<3>> {
         let [tokens, size] = self.feature_shape;
         let row = tokens * size;
-        let numbers = self.gather(visits, row, |visit| {
-            self.features[visit.side as usize][visit.sample * row..][..row].to_vec()
-        });
-        Ok(Tensor::from_data(
-            TensorData::new(numbers, [visits.len(), tokens, size]),
-            device,
-        ))
+        let numbers =
+            self.gather(visits, row, |visit| self.features[visit.side as usize][visit.sample * row..][..row].to_vec());
+        Ok(Tensor::from_data(TensorData::new(numbers, [visits.len(), tokens, size]), device))
     }
 
     fn masks(&self, visits: &[Visit]) -> Result<Vec<u8>> {
         let row = self.mask_side * self.mask_side;
-        Ok(self.gather(visits, row, |visit| {
-            oriented(
-                visit,
-                &self.masks[visit.sample * row..][..row],
-                self.mask_side,
-                1,
-            )
-        }))
+        Ok(self
+            .gather(visits, row, |visit| oriented(visit, &self.masks[visit.sample * row..][..row], self.mask_side, 1)))
     }
 
     fn weights(&self, visits: &[Visit]) -> Vec<f32> {
@@ -89,13 +74,9 @@ impl TrainingSet for MemorySet {
         if self.latents.len() != self.samples * row {
             return Err(TrainerError::state("latents", "this set has none"));
         }
-        let numbers = self.gather(visits, row, |visit| {
-            oriented(visit, &self.latents[visit.sample * row..][..row], width, 1)
-        });
-        Ok(Tensor::from_data(
-            TensorData::new(numbers, [visits.len(), channels, height, width]),
-            device,
-        ))
+        let numbers =
+            self.gather(visits, row, |visit| oriented(visit, &self.latents[visit.sample * row..][..row], width, 1));
+        Ok(Tensor::from_data(TensorData::new(numbers, [visits.len(), channels, height, width]), device))
     }
 
     fn boxes(&self, visits: &[Visit]) -> Result<Vec<Vec<ObjectBox>>> {
@@ -122,12 +103,7 @@ impl TrainingSet for MemorySet {
 }
 
 /// Values as the visit sees them.
-pub(super) fn oriented<T: Copy>(
-    visit: &Visit,
-    values: &[T],
-    width: usize,
-    channels: usize,
-) -> Vec<T> {
+pub(super) fn oriented<T: Copy>(visit: &Visit, values: &[T], width: usize, channels: usize) -> Vec<T> {
     match visit.side {
         Side::Plain => values.to_vec(),
         Side::Mirrored => mirror(values, width, channels),

@@ -173,10 +173,7 @@ mod tests {
     #[test]
     fn a_later_box_is_painted_over_an_earlier_one() {
         let boxes = [object([0.0, 0.0, 0.5, 1.0]), object([0.25, 0.5, 1.0, 1.0])];
-        assert_eq!(
-            paint_boxes(&boxes, 4),
-            [1, 1, 0, 0, 1, 1, 0, 0, 1, 2, 2, 2, 1, 2, 2, 2]
-        );
+        assert_eq!(paint_boxes(&boxes, 4), [1, 1, 0, 0, 1, 1, 0, 0, 1, 2, 2, 2, 1, 2, 2, 2]);
     }
 
     #[test]

@@ -39,37 +39,23 @@ pub enum Side {
 impl Order {
     /// Over a training set of `samples`, mirrored with probability `flip`.
     pub fn new(seed: u64, samples: usize, flip: f64) -> Self {
-        Self {
-            seed,
-            samples,
-            flip,
-            epoch: None,
-        }
+        Self { seed, samples, flip, epoch: None }
     }
 
     /// The visits from `position` on. Every sample is seen once an epoch, in a new order each.
     pub fn visits(&mut self, position: u64, count: usize) -> Vec<Visit> {
         (position..position + count as u64)
-            .map(|position| Visit {
-                position,
-                sample: self.sample(position),
-                side: self.side(position),
-            })
+            .map(|position| Visit { position, sample: self.sample(position), side: self.side(position) })
             .collect()
     }
 
     fn sample(&mut self, position: u64) -> usize {
-        let (epoch, place) = (
-            position / self.samples as u64,
-            (position % self.samples as u64) as usize,
-        );
+        let (epoch, place) = (position / self.samples as u64, (position % self.samples as u64) as usize);
         let permutation = match self.epoch.take() {
             Some((cached, permutation)) if cached == epoch => permutation,
             _ => {
                 let mut permutation: Vec<u32> = (0..self.samples as u32).collect();
-                Stream::new(self.seed, "epoch", Purpose::DataOrder)
-                    .at(epoch)
-                    .shuffle(&mut permutation);
+                Stream::new(self.seed, "epoch", Purpose::DataOrder).at(epoch).shuffle(&mut permutation);
                 permutation
             }
         };
@@ -80,11 +66,7 @@ impl Order {
 
     fn side(&self, position: u64) -> Side {
         let draw = Stream::new(self.seed, "visit", Purpose::Flip).u64_at(position);
-        if (draw as f64 / u64::MAX as f64) < self.flip {
-            Side::Mirrored
-        } else {
-            Side::Plain
-        }
+        if (draw as f64 / u64::MAX as f64) < self.flip { Side::Mirrored } else { Side::Plain }
     }
 }
 
@@ -100,9 +82,7 @@ pub fn step_tokens(seed: u64, step: u64, tokens: usize, share: f64) -> TokenChoi
         return TokenChoice::All;
     }
     let mut indices: Vec<i32> = (0..tokens as i32).collect();
-    Stream::new(seed, "step", Purpose::Tokens)
-        .at(step)
-        .shuffle(&mut indices);
+    Stream::new(seed, "step", Purpose::Tokens).at(step).shuffle(&mut indices);
     indices.truncate(count);
     indices.sort_unstable();
     TokenChoice::Some(indices)
@@ -110,8 +90,5 @@ pub fn step_tokens(seed: u64, step: u64, tokens: usize, share: f64) -> TokenChoi
 
 /// Exchanges left and right of rows of `width` pixels of `channels` values.
 pub fn mirror<T: Copy>(values: &[T], width: usize, channels: usize) -> Vec<T> {
-    values
-        .chunks(width * channels)
-        .flat_map(|row| row.chunks(channels).rev().flatten().copied())
-        .collect()
+    values.chunks(width * channels).flat_map(|row| row.chunks(channels).rev().flatten().copied()).collect()
 }

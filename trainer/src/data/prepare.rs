@@ -114,18 +114,10 @@ impl Preparation<'_> {
     async fn unpack_shard(&self, shard: ShardIndex, writer: &mut SetWriter<'_>) -> Result<()> {
         let mut masks: HashMap<SampleId, MaskRow> = HashMap::new();
         for batch in self.upstream.masks.read_shard(shard, Columns::All).await? {
-            masks.extend(
-                MaskRow::decode(&batch)?
-                    .into_iter()
-                    .map(|row| (row.sample_id, row)),
-            );
+            masks.extend(MaskRow::decode(&batch)?.into_iter().map(|row| (row.sample_id, row)));
         }
         writer.index.join.masks += masks.len() as u64;
-        let mut stream = self
-            .upstream
-            .generations
-            .stream_shard(shard, Columns::All)
-            .await?;
+        let mut stream = self.upstream.generations.stream_shard(shard, Columns::All).await?;
         while let Some(batch) = stream.try_next().await? {
             for generation in GenerationRow::decode(&batch)? {
                 writer.index.join.generations += 1;
@@ -178,29 +170,20 @@ impl<'a> SetWriter<'a> {
         let picture = decode(&generation.image.bytes)?;
         self.pictures.push(&generation.image.bytes)?;
         let end = self.index.offsets.last().copied().unwrap_or(0);
-        self.index
-            .offsets
-            .push(end + generation.image.bytes.len() as u64);
+        self.index.offsets.push(end + generation.image.bytes.len() as u64);
         self.masks.push(&self.mask(sample, mask)?)?;
-        let shape: Vec<usize> = generation
-            .latent_shape
-            .iter()
-            .map(|&n| n as usize)
-            .collect();
-        let shape = <[usize; 3]>::try_from(shape)
-            .map_err(|_| self.fault(sample, "its latent has not three axes"))?;
+        let shape: Vec<usize> = generation.latent_shape.iter().map(|&n| n as usize).collect();
+        let shape = <[usize; 3]>::try_from(shape).map_err(|_| self.fault(sample, "its latent has not three axes"))?;
         if !self.index.samples.is_empty() && shape != self.index.latent_shape {
             return Err(self.fault(sample, "its latent has another shape than those before"));
         }
         self.index.latent_shape = shape;
         self.latents.push_f32(&generation.latent)?;
         self.index.samples.push(sample);
-        self.index
-            .weights
-            .push(match self.spec.guidance.reliability {
-                Reliability::Off => 1.0,
-                Reliability::Agreement => mask.agreement.clamp(0.0, 1.0),
-            });
+        self.index.weights.push(match self.spec.guidance.reliability {
+            Reliability::Off => 1.0,
+            Reliability::Agreement => mask.agreement.clamp(0.0, 1.0),
+        });
         self.index.join.joined += 1;
         if self.spec.data.cache == Switch::On {
             self.waiting.push(picture);
@@ -213,9 +196,7 @@ impl<'a> SetWriter<'a> {
 
     /// The pseudo-mask at the resolution of the guidance.
     fn mask(&self, sample: SampleId, mask: &MaskRow) -> Result<Vec<u8>> {
-        let labels = image::load_from_memory(&mask.mask.bytes)
-            .map_err(|error| self.fault(sample, error))?
-            .into_luma8();
+        let labels = image::load_from_memory(&mask.mask.bytes).map_err(|error| self.fault(sample, error))?.into_luma8();
         if labels.width() != labels.height() {
             return Err(self.fault(sample, "its mask is not square"));
         }
@@ -246,9 +227,6 @@ impl<'a> SetWriter<'a> {
     }
 
     fn fault(&self, sample: SampleId, message: impl std::fmt::Display) -> TrainerError {
-        TrainerError::Data {
-            dataset: "masks".to_owned(),
-            message: format!("sample {sample}: {message}"),
-        }
+        TrainerError::Data { dataset: "masks".to_owned(), message: format!("sample {sample}: {message}") }
     }
 }

@@ -46,8 +46,9 @@ impl ImagePreparation<'_> {
         if data.cache == Switch::On && !view.is_fixed() {
             return Err(TrainerError::Spec {
                 field: "trainer.data.cache",
-                message: "is `on`, but squares are cut anew at every visit: `crop = \"random\"` needs `cache = \"off\"`"
-                    .into(),
+                message:
+                    "is `on`, but squares are cut anew at every visit: `crop = \"random\"` needs `cache = \"off\"`"
+                        .into(),
             });
         }
         let folder = self.folder();
@@ -133,11 +134,7 @@ impl<'a> ImageWriter<'a> {
             features: FeatureWriter::create(folder)?,
             waiting: [Vec::new(), Vec::new()],
             // Objects as annotated: crowds left out, the later of two over the earlier, undecided pixels marked.
-            protocol: Protocol {
-                labels: TruthLabels::Keep,
-                void: VoidPixels::Ignore,
-                ..Protocol::glass_release()
-            },
+            protocol: Protocol { labels: TruthLabels::Keep, void: VoidPixels::Ignore, ..Protocol::glass_release() },
         })
     }
 

@@ -25,10 +25,7 @@ impl RowWriter {
     /// [`TrainerError::File`].
     pub fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).map_err(TrainerError::file(path))?;
-        Ok(Self {
-            path: path.to_owned(),
-            file: BufWriter::with_capacity(1 << 20, file),
-        })
+        Ok(Self { path: path.to_owned(), file: BufWriter::with_capacity(1 << 20, file) })
     }
 
     /// Appends a row of bytes.
@@ -36,9 +33,7 @@ impl RowWriter {
     /// # Errors
     /// [`TrainerError::File`].
     pub fn push(&mut self, row: &[u8]) -> Result<()> {
-        self.file
-            .write_all(row)
-            .map_err(TrainerError::file(&self.path))
+        self.file.write_all(row).map_err(TrainerError::file(&self.path))
     }
 
     /// Appends a row of numbers, little-endian.
@@ -55,10 +50,7 @@ impl RowWriter {
     /// # Errors
     /// [`TrainerError::File`].
     pub fn finish(mut self) -> Result<()> {
-        self.file
-            .flush()
-            .and_then(|()| self.file.get_ref().sync_all())
-            .map_err(TrainerError::file(&self.path))
+        self.file.flush().and_then(|()| self.file.get_ref().sync_all()).map_err(TrainerError::file(&self.path))
     }
 }
 
@@ -85,11 +77,7 @@ impl Rows {
                 format!("{found} bytes where {expected} are expected"),
             ));
         }
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            row_bytes,
-        })
+        Ok(Self { path: path.to_owned(), file, row_bytes })
     }
 
     /// The bytes of one row.
@@ -111,11 +99,7 @@ impl Rows {
     pub fn read_f32(&self, row: usize, into: &mut Vec<f32>) -> Result<()> {
         let mut bytes = Vec::new();
         self.read(row, &mut bytes)?;
-        into.extend(
-            bytes
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
-        );
+        into.extend(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
         Ok(())
     }
 }

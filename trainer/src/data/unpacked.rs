@@ -8,8 +8,8 @@ use image::RgbImage;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::rows::{RowWriter, Rows};
 use super::Visit;
+use super::rows::{RowWriter, Rows};
 use crate::encoders::Encoder;
 use crate::error::{Result, TrainerError};
 use crate::guidance::host;
@@ -142,9 +142,5 @@ impl FeatureSource {
 
 /// What a frozen network computed, on the device of the trained ones.
 pub(super) fn on<const D: usize>(tensor: Tensor<D>, device: &Device) -> Tensor<D> {
-    if device.is_autodiff() {
-        Tensor::from_inner(tensor)
-    } else {
-        tensor
-    }
+    if device.is_autodiff() { Tensor::from_inner(tensor) } else { tensor }
 }

@@ -18,12 +18,8 @@ use crate::losses::mean_square;
 use crate::parts::{Group, Layout, Origin};
 
 /// How it is saved.
-pub const LAYOUT: Layout = Layout::plain(
-    Group::Image,
-    Origin::Seed,
-    "broadcastdecoder/model.safetensors",
-    str::to_owned,
-);
+pub const LAYOUT: Layout =
+    Layout::plain(Group::Image, Origin::Seed, "broadcastdecoder/model.safetensors", str::to_owned);
 
 /// Channels of a picture; one more is the slot's claim on the pixel.
 const COLOURS: usize = 3;
@@ -64,22 +60,14 @@ impl BroadcastDecoderConfig {
     /// With PyTorch's initial weights.
     pub fn init(&self, initial: &Initial) -> BroadcastDecoder {
         let layer = |index: usize| {
-            let inputs = if index == 0 {
-                self.slot_size
-            } else {
-                self.channels
-            };
+            let inputs = if index == 0 { self.slot_size } else { self.channels };
             let doubling = ConvTranspose2dConfig::new([inputs, self.channels], [self.kernel; 2])
                 .with_stride([2, 2])
                 .with_padding([self.kernel / 2; 2])
                 .with_padding_out([1, 1]);
             transposed(&initial.scope(&format!("layers.{index}")), &doubling)
         };
-        let inputs = if self.layers == 0 {
-            self.slot_size
-        } else {
-            self.channels
-        };
+        let inputs = if self.layers == 0 { self.slot_size } else { self.channels };
         let output = ConvTranspose2dConfig::new([inputs, COLOURS + 1], [1, 1]);
         BroadcastDecoder {
             position: SoftPosition::new(initial, "position", Coordinates::Centred, self.slot_size),
@@ -95,8 +83,7 @@ impl BroadcastDecoderConfig {
 fn transposed(initial: &Initial, config: &ConvTranspose2dConfig) -> ConvTranspose2d {
     let ([inputs, outputs], [height, width]) = (config.channels, config.kernel_size);
     let bound = 1.0 / ((outputs * height * width) as f32).sqrt();
-    let weight: Param<Tensor<4>> =
-        initial.uniform("weight", [inputs, outputs, height, width], bound);
+    let weight: Param<Tensor<4>> = initial.uniform("weight", [inputs, outputs, height, width], bound);
     ConvTranspose2d {
         weight,
         bias: Some(initial.uniform("bias", [outputs], bound)),
@@ -150,11 +137,7 @@ impl BroadcastDecoder {
         let claims = output.narrow(1, COLOURS, 1);
         let masks = activation::softmax(claims.reshape([batch, count, height, width]), 1);
         let mixed = objects.clone() * masks.clone().unsqueeze_dim::<5>(2);
-        Painted {
-            picture: mixed.sum_dim(1).squeeze_dim::<4>(1),
-            objects,
-            masks,
-        }
+        Painted { picture: mixed.sum_dim(1).squeeze_dim::<4>(1), objects, masks }
     }
 
     /// [`BroadcastDecoder::loss`] of a batch's pictures.

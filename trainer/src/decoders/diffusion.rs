@@ -10,9 +10,7 @@ use glass_nets::unet::capture::Plain;
 use glass_nets::unet::{Dropping, UNet2DConditionModel, UNetConfig};
 use glass_nets::weights::Start;
 use glass_schemas::seeds::{Purpose, Stream};
-use glass_schemas::spec::trainer::{
-    DiffusionDecoderSpec, LatentDiffusionSpec, OutputStart, UNetPart,
-};
+use glass_schemas::spec::trainer::{DiffusionDecoderSpec, LatentDiffusionSpec, OutputStart, UNetPart};
 
 use super::dropout::StreamDropout;
 use crate::checkpoint::{Named, unet_names};
@@ -119,9 +117,7 @@ impl DiffusionDecoder {
         self.unet = match part {
             None => frozen,
             Some(UNetPart::All) => frozen.set_require_grad(true),
-            Some(UNetPart::Attn2) => {
-                frozen.set_require_grad_group(ParamGroup::from_predicate("attn2"), true)
-            }
+            Some(UNetPart::Attn2) => frozen.set_require_grad_group(ParamGroup::from_predicate("attn2"), true),
         };
         self
     }
@@ -132,18 +128,10 @@ impl DiffusionDecoder {
             Origin::Seed => Group::Image,
             Origin::Pretrained => Group::Unet,
         };
-        let layout = Layout {
-            group,
-            origin: self.origin,
-            ..LAYOUT
-        };
+        let layout = Layout { group, origin: self.origin, ..LAYOUT };
         match self.config["use_linear_projection"].as_bool() {
             Some(true) => layout,
-            _ => Layout {
-                publish: publish_projections,
-                absorb: absorb_projections,
-                ..layout
-            },
+            _ => Layout { publish: publish_projections, absorb: absorb_projections, ..layout },
         }
     }
 
@@ -180,15 +168,9 @@ impl DiffusionDecoder {
         let shape = clean.dims();
         let schedule = self.scheduler.noise();
         let steps = schedule.alphas_cumprod().len() as u64;
-        let timesteps: Vec<usize> = timesteps
-            .iter()
-            .map(|stream| stream.below(0, steps) as usize)
-            .collect();
+        let timesteps: Vec<usize> = timesteps.iter().map(|stream| stream.below(0, steps) as usize).collect();
         let size = shape[1] * shape[2] * shape[3];
-        let noise: Vec<f32> = noise
-            .iter()
-            .flat_map(|stream| stream.normal(size))
-            .collect();
+        let noise: Vec<f32> = noise.iter().flat_map(|stream| stream.normal(size)).collect();
         let noise = Tensor::from_data(TensorData::new(noise, shape), &clean.device());
         let mut dropping = StreamDropout::new(dropped, self.unet.dropout());
         Ok(self.denoise(clean, slots, &timesteps, noise, &mut dropping)?.loss)
@@ -211,18 +193,14 @@ impl DiffusionDecoder {
         let target = schedule.target(clean, noise, timesteps)?;
         let times: Vec<f32> = timesteps.iter().map(|&t| t as f32).collect();
         let predicted = self.unet.forward_dropping(noisy, &times, slots, &mut Plain, dropping);
-        Ok(Denoised {
-            loss: mean_square(predicted.clone(), target),
-            predicted,
-        })
+        Ok(Denoised { loss: mean_square(predicted.clone(), target), predicted })
     }
 }
 
 fn document(folder: &Path) -> Result<serde_json::Value> {
     let path = folder.join("config.json");
     let text = std::fs::read(&path).map_err(TrainerError::file(&path))?;
-    serde_json::from_slice(&text)
-        .map_err(|error| TrainerError::state(&format!("`{}`", path.display()), error))
+    serde_json::from_slice(&text).map_err(|error| TrainerError::state(&format!("`{}`", path.display()), error))
 }
 
 fn scheduler(folder: &Path) -> Result<Scheduler> {
@@ -233,9 +211,7 @@ fn scheduler(folder: &Path) -> Result<Scheduler> {
 /// Whether a tensor belongs to the last layer of a residual block, of a transformer or of the network:
 /// what latent diffusion's own code calls `zero_module`.
 fn is_output(name: &str) -> bool {
-    ["conv2", "proj_out", "conv_out"].iter().any(|layer| {
-        name.rsplit('.').nth(1) == Some(*layer)
-    })
+    ["conv2", "proj_out", "conv_out"].iter().any(|layer| name.rsplit('.').nth(1) == Some(*layer))
 }
 
 /// Checkpoints without `use_linear_projection` keep the projections of a transformer as 1 × 1

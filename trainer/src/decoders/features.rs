@@ -74,8 +74,7 @@ impl FeatureDecoder {
         match self {
             Self::Mlp(decoder) => {
                 let device = target.device();
-                let choice =
-                    step_tokens(draw.seed, draw.step, target.dims()[1], draw.token_share);
+                let choice = step_tokens(draw.seed, draw.step, target.dims()[1], draw.token_share);
                 let target = choice.select(target, &device);
                 mean_square(decoder.forward(slots, &choice).features, target)
             }
@@ -91,9 +90,7 @@ impl FeatureDecoder {
     pub fn decode(&self, slots: Tensor<3>, target: Tensor<3>, orders: MaskOrders) -> Decoded {
         match (self, orders) {
             (Self::Mlp(decoder), _) => decoder.forward(slots, &TokenChoice::All),
-            (Self::Transformer(decoder), MaskOrders::One(order)) => {
-                decoder.forward(slots, target, order)
-            }
+            (Self::Transformer(decoder), MaskOrders::One(order)) => decoder.forward(slots, target, order),
             (Self::Transformer(decoder), MaskOrders::All) => decoder.forward_all(slots, target),
         }
     }
@@ -126,9 +123,7 @@ impl FeatureDecoder {
     pub fn map(self, mapper: &mut impl PartMapper) -> Self {
         match self {
             Self::Mlp(decoder) => Self::Mlp(mapper.map(&mlp::LAYOUT, decoder)),
-            Self::Transformer(decoder) => {
-                Self::Transformer(mapper.map(&transformer::LAYOUT, decoder))
-            }
+            Self::Transformer(decoder) => Self::Transformer(mapper.map(&transformer::LAYOUT, decoder)),
         }
     }
 }

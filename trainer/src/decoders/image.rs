@@ -58,9 +58,7 @@ impl ImageDecoder {
     /// # Errors
     /// Where its files, or the scheduler of the spec, cannot be read.
     pub fn published(spec: &TrainerSpec, folder: &Path, device: &Device) -> Result<Option<Self>> {
-        let load = |frozen: &Path, origin| {
-            DiffusionDecoder::published(folder, frozen, origin, device).map(Box::new)
-        };
+        let load = |frozen: &Path, origin| DiffusionDecoder::published(folder, frozen, origin, device).map(Box::new);
         Ok(match spec.image.kind {
             ImageDecoderKind::None | ImageDecoderKind::Broadcast => None,
             ImageDecoderKind::StableDiffusion => {
@@ -79,9 +77,7 @@ impl ImageDecoder {
     /// Where the batch lacks what is decoded.
     pub fn loss(&self, slots: Tensor<3>, batch: &Batch<'_>) -> Result<Tensor<1>> {
         match self {
-            Self::StableDiffusion(decoder) | Self::LatentDiffusion(decoder) => {
-                decoder.loss_of(slots, batch)
-            }
+            Self::StableDiffusion(decoder) | Self::LatentDiffusion(decoder) => decoder.loss_of(slots, batch),
             Self::Broadcast(decoder) => decoder.loss_of(slots, batch),
         }
     }
@@ -99,12 +95,7 @@ impl ImageDecoder {
     ///
     /// # Errors
     /// Where a frozen part cannot be loaded, or the decoder cannot be sampled as it is asked to.
-    pub fn painter(
-        &self,
-        spec: &TrainerSpec,
-        sampling: &Sampling,
-        device: &Device,
-    ) -> Result<Box<dyn Painter>> {
+    pub fn painter(&self, spec: &TrainerSpec, sampling: &Sampling, device: &Device) -> Result<Box<dyn Painter>> {
         Ok(match self {
             Self::StableDiffusion(decoder) => {
                 let folder = &spec.diffusion.weights;
@@ -159,12 +150,8 @@ impl ImageDecoder {
 
     /// Without autodiff.
     pub fn valid(&self) -> Self {
-        let without = |decoder: &DiffusionDecoder| {
-            Box::new(DiffusionDecoder {
-                unet: decoder.unet.valid(),
-                ..decoder.clone()
-            })
-        };
+        let without =
+            |decoder: &DiffusionDecoder| Box::new(DiffusionDecoder { unet: decoder.unet.valid(), ..decoder.clone() });
         match self {
             Self::StableDiffusion(decoder) => Self::StableDiffusion(without(decoder)),
             Self::LatentDiffusion(decoder) => Self::LatentDiffusion(without(decoder)),
@@ -214,9 +201,7 @@ impl ImageDecoder {
                 decoder.unet = mapper.map(&layout, decoder.unet);
                 Self::LatentDiffusion(decoder)
             }
-            Self::Broadcast(decoder) => {
-                Self::Broadcast(Box::new(mapper.map(&broadcast::LAYOUT, *decoder)))
-            }
+            Self::Broadcast(decoder) => Self::Broadcast(Box::new(mapper.map(&broadcast::LAYOUT, *decoder))),
         }
     }
 }

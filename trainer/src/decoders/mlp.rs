@@ -9,12 +9,7 @@ use crate::layers::{Bias, Initial, Linear};
 use crate::parts::{Group, Layout, Origin};
 
 /// How the decoder is saved.
-pub const LAYOUT: Layout = Layout::plain(
-    Group::Features,
-    Origin::Seed,
-    "mlpdecoder/model.safetensors",
-    feature_names,
-);
+pub const LAYOUT: Layout = Layout::plain(Group::Features, Origin::Seed, "mlpdecoder/model.safetensors", feature_names);
 
 /// Sizes of the decoder.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,18 +30,8 @@ impl MlpDecoderConfig {
         let (hidden, layers) = (self.features.size, self.features.layers.max(1));
         let layer = |index: usize| {
             let inputs = if index == 0 { self.slot_size } else { hidden };
-            let outputs = if index == layers {
-                self.feature_size + 1
-            } else {
-                hidden
-            };
-            Linear::new(
-                initial,
-                &format!("layers.{index}"),
-                inputs,
-                outputs,
-                Bias::Zeros,
-            )
+            let outputs = if index == layers { self.feature_size + 1 } else { hidden };
+            Linear::new(initial, &format!("layers.{index}"), inputs, outputs, Bias::Zeros)
         };
         MlpDecoder {
             pos: initial.normal("pos", [1, self.tokens, self.slot_size], 0.02),
@@ -109,15 +94,11 @@ impl MlpDecoder {
         let token_count = positions.dims()[1];
         let (first, last) = (&self.layers[0], &self.layers[self.layers.len() - 1]);
 
-        let slots = slots
-            .reshape([batch * count, size])
-            .matmul(first.weight.val());
+        let slots = slots.reshape([batch * count, size]).matmul(first.weight.val());
         let hidden_size = slots.dims()[1];
         let positions = first.forward(positions.reshape([token_count, size]));
-        let hidden = slots.reshape([batch * count, 1, hidden_size])
-            + positions.reshape([1, token_count, hidden_size]);
-        let mut hidden =
-            activation::relu(hidden).reshape([batch * count * token_count, hidden_size]);
+        let hidden = slots.reshape([batch * count, 1, hidden_size]) + positions.reshape([1, token_count, hidden_size]);
+        let mut hidden = activation::relu(hidden).reshape([batch * count * token_count, hidden_size]);
         for layer in &self.layers[1..self.layers.len() - 1] {
             hidden = activation::relu(layer.forward(hidden));
         }
@@ -128,26 +109,16 @@ impl MlpDecoder {
         let to_features = weight.clone().slice([0..hidden_size, 0..feature_size]);
         let to_alpha = weight.slice([0..hidden_size, feature_size..outputs]);
         // The alpha's bias is the same for every slot: it cancels in the softmax.
-        let masks = activation::softmax(
-            hidden
-                .clone()
-                .matmul(to_alpha)
-                .reshape([batch, count, token_count]),
-            1,
-        );
-        let mixed = (masks.clone().unsqueeze_dim::<4>(3)
-            * hidden.reshape([batch, count, token_count, hidden_size]))
-        .sum_dim(1)
-        .reshape([batch * token_count, hidden_size]);
+        let masks = activation::softmax(hidden.clone().matmul(to_alpha).reshape([batch, count, token_count]), 1);
+        let mixed = (masks.clone().unsqueeze_dim::<4>(3) * hidden.reshape([batch, count, token_count, hidden_size]))
+            .sum_dim(1)
+            .reshape([batch * token_count, hidden_size]);
         let features = mixed.matmul(to_features);
         let features = match &last.bias {
             Some(bias) => features + bias.val().narrow(0, 0, feature_size).unsqueeze(),
             None => features,
         };
-        Decoded {
-            features: features.reshape([batch, token_count, feature_size]),
-            masks,
-        }
+        Decoded { features: features.reshape([batch, token_count, feature_size]), masks }
     }
 
     /// Number of tokens it can decode.

@@ -23,6 +23,4 @@ pub use mlp::{Decoded, LAYOUT as MLP_LAYOUT, MlpDecoder, MlpDecoderConfig, Token
 pub use orders::{TokenOrder, token_orders};
 pub use painter::{Painter, Rounding, Sampling};
 pub use sampler::{DiffusionPainter, EmptyPrompt, scheduler};
-pub use transformer::{
-    LAYOUT as TRANSFORMER_LAYOUT, TransformerDecoder, TransformerDecoderConfig, transformer_names,
-};
+pub use transformer::{LAYOUT as TRANSFORMER_LAYOUT, TransformerDecoder, TransformerDecoderConfig, transformer_names};

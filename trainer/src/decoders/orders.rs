@@ -18,10 +18,7 @@ impl TokenOrder {
         for (place, &token) in tokens.iter().enumerate() {
             places[token] = place as i32;
         }
-        Self {
-            tokens: tokens.into_iter().map(|token| token as i32).collect(),
-            places,
-        }
+        Self { tokens: tokens.into_iter().map(|token| token as i32).collect(), places }
     }
 
     /// Number of tokens.
@@ -67,15 +64,10 @@ pub fn token_orders(orders: Orders, side: usize) -> Vec<TokenOrder> {
     let forwards = || (0..side).collect::<Vec<_>>();
     let backwards = || (0..side).rev().collect::<Vec<_>>();
     let rows = |rows: Vec<usize>, columns: Vec<usize>| {
-        rows.iter()
-            .flat_map(|row| columns.iter().map(move |column| row * side + column))
-            .collect::<Vec<_>>()
+        rows.iter().flat_map(|row| columns.iter().map(move |column| row * side + column)).collect::<Vec<_>>()
     };
     let columns = |columns: Vec<usize>, rows: Vec<usize>| {
-        columns
-            .iter()
-            .flat_map(|column| rows.iter().map(move |row| row * side + column))
-            .collect::<Vec<_>>()
+        columns.iter().flat_map(|column| rows.iter().map(move |row| row * side + column)).collect::<Vec<_>>()
     };
     let standard = rows(forwards(), forwards());
     if orders == Orders::Standard {

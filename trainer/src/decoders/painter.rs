@@ -37,12 +37,7 @@ pub trait Painter {
     ///
     /// # Errors
     /// Where the sampler cannot be run as it is asked to.
-    fn paint(
-        &self,
-        slots: Tensor<3>,
-        subjects: &[&str],
-        sampling: &Sampling,
-    ) -> Result<Tensor<4>, NetsError>;
+    fn paint(&self, slots: Tensor<3>, subjects: &[&str], sampling: &Sampling) -> Result<Tensor<4>, NetsError>;
 
     /// How the method writes its pictures.
     fn rounding(&self) -> Rounding {
@@ -53,12 +48,7 @@ pub trait Painter {
     ///
     /// # Errors
     /// As it.
-    fn draw(
-        &self,
-        slots: Tensor<3>,
-        subjects: &[&str],
-        sampling: &Sampling,
-    ) -> Result<Vec<RgbImage>, NetsError> {
+    fn draw(&self, slots: Tensor<3>, subjects: &[&str], sampling: &Sampling) -> Result<Vec<RgbImage>, NetsError> {
         Ok(pictures(self.paint(slots, subjects, sampling)?, self.rounding()))
     }
 }

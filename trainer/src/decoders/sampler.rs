@@ -60,12 +60,7 @@ pub struct DiffusionPainter {
 }
 
 impl Painter for DiffusionPainter {
-    fn paint(
-        &self,
-        slots: Tensor<3>,
-        subjects: &[&str],
-        sampling: &Sampling,
-    ) -> Result<Tensor<4>, NetsError> {
+    fn paint(&self, slots: Tensor<3>, subjects: &[&str], sampling: &Sampling) -> Result<Tensor<4>, NetsError> {
         let latents = self.denoise(self.noise(subjects, sampling), slots, sampling)?;
         Ok(self.latents.decode(latents))
     }
@@ -78,26 +73,14 @@ impl Painter for DiffusionPainter {
 impl DiffusionPainter {
     /// Without guidance, bytes rounded to the nearest.
     pub fn new(unet: UNet, scheduler: Scheduler, latents: LatentSpace, device: &Device) -> Self {
-        Self {
-            unet,
-            scheduler,
-            latents,
-            empty: None,
-            rounding: Rounding::Nearest,
-            device: device.clone(),
-        }
+        Self { unet, scheduler, latents, empty: None, rounding: Rounding::Nearest, device: device.clone() }
     }
 
     /// Scaled latents from noise `[batch, channels, height, width]` of unit variance.
     ///
     /// # Errors
     /// Where the number of steps leads outside the noise schedule, or the empty prompt cannot be encoded.
-    pub fn denoise(
-        &self,
-        noise: Tensor<4>,
-        slots: Tensor<3>,
-        sampling: &Sampling,
-    ) -> Result<Tensor<4>, NetsError> {
+    pub fn denoise(&self, noise: Tensor<4>, slots: Tensor<3>, sampling: &Sampling) -> Result<Tensor<4>, NetsError> {
         let [batch, count, _] = slots.dims();
         let context = match &self.empty {
             Some(empty) => Tensor::cat(vec![empty.states(count)?.repeat_dim(0, batch), slots], 0),

@@ -15,12 +15,8 @@ use crate::layers::{Bias, Initial, LayerNorm, Linear, Mlp};
 use crate::parts::{Group, Layout, Origin};
 
 /// How the decoder is saved.
-pub const LAYOUT: Layout = Layout::plain(
-    Group::Features,
-    Origin::Seed,
-    "transformerdecoder/model.safetensors",
-    transformer_names,
-);
+pub const LAYOUT: Layout =
+    Layout::plain(Group::Features, Origin::Seed, "transformerdecoder/model.safetensors", transformer_names);
 
 /// Sizes of the decoder.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,10 +55,7 @@ impl TransformerDecoderConfig {
             bos_tokens: initial.normal("bos_tokens", [orders.len(), 1, 1, size], 0.02),
             input_proj: Projection::new(initial, "input_proj", size, size),
             slot_proj: Projection::new(initial, "slot_proj", self.slot_size, size),
-            dec: Blocks {
-                blocks: (0..spec.layers).map(block).collect(),
-                layer_norm: norm,
-            },
+            dec: Blocks { blocks: (0..spec.layers).map(block).collect(), layer_norm: norm },
             heads: spec.heads,
             kind: spec.blocks,
             orders,
@@ -140,10 +133,7 @@ impl TransformerDecoder {
             }
             None => Tensor::zeros([batch, memory.dims()[1], tokens], &device),
         };
-        Decoded {
-            features: decoded,
-            masks,
-        }
+        Decoded { features: decoded, masks }
     }
 
     /// Masks and features averaged over all orders (SPOT's ensemble).
@@ -155,10 +145,7 @@ impl TransformerDecoder {
             sum.masks = sum.masks + next.masks;
         }
         let share = 1.0 / self.orders() as f64;
-        Decoded {
-            features: sum.features * share,
-            masks: sum.masks * share,
-        }
+        Decoded { features: sum.features * share, masks: sum.masks * share }
     }
 }
 
@@ -233,33 +220,18 @@ impl Block {
         Self {
             self_attn_layer_norm: LayerNorm::new(scope, "self_attn_layer_norm", size),
             self_attn: Attention::new(&scope.scope("self_attn"), size, start),
-            encoder_decoder_attn_layer_norm: LayerNorm::new(
-                scope,
-                "encoder_decoder_attn_layer_norm",
-                size,
-            ),
+            encoder_decoder_attn_layer_norm: LayerNorm::new(scope, "encoder_decoder_attn_layer_norm", size),
             encoder_decoder_attn: Attention::new(&scope.scope("encoder_decoder_attn"), size, start),
             ffn_layer_norm: LayerNorm::new(scope, "ffn_layer_norm", size),
             ffn: Mlp {
-                first: Linear::before_relu(
-                    &scope.scope("ffn"),
-                    "first",
-                    [size, hidden],
-                    Bias::Zeros,
-                ),
+                first: Linear::before_relu(&scope.scope("ffn"), "first", [size, hidden], Bias::Zeros),
                 second: shrunk(&scope.scope("ffn"), "second", [hidden, size], Bias::Zeros, gain),
             },
         }
     }
 
     /// The block's output, and its attention to the slots, `[batch, heads, tokens, slots]`.
-    fn forward(
-        &self,
-        x: Tensor<3>,
-        memory: Tensor<3>,
-        heads: usize,
-        base: Base,
-    ) -> (Tensor<3>, Tensor<4>) {
+    fn forward(&self, x: Tensor<3>, memory: Tensor<3>, heads: usize, base: Base) -> (Tensor<3>, Tensor<4>) {
         let [batch, tokens, size] = x.dims();
         let normal = self.self_attn_layer_norm.forward(x.clone());
         let base = match base {
@@ -299,12 +271,7 @@ impl Attention {
     /// Of tokens to themselves and those before them.
     fn among(&self, x: Tensor<3>, heads: usize) -> Tensor<3> {
         let split = |layer: &Linear| split_heads(layer.forward3(x.clone()), heads);
-        let attended = attend(
-            split(&self.proj_q),
-            split(&self.proj_k),
-            split(&self.proj_v),
-            Visibility::Causal,
-        );
+        let attended = attend(split(&self.proj_q), split(&self.proj_k), split(&self.proj_v), Visibility::Causal);
         self.proj_o.forward3(merge_heads(attended))
     }
 

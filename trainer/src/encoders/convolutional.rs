@@ -19,20 +19,11 @@ use crate::parts::{Group, Layout, Origin, with_ids_by_path};
 const SCOPE: &str = "encoder";
 
 /// How a ResNet is saved: as timm names it.
-const RESNET: Layout = Layout::plain(
-    Group::Encoder,
-    Origin::Seed,
-    "encoder/model.safetensors",
-    resnet_names,
-);
+const RESNET: Layout = Layout::plain(Group::Encoder, Origin::Seed, "encoder/model.safetensors", resnet_names);
 
 /// How a UNet encoder is saved: the folder of the published checkpoints.
-pub const UNET_LAYOUT: Layout = Layout::plain(
-    Group::Encoder,
-    Origin::Seed,
-    "unetencoder/diffusion_pytorch_model.safetensors",
-    unet_encoder_names,
-);
+pub const UNET_LAYOUT: Layout =
+    Layout::plain(Group::Encoder, Origin::Seed, "unetencoder/diffusion_pytorch_model.safetensors", unet_encoder_names);
 
 /// A convolutional network from pixels to tokens.
 #[derive(Module, Debug)]
@@ -107,9 +98,7 @@ impl ConvolutionalEncoder {
         let network = with_ids_by_path(network, SCOPE);
         Ok(Self {
             network: match device.is_autodiff() {
-                true => network
-                    .set_require_grad(true)
-                    .map(&mut FrozenStatistics::default()),
+                true => network.set_require_grad(true).map(&mut FrozenStatistics::default()),
                 false => network,
             },
             config: document(folder)?,
@@ -121,9 +110,7 @@ impl ConvolutionalEncoder {
     pub fn forward(&self, states: Tensor<3>) -> Tensor<3> {
         let features = self.network.forward(pixels(states));
         let [batch, size, height, width] = features.dims();
-        features
-            .reshape([batch, size, height * width])
-            .swap_dims(1, 2)
+        features.reshape([batch, size, height * width]).swap_dims(1, 2)
     }
 
     /// What methods without training see: the pixels of each token's square.
@@ -131,10 +118,11 @@ impl ConvolutionalEncoder {
         let pixels = pixels(states);
         let ([batch, channels, height, width], d) = (pixels.dims(), self.downscale);
         let (rows, columns) = (height.div_ceil(d), width.div_ceil(d));
-        pixels
-            .reshape([batch, channels, rows, d, columns, d])
-            .permute([0, 2, 4, 1, 3, 5])
-            .reshape([batch, rows * columns, channels * d * d])
+        pixels.reshape([batch, channels, rows, d, columns, d]).permute([0, 2, 4, 1, 3, 5]).reshape([
+            batch,
+            rows * columns,
+            channels * d * d,
+        ])
     }
 
     /// Tokens and width of the features for states of a shape.
@@ -162,10 +150,7 @@ impl ConvolutionalEncoder {
 
     /// Without autodiff.
     pub fn valid(&self) -> Self {
-        Self {
-            network: self.network.valid(),
-            ..self.clone()
-        }
+        Self { network: self.network.valid(), ..self.clone() }
     }
 }
 
@@ -184,9 +169,7 @@ pub fn downscale(spec: &EncoderSpec) -> Result<usize> {
 fn pixels(states: Tensor<3>) -> Tensor<4> {
     let [batch, pixels, channels] = states.dims();
     let side = pixels.isqrt();
-    states
-        .swap_dims(1, 2)
-        .reshape([batch, channels, side, side])
+    states.swap_dims(1, 2).reshape([batch, channels, side, side])
 }
 
 fn document(folder: &Path) -> Result<serde_json::Value> {
@@ -195,8 +178,7 @@ fn document(folder: &Path) -> Result<serde_json::Value> {
         return Ok(serde_json::json!({ "architecture": "resnet34" }));
     }
     let text = std::fs::read(&path).map_err(TrainerError::file(&path))?;
-    serde_json::from_slice(&text)
-        .map_err(|error| TrainerError::state(&format!("`{}`", path.display()), error))
+    serde_json::from_slice(&text).map_err(|error| TrainerError::state(&format!("`{}`", path.display()), error))
 }
 
 /// The statistics of batch norms are no parameters.
@@ -215,11 +197,7 @@ impl ModuleMapper for FrozenStatistics {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self
-            .path
-            .last()
-            .is_some_and(|name| name.starts_with("running_"))
-        {
+        match self.path.last().is_some_and(|name| name.starts_with("running_")) {
             true => param.set_require_grad(false),
             false => param,
         }
@@ -228,9 +206,7 @@ impl ModuleMapper for FrozenStatistics {
 
 /// timm's name of a parameter.
 pub fn resnet_names(path: &str) -> String {
-    let parts = path
-        .split('.')
-        .filter(|part| !matches!(*part, "ResNet" | "Batch" | "Group"));
+    let parts = path.split('.').filter(|part| !matches!(*part, "ResNet" | "Batch" | "Group"));
     let parts: Vec<&str> = parts.collect();
     let name = match parts.as_slice() {
         ["stages", stage, block, rest @ ..] => {

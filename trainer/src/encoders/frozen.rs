@@ -80,12 +80,8 @@ impl FrozenNetwork {
     pub fn processor(&self, spec: &EncoderSpec) -> Result<ImageProcessor> {
         let side = spec.image_size;
         Ok(match (self, spec.pixels) {
-            (Self::Transformer(_), Pixels::Checkpoint) => {
-                ImageProcessor::load(&spec.weights)?.with_size(side)
-            }
-            (Self::Transformer(_), Pixels::Centred) | (Self::Pixels(_), _) => {
-                ImageProcessor::centred(side)
-            }
+            (Self::Transformer(_), Pixels::Checkpoint) => ImageProcessor::load(&spec.weights)?.with_size(side),
+            (Self::Transformer(_), Pixels::Centred) | (Self::Pixels(_), _) => ImageProcessor::centred(side),
         })
     }
 }

@@ -77,12 +77,7 @@ impl PictureEncoder {
                 message: format!("{side} is no multiple of the patch size {patch}"),
             });
         }
-        Ok(Self {
-            processor: network.processor(spec)?,
-            device: device.clone(),
-            network,
-            side,
-        })
+        Ok(Self { processor: network.processor(spec)?, device: device.clone(), network, side })
     }
 }
 

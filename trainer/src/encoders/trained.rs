@@ -30,10 +30,7 @@ pub struct Encoded {
 impl Encoded {
     /// Features of an encoder that is frozen as a whole.
     pub fn frozen(features: Tensor<3>) -> Self {
-        Self {
-            target: features.clone(),
-            features,
-        }
+        Self { target: features.clone(), features }
     }
 }
 
@@ -66,10 +63,7 @@ impl TrainedEncoder {
             },
             Self::Convolutional(encoder) => {
                 let features = encoder.forward(states);
-                Encoded {
-                    target: features.clone().detach(),
-                    features,
-                }
+                Encoded { target: features.clone().detach(), features }
             }
         }
     }
@@ -106,10 +100,9 @@ impl TrainedEncoder {
     /// Without autodiff.
     pub fn valid(&self) -> Self {
         match self {
-            Self::Blocks(blocks) => Self::Blocks(Box::new(TunedBlocks {
-                trained: blocks.trained.valid(),
-                frozen: blocks.frozen.valid(),
-            })),
+            Self::Blocks(blocks) => {
+                Self::Blocks(Box::new(TunedBlocks { trained: blocks.trained.valid(), frozen: blocks.frozen.valid() }))
+            }
             Self::Convolutional(encoder) => Self::Convolutional(Box::new(encoder.valid())),
         }
     }

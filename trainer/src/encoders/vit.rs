@@ -4,20 +4,15 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use glass_nets::dinov2::{Dinov2Model, Dinov2Tail, FinalNorm};
 use glass_nets::NetsError;
+use glass_nets::dinov2::{Dinov2Model, Dinov2Tail, FinalNorm};
 use glass_schemas::spec::trainer::{EncoderKind, EncoderOutput, EncoderSpec};
 
 use crate::error::{Result, TrainerError};
 use crate::parts::{Group, Layout, Origin, with_ids_by_path};
 
 /// How trained blocks are saved.
-pub const LAYOUT: Layout = Layout::plain(
-    Group::Encoder,
-    Origin::Pretrained,
-    "encoder/model.safetensors",
-    block_names,
-);
+pub const LAYOUT: Layout = Layout::plain(Group::Encoder, Origin::Pretrained, "encoder/model.safetensors", block_names);
 
 /// Which patch tokens of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

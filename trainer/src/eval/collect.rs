@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 
 use glass_metrics::Protocol;
 
+use super::EvalError;
 use super::label_maps::LabelMapTable;
 use super::run::{Look, Row, Sink};
 use super::samples::Samples;
 use super::scores::{Means, ProtocolSummary, values};
 use super::table::ImageTable;
-use super::EvalError;
 
 /// Means, the per-image table and the pictures of the report.
 pub struct Collector<'a, W: Write + Send> {

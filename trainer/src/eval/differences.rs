@@ -92,8 +92,7 @@ fn row(
         let value = value.map_or_else(String::new, |value| format!("{} {value:.3}", difference.metric));
         cells.push((over(&square, map, Ground::Painted), vec![tail(&run.name), value]));
     }
-    let heading =
-        format!("{}  {} {change:+.3}  ({})", picture.name, difference.metric, protocol.id);
+    let heading = format!("{}  {} {change:+.3}  ({})", picture.name, difference.metric, protocol.id);
     Ok(Some(PictureRow { heading, cells }))
 }
 
@@ -106,5 +105,9 @@ fn over(square: &RgbImage, labels: &LabelMap, ground: Ground) -> RgbImage {
 fn tail(name: &str) -> String {
     const LETTERS: usize = 31;
     let count = name.chars().count();
-    if count <= LETTERS { name.to_owned() } else { format!("…{}", name.chars().skip(count + 1 - LETTERS).collect::<String>()) }
+    if count <= LETTERS {
+        name.to_owned()
+    } else {
+        format!("…{}", name.chars().skip(count + 1 - LETTERS).collect::<String>())
+    }
 }

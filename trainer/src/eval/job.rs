@@ -168,8 +168,7 @@ impl<'a> Prepared<'a> {
         }
         let wanted = plan.methods.contains(&Method::Baseline(Baseline::Untrained));
         let seeds = plan.seeds.iter().filter(|_| wanted);
-        let untrained: Vec<Box<dyn SlotModel>> =
-            seeds.map(|&seed| (request.untrained)(seed, encoder.dim())).collect();
+        let untrained: Vec<Box<dyn SlotModel>> = seeds.map(|&seed| (request.untrained)(seed, encoder.dim())).collect();
         let networks = Networks {
             encoder: &encoder,
             trained: request.candidate.map(|candidate| candidate.slots.as_ref() as &dyn SlotModel),
@@ -178,13 +177,15 @@ impl<'a> Prepared<'a> {
         };
         let looks = request.spec.evaluation.samples as usize;
         let maps = request.candidate.map(|_| Vec::new());
-        let mut collector =
-            Collector::new(&plan.protocols, looks, Some(Vec::new()), progress)?.with_maps(maps)?;
+        let mut collector = Collector::new(&plan.protocols, looks, Some(Vec::new()), progress)?.with_maps(maps)?;
         run::evaluate(&data, &networks, &plan, &mut collector)?;
         let Collected { summary, table, maps, samples } = collector.finish()?;
         let text = Table(&summary).to_string();
         results.protocols = summary;
-        let mut files = vec![("per-image.parquet".to_owned(), table.unwrap_or_default()), ("table.txt".to_owned(), text.into_bytes())];
+        let mut files = vec![
+            ("per-image.parquet".to_owned(), table.unwrap_or_default()),
+            ("table.txt".to_owned(), text.into_bytes()),
+        ];
         files.extend(maps.map(|maps| (label_maps::FILE.to_owned(), maps)));
         files.extend(samples.into_iter().map(|(name, bytes)| (format!("samples/{name}"), bytes)));
         files.push(("results.json".to_owned(), serde_json::to_vec_pretty(&results)?));

@@ -159,7 +159,8 @@ pub fn numbers(summary: &[ProtocolSummary]) -> Vec<Number> {
     let numbers = |summary: &ProtocolSummary| {
         let metrics = summary.methods.first().map(|method| method.metrics.clone()).unwrap_or_default();
         let protocol = summary.id.clone();
-        let of_boxes = BY_BOXES.into_iter().filter(|metric| metrics.contains_key(metric)).map(|metric| (metric, metric));
+        let of_boxes =
+            BY_BOXES.into_iter().filter(|metric| metrics.contains_key(metric)).map(|metric| (metric, metric));
         let reported: Vec<(&'static str, &'static str)> = REPORTED.into_iter().chain(of_boxes).collect();
         let number = |(metric, column): (&'static str, &str)| {
             let spread = metrics.get(column);

@@ -9,11 +9,11 @@ use image::RgbImage;
 use rayon::prelude::*;
 
 use super::annotations::Picture;
-use super::coco::ValidationSet;
 use super::boxes::boxes;
+use super::coco::ValidationSet;
 use super::model::Told;
-use super::predict::{BatchPrediction, Features, Networks, predict};
 use super::picture::View;
+use super::predict::{BatchPrediction, Features, Networks, predict};
 use super::{EvalError, Method};
 use crate::data::annotated::{DataError, PixelBox, TruthKind};
 
@@ -281,7 +281,6 @@ fn look<'a>(
     let truth = loaded.truths.first()?.clone()?;
     let side = truth.instances.width();
     let shown = predictions.iter().filter(|prediction| Some(&prediction.seed) == plan.seeds.first());
-    let segmentations =
-        shown.map(|shown| (shown.method, shown.pictures[at].labels(grid, side, &truth))).collect();
+    let segmentations = shown.map(|shown| (shown.method, shown.pictures[at].labels(grid, side, &truth))).collect();
     Some(Look { index, picture: loaded.picture, pixels, truth, segmentations })
 }

@@ -66,10 +66,7 @@ impl Samples {
         let file = |name: &str| format!("{:03}-{name}.png", look.index);
         self.entries.push(Entry {
             image: look.picture.name.clone(),
-            views: views
-                .iter()
-                .map(|(name, caption, _)| View { file: file(name), caption: caption.clone() })
-                .collect(),
+            views: views.iter().map(|(name, caption, _)| View { file: file(name), caption: caption.clone() }).collect(),
         });
         for (name, _, drawing) in views {
             self.sheet.push(drawing.clone());
@@ -91,7 +88,10 @@ impl Samples {
         }
         let index = Index { protocol, sheet: "sheet.png", samples: &self.entries };
         let mut files = vec![
-            ("samples.json".to_owned(), serde_json::to_vec_pretty(&index).map_err(|error| EvalError::Drawing(error.into()))?),
+            (
+                "samples.json".to_owned(),
+                serde_json::to_vec_pretty(&index).map_err(|error| EvalError::Drawing(error.into()))?,
+            ),
             ("sheet.png".to_owned(), png(&sheet.draw())?),
         ];
         for (name, drawing) in &self.files {

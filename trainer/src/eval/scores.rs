@@ -167,5 +167,8 @@ pub fn find(summary: &[ProtocolSummary], protocol: &str, method: Method, metric:
         .find(|summary| summary.method == method)
         .and_then(|summary| summary.metrics.get(metric))
         .map(|spread| spread.mean)
-        .ok_or_else(|| EvalError::Protocol { name: protocol.into(), problem: format!("has no `{metric}` of that method") })
+        .ok_or_else(|| EvalError::Protocol {
+            name: protocol.into(),
+            problem: format!("has no `{metric}` of that method"),
+        })
 }

@@ -38,12 +38,7 @@ impl TrainedSlots {
     pub fn untrained(spec: &TrainerSpec, input_size: usize, seed: u64, device: &Device) -> Self {
         let initial = Initial::new(seed, device).scope("slots");
         let slots = SlotAttentionConfig::new(input_size, &spec.slots).init(&initial);
-        Self {
-            reader: SlotReader { encoder: None, slots },
-            features: None,
-            image: None,
-            spec: spec.clone(),
-        }
+        Self { reader: SlotReader { encoder: None, slots }, features: None, image: None, spec: spec.clone() }
     }
 
     /// The networks of a run, without autodiff.
@@ -166,12 +161,7 @@ impl Fetched {
         let (run, document) = Run::open(store, run).await?;
         let newest = run.checkpoints().await?.last().copied();
         let step = step.or(newest).with_context(|| format!("run `{}` has no checkpoint yet", run.id()))?;
-        Ok(Self {
-            record: run.record(step).await?,
-            objects: run.load(step).await?,
-            run: run.id().to_owned(),
-            document,
-        })
+        Ok(Self { record: run.record(step).await?, objects: run.load(step).await?, run: run.id().to_owned(), document })
     }
 
     /// What makes the run.

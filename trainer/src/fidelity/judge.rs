@@ -59,14 +59,8 @@ impl<'n> Judge<'n> {
         if let Some(reference) = &reference {
             reference.check(networks)?;
         }
-        let mut judge = Self {
-            networks,
-            spec: spec.clone(),
-            real: None,
-            drawn: Vec::new(),
-            reference,
-            pairs: Pairs::default(),
-        };
+        let mut judge =
+            Self { networks, spec: spec.clone(), real: None, drawn: Vec::new(), reference, pairs: Pairs::default() };
         judge.real = judge.side();
         Ok(judge)
     }

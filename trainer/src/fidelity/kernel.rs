@@ -27,7 +27,8 @@ pub(super) fn kernel_distance(
     let mut distances = Vec::new();
     for _ in 0..spec.kernel_subsets {
         let [first, second] = [&sets[0], &sets[1]].map(|set| {
-            let rows: Vec<f32> = subset(set.len(), size, &mut draw).into_iter().flat_map(|at| set[at]).copied().collect();
+            let rows: Vec<f32> =
+                subset(set.len(), size, &mut draw).into_iter().flat_map(|at| set[at]).copied().collect();
             Tensor::<2>::from_data(TensorData::new(rows, [size, dim]), device)
         });
         let products = [(&first, &first), (&second, &second), (&first, &second)]

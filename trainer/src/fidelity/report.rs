@@ -94,7 +94,13 @@ impl fmt::Display for Report {
                 None => score.metric.clone(),
             };
             let real = score.real.map_or_else(String::new, |real| real.to_string());
-            write!(f, "{name:28} {:>12} {:>10} {:>8} {real:>8}", number(score.value), number(score.sd), score.pictures)?;
+            write!(
+                f,
+                "{name:28} {:>12} {:>10} {:>8} {real:>8}",
+                number(score.value),
+                number(score.sd),
+                score.pictures
+            )?;
             let notes = [score.network.as_deref(), score.note.as_deref()];
             let notes: Vec<&str> = notes.into_iter().flatten().collect();
             match notes.is_empty() {

@@ -92,7 +92,9 @@ impl Reference {
         let dim = self.statistics.dim();
         let bytes = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         let (mean, covariance) = (bytes(self.statistics.mean()), bytes(&self.statistics.covariance()?));
-        let view = |shape, bytes| TensorView::new(Dtype::F64, shape, bytes).map_err(|error| EvalError::Shape(error.to_string()));
+        let view = |shape, bytes| {
+            TensorView::new(Dtype::F64, shape, bytes).map_err(|error| EvalError::Shape(error.to_string()))
+        };
         let views = [("mean", view(vec![dim], &mean)?), ("covariance", view(vec![dim, dim], &covariance)?)];
         let Some(origin) = &self.origin else {
             let problem = "are pytorch-fid's: what they are of is not known";
@@ -103,7 +105,8 @@ impl Reference {
             (DIGEST.to_owned(), origin.digest.clone()),
             (COUNT.to_owned(), self.statistics.count().to_string()),
         ]);
-        let file = safetensors::serialize(views, Some(metadata)).map_err(|error| EvalError::Shape(error.to_string()))?;
+        let file =
+            safetensors::serialize(views, Some(metadata)).map_err(|error| EvalError::Shape(error.to_string()))?;
         let partial = path.with_extension("partial");
         std::fs::write(&partial, file).and_then(|()| std::fs::rename(&partial, path)).map_err(EvalError::write(path))
     }
@@ -137,7 +140,9 @@ impl Reference {
         let floats = |name: &str| {
             let tensor = file.tensor(name).map_err(|_| format!("have no tensor `{name}`"))?;
             match tensor.dtype() {
-                Dtype::F64 => Ok(tensor.data().as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect::<Vec<f64>>()),
+                Dtype::F64 => {
+                    Ok(tensor.data().as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect::<Vec<f64>>())
+                }
                 other => Err(format!("hold `{name}` as {other:?}, expected F64")),
             }
         };

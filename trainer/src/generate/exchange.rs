@@ -66,9 +66,8 @@ pub fn draw_exchanges(
     let mut queue = Queue::new(shelf.names()?, studio.batch);
     for (number, group) in pictures.chunks(groups.size.max(1)).enumerate() {
         let first = number * groups.size.max(1);
-        let missing = exchanges.iter().any(|&exchange| {
-            (0..group.len()).any(|at| !queue.has(&file_name(exchange, first + at)))
-        });
+        let missing =
+            exchanges.iter().any(|&exchange| (0..group.len()).any(|at| !queue.has(&file_name(exchange, first + at))));
         let slots = if missing { read(studio, group)? } else { Vec::new() };
         for &exchange in exchanges {
             for (at, from) in sources(exchange, group.len(), studio.slots, groups.seed, number).iter().enumerate() {
@@ -77,7 +76,8 @@ pub fn draw_exchanges(
                 if !slots.is_empty() {
                     let row = |(slot, &place): (usize, &usize)| slots[place].clone().narrow(0, slot, 1);
                     let slots = Tensor::cat(from.iter().enumerate().map(row).collect(), 0);
-                    let waiting = Waiting { file: file.clone(), slots, subject: subject.clone(), steps: sampling.steps };
+                    let waiting =
+                        Waiting { file: file.clone(), slots, subject: subject.clone(), steps: sampling.steps };
                     queue.push(waiting, studio.painter.as_ref(), sampling, shelf)?;
                 }
                 let sources = from.iter().map(|&place| group[place].name.clone()).collect();

@@ -17,8 +17,8 @@ use super::shelf::{Shelf, put_index};
 use crate::decoders::{ImageDecoder, Painter, Sampling};
 use crate::eval::annotations::Picture;
 use crate::eval::coco::{ValidationSet, validation};
-use crate::eval::job::Candidate;
 use crate::eval::frozen::FrozenEncoder;
+use crate::eval::job::Candidate;
 use crate::eval::protocols;
 
 /// What is needed to draw from a checkpoint's slots.
@@ -128,7 +128,8 @@ fn folder_name(verb: &str, spec: &RunSpec, candidate: &Candidate, settings: &imp
     let encoder = crate::encoders::digest(&spec.trainer.encoder)?;
     let data = validation(spec)?.digest().to_string();
     let evaluation = &spec.evaluation;
-    let input = (&evaluation.protocols, evaluation.input_size, evaluation.slots, &evaluation.slot_seeds, masks(evaluation));
+    let input =
+        (&evaluation.protocols, evaluation.input_size, evaluation.slots, &evaluation.slot_seeds, masks(evaluation));
     let deciding = (settings, &candidate.checkpoint, frozen, encoder, data, input, spec.trainer.picture_size());
     Ok(format!("{verb}-{}", Digest::of(&serde_json::to_vec(&deciding)?).short(16)))
 }

@@ -66,7 +66,10 @@ impl Queue {
     /// # Errors
     /// As [`Queue::push`].
     pub fn finish(self, painter: &dyn Painter, sampling: &Sampling, shelf: &mut dyn Shelf) -> anyhow::Result<()> {
-        self.waiting.values().filter(|batch| !batch.is_empty()).try_for_each(|batch| draw(batch, painter, sampling, shelf))
+        self.waiting
+            .values()
+            .filter(|batch| !batch.is_empty())
+            .try_for_each(|batch| draw(batch, painter, sampling, shelf))
     }
 }
 

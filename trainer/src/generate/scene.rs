@@ -5,16 +5,16 @@ use glass_metrics::{LabelMap, Protocol};
 use glass_schemas::spec::evaluation::MaskSource;
 use image::RgbImage;
 
-use crate::data::annotated::DataError;
 use crate::data::ObjectBox;
+use crate::data::annotated::DataError;
+use crate::eval::EvalError;
 use crate::eval::annotations::Picture;
+use crate::eval::boxes::boxes;
 use crate::eval::coco::ValidationSet;
 use crate::eval::masks::soft_to_labels;
-use crate::eval::boxes::boxes;
 use crate::eval::model::{Encoder, SlotModel, Told};
-use crate::eval::predict::{noise, source_masks};
-use crate::eval::EvalError;
 use crate::eval::picture::View;
+use crate::eval::predict::{noise, source_masks};
 
 /// A picture and what slot attention finds in it.
 pub struct Scene {

@@ -41,9 +41,7 @@ impl GruCell {
         let bound = (6.0 / (inputs + 3 * hidden) as f32).sqrt();
         // PyTorch's matrix is [3 · hidden, hidden] with orthonormal columns; ours is its transpose.
         let columns = scope.orthogonal("weight_hh", [3 * hidden, hidden]);
-        let rows = (0..hidden * 3 * hidden)
-            .map(|i| columns[i % (3 * hidden) * hidden + i / (3 * hidden)])
-            .collect();
+        let rows = (0..hidden * 3 * hidden).map(|i| columns[i % (3 * hidden) * hidden + i / (3 * hidden)]).collect();
         Self {
             weight_ih: scope.uniform("weight_ih", [inputs, 3 * hidden], bound),
             weight_hh: scope.given("weight_hh", [hidden, 3 * hidden], rows),
@@ -56,13 +54,9 @@ impl GruCell {
     pub fn forward(&self, input: Tensor<2>, state: Tensor<2>) -> Tensor<2> {
         let [rows, hidden] = state.dims();
         let from_input = input.matmul(self.weight_ih.val()) + self.bias_ih.val().unsqueeze();
-        let from_state =
-            state.clone().matmul(self.weight_hh.val()) + self.bias_hh.val().unsqueeze();
-        let gate = |gates: &Tensor<2>, index: usize| {
-            gates
-                .clone()
-                .slice([0..rows, index * hidden..(index + 1) * hidden])
-        };
+        let from_state = state.clone().matmul(self.weight_hh.val()) + self.bias_hh.val().unsqueeze();
+        let gate =
+            |gates: &Tensor<2>, index: usize| gates.clone().slice([0..rows, index * hidden..(index + 1) * hidden]);
         let reset = activation::sigmoid(gate(&from_input, 0) + gate(&from_state, 0));
         let update = activation::sigmoid(gate(&from_input, 1) + gate(&from_state, 1));
         let new = (gate(&from_input, 2) + reset * gate(&from_state, 2)).tanh();

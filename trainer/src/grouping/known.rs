@@ -35,17 +35,10 @@ impl Known {
 
     /// Which rows of the attention `[batch, heads · slots, tokens]` take no part: a mask that is
     /// true there, `[batch, heads · slots, 1]`.
-    pub(super) fn absent(
-        &self,
-        heads: usize,
-        slots: usize,
-        device: &Device,
-    ) -> Option<Tensor<3, Bool>> {
+    pub(super) fn absent(&self, heads: usize, slots: usize, device: &Device) -> Option<Tensor<3, Bool>> {
         let counts = self.counts.as_ref()?;
-        let absent: Vec<bool> = counts
-            .iter()
-            .flat_map(|&count| (0..heads * slots).map(move |row| row % slots >= count))
-            .collect();
+        let absent: Vec<bool> =
+            counts.iter().flat_map(|&count| (0..heads * slots).map(move |row| row % slots >= count)).collect();
         let shape = [counts.len(), heads * slots, 1];
         Some(Tensor::from_data(TensorData::new(absent, shape), device))
     }

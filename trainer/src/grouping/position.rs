@@ -50,10 +50,7 @@ impl GridPosition {
     /// U(±1/√4), PyTorch's default for a convolution of four channels.
     pub fn new(initial: &Initial, name: &str, size: usize) -> Self {
         let scope = initial.scope(name).scope("projection");
-        Self {
-            weight: scope.uniform("weight", [4, size], 0.5),
-            bias: scope.uniform("bias", [size], 0.5),
-        }
+        Self { weight: scope.uniform("weight", [4, size], 0.5), bias: scope.uniform("bias", [size], 0.5) }
     }
 
     /// The embedding of `side · side` tokens in row-major order, `[1, tokens, size]`.

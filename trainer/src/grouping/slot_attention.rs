@@ -21,10 +21,7 @@ pub struct SlotAttentionConfig {
 impl SlotAttentionConfig {
     /// For features of this width.
     pub fn new(input_size: usize, slots: &SlotsSpec) -> Self {
-        Self {
-            input_size,
-            slots: slots.clone(),
-        }
+        Self { input_size, slots: slots.clone() }
     }
 
     /// With initial weights.
@@ -50,11 +47,9 @@ impl SlotAttentionConfig {
             project_v: linear("project_v", tokens),
             gru: GruCell::new(initial, "gru", spec.size, spec.size),
             mlp: Mlp::new(initial, "mlp", [spec.size, spec.mlp_size, spec.size]),
-            out_layer_norm: (spec.output == Switch::On)
-                .then(|| LayerNorm::new(initial, "out_layer_norm", spec.size)),
-            out_linear: (spec.output == Switch::On).then(|| {
-                Linear::new(initial, "out_linear", spec.size, spec.out_size, Bias::Uniform)
-            }),
+            out_layer_norm: (spec.output == Switch::On).then(|| LayerNorm::new(initial, "out_layer_norm", spec.size)),
+            out_linear: (spec.output == Switch::On)
+                .then(|| Linear::new(initial, "out_linear", spec.size, spec.out_size, Bias::Uniform)),
             iterations: spec.iterations,
             heads: spec.heads,
             epsilon: spec.epsilon,
@@ -153,12 +148,7 @@ impl SlotAttention {
             };
             (none(), none())
         });
-        Slots {
-            slots: self.output(slots.clone()),
-            raw: slots,
-            attention: self.over_heads(attention),
-            logits,
-        }
+        Slots { slots: self.output(slots.clone()), raw: slots, attention: self.over_heads(attention), logits }
     }
 
     /// `[batch, slots, size]` → `[batch, slots, out_size]`, or the same where there is no output layer.
@@ -194,9 +184,7 @@ impl SlotAttention {
         let rows = features.reshape([batch * tokens, size]);
         let rows = self.in_mlp.forward(self.in_layer_norm.forward(rows));
         let width = rows.dims()[1];
-        self.norm_inputs
-            .forward(rows)
-            .reshape([batch, tokens, width])
+        self.norm_inputs.forward(rows).reshape([batch, tokens, width])
     }
 
     /// Queries in the space of the inputs, `[batch, heads · slots, token_size]`.
@@ -206,22 +194,15 @@ impl SlotAttention {
     fn queries(&self, slots: Tensor<3>) -> Tensor<3> {
         let [batch, count, size] = slots.dims();
         let (heads, width) = (self.heads, size / self.heads);
-        let rows = self
-            .norm_slots
-            .forward(slots)
-            .reshape([batch * count, size]);
+        let rows = self.norm_slots.forward(slots).reshape([batch * count, size]);
         // The published scale is the full slot size's, whatever the number of heads.
         let queries = self.project_q.forward(rows) * (size as f64).powf(-0.5);
         let keys = self.project_k.weight.val();
         let input = keys.dims()[0];
         if heads == 1 {
-            return queries
-                .matmul(keys.transpose())
-                .reshape([batch, count, input]);
+            return queries.matmul(keys.transpose()).reshape([batch, count, input]);
         }
-        let queries = queries
-            .reshape([batch * count, heads, width])
-            .swap_dims(0, 1); // [heads, batch · slots, width]
+        let queries = queries.reshape([batch * count, heads, width]).swap_dims(0, 1); // [heads, batch · slots, width]
         let keys = keys.reshape([input, heads, width]).permute([1, 2, 0]); // [heads, width, input]
         queries
             .matmul(keys)
@@ -239,10 +220,7 @@ impl SlotAttention {
         if heads == 1 {
             return means.reshape([batch * count, input]).matmul(weight);
         }
-        let means = means
-            .reshape([batch, heads, count, input])
-            .swap_dims(0, 1)
-            .reshape([heads, batch * count, input]);
+        let means = means.reshape([batch, heads, count, input]).swap_dims(0, 1).reshape([heads, batch * count, input]);
         let weight = weight.reshape([input, heads, width]).swap_dims(0, 1); // [heads, input, width]
         means
             .matmul(weight)
@@ -256,22 +234,13 @@ impl SlotAttention {
             return weights;
         }
         let [batch, rows, tokens] = weights.dims();
-        weights
-            .reshape([batch, self.heads, rows / self.heads, tokens])
-            .sum_dim(1)
-            .squeeze_dim::<3>(1)
+        weights.reshape([batch, self.heads, rows / self.heads, tokens]).sum_dim(1).squeeze_dim::<3>(1)
     }
 }
 
 /// The noise slots start from, `[batch, slots, size]`: drawn on the host from one stream a
 /// sample, so that neither the batch nor the backend changes it.
 pub fn slot_noise(streams: &[Stream], slots: usize, size: usize, device: &Device) -> Tensor<3> {
-    let numbers: Vec<f32> = streams
-        .iter()
-        .flat_map(|stream| stream.normal(slots * size))
-        .collect();
-    Tensor::from_data(
-        TensorData::new(numbers, [streams.len(), slots, size]),
-        device,
-    )
+    let numbers: Vec<f32> = streams.iter().flat_map(|stream| stream.normal(slots * size)).collect();
+    Tensor::from_data(TensorData::new(numbers, [streams.len(), slots, size]), device)
 }

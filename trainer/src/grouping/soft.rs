@@ -57,10 +57,7 @@ impl SoftPosition {
     /// PyTorch's initial values.
     pub fn new(initial: &Initial, name: &str, coordinates: Coordinates, size: usize) -> Self {
         let scope = initial.scope(name);
-        Self {
-            dense: Linear::new(&scope, "dense", coordinates.count(), size, Bias::Uniform),
-            coordinates,
-        }
+        Self { dense: Linear::new(&scope, "dense", coordinates.count(), size, Bias::Uniform), coordinates }
     }
 
     /// The embedding of `side · side` tokens in row-major order, `[tokens, size]`.

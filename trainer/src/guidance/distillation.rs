@@ -36,23 +36,13 @@ impl Teacher {
         spec: &SlotsSpec,
         student: &SlotsSpec,
     ) -> Result<Self> {
-        let fault = |message: String| TrainerError::Spec {
-            field: "trainer.guidance.teacher",
-            message,
-        };
+        let fault = |message: String| TrainerError::Spec { field: "trainer.guidance.teacher", message };
         if spec.count != student.count {
-            let message = format!(
-                "has {} slots, `trainer.slots.count` is {}",
-                spec.count, student.count
-            );
+            let message = format!("has {} slots, `trainer.slots.count` is {}", spec.count, student.count);
             return Err(fault(message));
         }
         let decoder = decoder.ok_or_else(|| fault("has no feature decoder".to_owned()))?;
-        Ok(Self {
-            slots,
-            decoder,
-            spec: spec.clone(),
-        })
+        Ok(Self { slots, decoder, spec: spec.clone() })
     }
 
     /// The slot that the decoder gives each token, `[batch][tokens]`. Noise and order are the
@@ -74,11 +64,7 @@ impl Teacher {
             false => Known::default(),
         };
         let found = self.slots.forward_knowing(features.clone(), noise, &known);
-        let draw = FeatureDraw {
-            seed: batch.seed,
-            step: batch.step,
-            token_share: 1.0,
-        };
+        let draw = FeatureDraw { seed: batch.seed, step: batch.step, token_share: 1.0 };
         let order = MaskOrders::One(draw.order(self.decoder.orders(), SUBJECT));
         let masks = self.decoder.decode(found.slots, features, order).masks;
         let [_, slots, tokens] = masks.dims();
@@ -102,12 +88,7 @@ impl Distillation {
     ///
     /// # Errors
     /// As [`Teacher::labels`].
-    pub fn loss(
-        &self,
-        slots: &Slots,
-        features: &Tensor<3>,
-        batch: &Batch<'_>,
-    ) -> Result<(Tensor<1>, f32)> {
+    pub fn loss(&self, slots: &Slots, features: &Tensor<3>, batch: &Batch<'_>) -> Result<(Tensor<1>, f32)> {
         let labels = self.teacher.labels(features, batch)?;
         let [samples, count, tokens] = slots.logits.dims();
         let attention = host(slots.attention.clone());
@@ -165,19 +146,12 @@ fn match_masks(own: &[usize], labels: &[usize], count: usize) -> Result<Vec<Pair
     let slots = assign(&cost, count, count, Objective::Minimise)?;
     let pair = |(label, slot): (usize, Option<usize>)| {
         let slot = slot.unwrap_or(label);
-        Pair {
-            slot,
-            overlap: overlap(label, slot),
-            area: area[label],
-        }
+        Pair { slot, overlap: overlap(label, slot), area: area[label] }
     };
     Ok(slots.into_iter().enumerate().map(pair).collect())
 }
 
 /// The largest of `maps [slots, tokens]` at each token; the first of equals.
 fn owners(maps: &[f32], tokens: usize) -> Vec<usize> {
-    crate::phases::owners(maps, tokens)
-        .into_iter()
-        .map(usize::from)
-        .collect()
+    crate::phases::owners(maps, tokens).into_iter().map(usize::from).collect()
 }

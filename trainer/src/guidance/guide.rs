@@ -46,12 +46,8 @@ impl Guide {
         match (spec.guidance.source, teacher) {
             (GuidanceSource::None, _) => Ok(Self::None),
             (GuidanceSource::PseudoMasks, _) => Ok(Self::PseudoMasks(masks())),
-            (GuidanceSource::BoxMasks, _) => {
-                Ok(Self::BoxMasks(masks(), spec.guidance.resolution as usize))
-            }
-            (GuidanceSource::Distillation, Some(teacher)) => {
-                Ok(Self::Distillation(Box::new(Distillation { teacher })))
-            }
+            (GuidanceSource::BoxMasks, _) => Ok(Self::BoxMasks(masks(), spec.guidance.resolution as usize)),
+            (GuidanceSource::Distillation, Some(teacher)) => Ok(Self::Distillation(Box::new(Distillation { teacher }))),
             (GuidanceSource::Distillation, None) => Err(TrainerError::Spec {
                 field: "trainer.guidance.teacher",
                 message: "the teacher is not there".to_owned(),
@@ -63,12 +59,7 @@ impl Guide {
     ///
     /// # Errors
     /// Where the batch lacks the masks, or they do not fit the slots.
-    pub fn loss(
-        &self,
-        slots: &Slots,
-        encoded: &Encoded,
-        batch: &Batch<'_>,
-    ) -> Result<Option<GuideTerm>> {
+    pub fn loss(&self, slots: &Slots, encoded: &Encoded, batch: &Batch<'_>) -> Result<Option<GuideTerm>> {
         match self {
             Self::None => Ok(None),
             Self::PseudoMasks(guidance) => {
@@ -83,11 +74,7 @@ impl Guide {
             Self::Distillation(distillation) => {
                 let (loss, overlap) = distillation.loss(slots, &encoded.target, batch)?;
                 let value = super::host(loss.clone()).first().copied().unwrap_or(f32::NAN);
-                Ok(Some(GuideTerm {
-                    gradient: loss,
-                    value,
-                    overlap,
-                }))
+                Ok(Some(GuideTerm { gradient: loss, value, overlap }))
             }
         }
     }
@@ -100,9 +87,5 @@ fn of_masks(guidance: &Guidance, slots: &Slots, labels: &[u8], weights: &[f32]) 
         .map(|(labels, &weight)| PseudoMask { labels, weight })
         .collect();
     let (gradient, term) = guidance.loss(&slots.attention, &masks)?;
-    Ok(GuideTerm {
-        gradient,
-        value: term.value,
-        overlap: term.overlap,
-    })
+    Ok(GuideTerm { gradient, value: term.value, overlap: term.overlap })
 }

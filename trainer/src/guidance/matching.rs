@@ -40,16 +40,8 @@ pub fn overlaps(owner: &[u8], labels: &[u8], slots: usize, components: &[Compone
 ///
 /// # Errors
 /// [`MetricsError`] where the matrix has another size.
-pub fn match_components(
-    overlap: &[f64],
-    slots: usize,
-    components: usize,
-) -> Result<Vec<(usize, usize)>, MetricsError> {
+pub fn match_components(overlap: &[f64], slots: usize, components: usize) -> Result<Vec<(usize, usize)>, MetricsError> {
     let cost: Vec<f64> = overlap.iter().map(|iou| 1.0 - iou).collect();
     let columns = assign(&cost, slots, components, Objective::Minimise)?;
-    Ok(columns
-        .into_iter()
-        .enumerate()
-        .filter_map(|(slot, column)| column.map(|column| (slot, column)))
-        .collect())
+    Ok(columns.into_iter().enumerate().filter_map(|(slot, column)| column.map(|column| (slot, column))).collect())
 }

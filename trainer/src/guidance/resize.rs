@@ -52,9 +52,7 @@ impl Bilinear {
             for x in 0..self.from {
                 row[x] = top[x] + lower * (bottom[x] - top[x]);
             }
-            for (out, &(left, right, weight)) in
-                out[y * self.to..][..self.to].iter_mut().zip(&self.taps)
-            {
+            for (out, &(left, right, weight)) in out[y * self.to..][..self.to].iter_mut().zip(&self.taps) {
                 *out = row[left] + weight * (row[right] - row[left]);
             }
         }
@@ -65,9 +63,7 @@ impl Bilinear {
         let mut row = vec![0.0f32; self.from];
         for (y, &(top, bottom, lower)) in self.taps.iter().enumerate() {
             row.fill(0.0);
-            for (&g, &(left, right, weight)) in
-                gradient[y * self.to..][..self.to].iter().zip(&self.taps)
-            {
+            for (&g, &(left, right, weight)) in gradient[y * self.to..][..self.to].iter().zip(&self.taps) {
                 row[left] += (1.0 - weight) * g;
                 row[right] += weight * g;
             }

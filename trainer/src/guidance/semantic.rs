@@ -53,10 +53,7 @@ struct Share {
 impl Guidance {
     /// For attention over `token_side²` tokens.
     pub fn new(spec: &GuidanceSpec, token_side: usize) -> Self {
-        Self {
-            background: spec.background,
-            enlarge: Bilinear::new(token_side, spec.resolution as usize),
-        }
+        Self { background: spec.background, enlarge: Bilinear::new(token_side, spec.resolution as usize) }
     }
 
     /// The semantic loss of `attention [batch, slots, tokens]` as a scalar that autodiff can use.
@@ -65,11 +62,7 @@ impl Guidance {
     ///
     /// # Errors
     /// Where masks and attention do not fit each other.
-    pub fn loss(
-        &self,
-        attention: &Tensor<3>,
-        masks: &[PseudoMask<'_>],
-    ) -> Result<(Tensor<1>, SemanticTerm)> {
+    pub fn loss(&self, attention: &Tensor<3>, masks: &[PseudoMask<'_>]) -> Result<(Tensor<1>, SemanticTerm)> {
         let shape = attention.dims();
         let device = attention.device();
         let numbers = host(attention.clone());
@@ -83,12 +76,7 @@ impl Guidance {
     ///
     /// # Errors
     /// Where masks and attention do not fit each other.
-    pub fn term(
-        &self,
-        attention: &[f32],
-        slots: usize,
-        masks: &[PseudoMask<'_>],
-    ) -> Result<SemanticTerm> {
+    pub fn term(&self, attention: &[f32], slots: usize, masks: &[PseudoMask<'_>]) -> Result<SemanticTerm> {
         let size = attention.len() / masks.len().max(1);
         let shares: Vec<Option<Share>> = attention
             .par_chunks(size.max(1))
@@ -96,12 +84,8 @@ impl Guidance {
             .map(|(attention, mask)| self.share(attention, slots, mask))
             .collect::<Result<_>>()?;
         let total: f32 = shares.iter().flatten().map(|share| share.weight).sum();
-        let mut term = SemanticTerm {
-            value: 0.0,
-            gradient: Vec::with_capacity(attention.len()),
-            pairs: 0,
-            overlap: 0.0,
-        };
+        let mut term =
+            SemanticTerm { value: 0.0, gradient: Vec::with_capacity(attention.len()), pairs: 0, overlap: 0.0 };
         let mut overlap = 0.0;
         for share in &shares {
             let Some(share) = share else {
@@ -110,8 +94,7 @@ impl Guidance {
             };
             let scale = share.weight / total;
             term.value += scale * share.loss;
-            term.gradient
-                .extend(share.gradient.iter().map(|g| g * scale));
+            term.gradient.extend(share.gradient.iter().map(|g| g * scale));
             term.pairs += share.pairs;
             overlap += share.overlap;
         }
@@ -120,12 +103,7 @@ impl Guidance {
     }
 
     /// One sample, or none where there is nothing to match.
-    fn share(
-        &self,
-        attention: &[f32],
-        slots: usize,
-        mask: &PseudoMask<'_>,
-    ) -> Result<Option<Share>> {
+    fn share(&self, attention: &[f32], slots: usize, mask: &PseudoMask<'_>) -> Result<Option<Share>> {
         let components = components(mask.labels, self.background);
         let known = mask.labels.iter().filter(|&&l| l != UNCERTAIN).count();
         if components.is_empty() || mask.weight <= 0.0 {
@@ -152,12 +130,8 @@ impl Guidance {
             share.overlap += overlap[slot * components.len() + component];
             let probability = &large[slot * pixels..][..pixels];
             let label = components[component].label;
-            share.loss +=
-                cross_entropy(probability, mask.labels, label, scale, &mut pixel_gradient);
-            self.enlarge.gather(
-                &pixel_gradient,
-                &mut share.gradient[slot * tokens..][..tokens],
-            );
+            share.loss += cross_entropy(probability, mask.labels, label, scale, &mut pixel_gradient);
+            self.enlarge.gather(&pixel_gradient, &mut share.gradient[slot * tokens..][..tokens]);
         }
         Ok(Some(share))
     }
@@ -178,13 +152,7 @@ fn owners(maps: &[f32], pixels: usize) -> Vec<u8> {
 }
 
 /// `Σ −log(p or 1 − p) · scale` over known pixels; writes its gradient in `p`.
-fn cross_entropy(
-    probability: &[f32],
-    labels: &[u8],
-    label: u8,
-    scale: f32,
-    gradient: &mut [f32],
-) -> f32 {
+fn cross_entropy(probability: &[f32], labels: &[u8], label: u8, scale: f32, gradient: &mut [f32]) -> f32 {
     let mut sum = 0.0f64;
     for ((&p, &l), gradient) in probability.iter().zip(labels).zip(gradient) {
         if l == UNCERTAIN {
@@ -192,28 +160,15 @@ fn cross_entropy(
             continue;
         }
         let clamped = p.clamp(MARGIN, 1.0 - MARGIN);
-        let (likely, sign) = if l == label {
-            (clamped, -1.0)
-        } else {
-            (1.0 - clamped, 1.0)
-        };
+        let (likely, sign) = if l == label { (clamped, -1.0) } else { (1.0 - clamped, 1.0) };
         sum -= f64::from(likely.ln());
         // A clamped probability has no gradient, as in PyTorch.
-        *gradient = if clamped == p {
-            sign * scale / likely
-        } else {
-            0.0
-        };
+        *gradient = if clamped == p { sign * scale / likely } else { 0.0 };
     }
     (sum * f64::from(scale)) as f32
 }
 
 /// A tensor's numbers, without its graph.
 pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor
-        .detach()
-        .into_data()
-        .convert::<f32>()
-        .try_into_vec()
-        .unwrap_or_default()
+    tensor.detach().into_data().convert::<f32>().try_into_vec().unwrap_or_default()
 }

@@ -20,20 +20,14 @@ pub struct BoxSlots {
 impl BoxSlots {
     /// PyTorch's initial values.
     pub fn new(initial: &Initial, size: usize) -> Self {
-        Self {
-            bbox_mlp: Mlp::new(initial, "bbox_mlp", [4, 2 * size, size]),
-        }
+        Self { bbox_mlp: Mlp::new(initial, "bbox_mlp", [4, 2 * size, size]) }
     }
 
     /// `boxes [batch, slots, 4]` in pixels of a picture of [`BOX_SIDE`], left, top, right, bottom;
     /// none where no box is known. `noise [batch, slots, size]` only says how many slots there are.
     pub fn forward(&self, noise: Tensor<3>, boxes: Option<Tensor<3>>) -> Tensor<3> {
         let [batch, slots, size] = noise.dims();
-        let boxes = boxes.unwrap_or_else(|| {
-            Tensor::zeros([batch, slots, 4], &noise.device()).add_scalar(NO_BOX)
-        });
-        self.bbox_mlp
-            .forward(boxes.reshape([batch * slots, 4]))
-            .reshape([batch, slots, size])
+        let boxes = boxes.unwrap_or_else(|| Tensor::zeros([batch, slots, 4], &noise.device()).add_scalar(NO_BOX));
+        self.bbox_mlp.forward(boxes.reshape([batch * slots, 4])).reshape([batch, slots, size])
     }
 }

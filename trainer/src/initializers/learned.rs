@@ -16,16 +16,12 @@ impl LearnedSlots {
     /// Xavier uniform on `[1, slots, size]`: fan in `slots · size`, fan out `size`.
     pub fn new(initial: &Initial, slots: usize, size: usize) -> Self {
         let bound = (6.0 / ((slots + 1) * size) as f32).sqrt();
-        Self {
-            slot_mu: initial.uniform("slot_mu", [1, slots, size], bound),
-        }
+        Self { slot_mu: initial.uniform("slot_mu", [1, slots, size], bound) }
     }
 
     /// Normal numbers of unit variance (SlotDiffusion, `init_latents`).
     pub fn normal(initial: &Initial, slots: usize, size: usize) -> Self {
-        Self {
-            slot_mu: initial.normal("slot_mu", [1, slots, size], 1.0),
-        }
+        Self { slot_mu: initial.normal("slot_mu", [1, slots, size], 1.0) }
     }
 
     /// `noise [batch, slots, size]` only says how many are wanted.

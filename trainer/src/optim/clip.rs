@@ -39,28 +39,21 @@ struct Scale<'a> {
 impl ModuleVisitor for Scale<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            self.gradients
-                .register::<D>(param.id, gradient * self.factor);
+            self.gradients.register::<D>(param.id, gradient * self.factor);
         }
     }
 }
 
 /// Sum of squares of a module's gradients; the root of the sum over modules is the global norm.
 pub fn square_norm<M: Module>(module: &M, gradients: &GradientsParams) -> f64 {
-    let mut visitor = SumOfSquares {
-        gradients,
-        sum: 0.0,
-    };
+    let mut visitor = SumOfSquares { gradients, sum: 0.0 };
     module.visit(&mut visitor);
     visitor.sum
 }
 
 /// The largest absolute value of a module's gradients.
 pub fn largest<M: Module>(module: &M, gradients: &GradientsParams) -> f64 {
-    let mut visitor = Largest {
-        gradients,
-        value: 0.0,
-    };
+    let mut visitor = Largest { gradients, value: 0.0 };
     module.visit(&mut visitor);
     visitor.value
 }

@@ -17,10 +17,7 @@ pub struct Ema {
 impl Ema {
     /// Starts empty; the first update copies.
     pub fn new(decay: f64) -> Self {
-        Self {
-            decay,
-            averages: BTreeMap::new(),
-        }
+        Self { decay, averages: BTreeMap::new() }
     }
 
     /// `average ← decay · average + (1 − decay) · weight`; nothing for a decay of zero.
@@ -75,11 +72,7 @@ impl ModuleMapper for Apply<'_> {
             let (shape, device) = (tensor.dims(), tensor.device());
             let tracked = tensor.is_require_grad();
             let average = Tensor::from_data(TensorData::new(averages.clone(), shape), &device);
-            if tracked {
-                average.require_grad()
-            } else {
-                average
-            }
+            if tracked { average.require_grad() } else { average }
         })
     }
 }

@@ -25,11 +25,7 @@ impl Gradients {
 
     /// The norm of all gradients together.
     pub fn norm(&self, networks: &Networks, kind: ClipNorm) -> f64 {
-        let mut norm = Norm {
-            gradients: self,
-            kind,
-            value: 0.0,
-        };
+        let mut norm = Norm { gradients: self, kind, value: 0.0 };
         networks.visit(&mut norm);
         match kind {
             ClipNorm::L2 => norm.value.sqrt(),
@@ -43,21 +39,14 @@ impl Gradients {
         if limit > 0.0 && norm > limit {
             // PyTorch's `clip_grad_norm_` adds the same 1e-6.
             let factor = limit / (norm + 1e-6);
-            networks.visit(&mut Scale {
-                gradients: self,
-                factor,
-            });
+            networks.visit(&mut Scale { gradients: self, factor });
         }
     }
 
     /// [`Gradients::clip`] of every part by its own norm.
     pub fn clip_parts(&mut self, networks: &Networks, kind: ClipNorm, limit: f64) {
         if limit > 0.0 {
-            networks.visit(&mut ScaleParts {
-                gradients: self,
-                kind,
-                limit,
-            });
+            networks.visit(&mut ScaleParts { gradients: self, kind, limit });
         }
     }
 

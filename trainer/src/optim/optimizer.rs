@@ -27,15 +27,10 @@ impl GroupOptimizer {
                 .with_weight_decay(decay)
                 .init(),
             OptimizerName::Adam => {
-                let config = AdamConfig::new()
-                    .with_beta_1(beta1)
-                    .with_beta_2(beta2)
-                    .with_epsilon(epsilon);
+                let config = AdamConfig::new().with_beta_1(beta1).with_beta_2(beta2).with_epsilon(epsilon);
                 match decay {
                     0.0 => config.init(),
-                    decay => config
-                        .with_weight_decay(Some(WeightDecayConfig::new(decay)))
-                        .init(),
+                    decay => config.with_weight_decay(Some(WeightDecayConfig::new(decay))).init(),
                 }
             }
         };
@@ -55,10 +50,7 @@ impl GroupOptimizer {
         let bytes = self
             .optimizer
             .into_bytes()
-            .map_err(|error| TrainerError::State {
-                part: "optimizer".to_owned(),
-                message: error.to_string(),
-            })?;
+            .map_err(|error| TrainerError::State { part: "optimizer".to_owned(), message: error.to_string() })?;
         Ok(bytes.to_vec())
     }
 
@@ -70,10 +62,7 @@ impl GroupOptimizer {
         let optimizer = Self::new(spec)
             .optimizer
             .from_bytes(Bytes::from_bytes_vec(bytes.to_vec()))
-            .map_err(|error| TrainerError::State {
-                part: "optimizer".to_owned(),
-                message: error.to_string(),
-            })?;
+            .map_err(|error| TrainerError::State { part: "optimizer".to_owned(), message: error.to_string() })?;
         Ok(Self { optimizer })
     }
 }

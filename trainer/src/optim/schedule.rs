@@ -10,21 +10,15 @@ pub fn learning_rate(phase: &PhaseSpec, step: u64) -> f64 {
     let warmup = phase.warmup;
     match phase.schedule {
         Schedule::Constant => rise(step + 1, warmup),
-        Schedule::Cosine => {
-            rise(step + 1, warmup) * cosine(phase.floor, step as f64 / phase.steps.max(1) as f64)
-        }
+        Schedule::Cosine => rise(step + 1, warmup) * cosine(phase.floor, step as f64 / phase.steps.max(1) as f64),
         // `numpy.linspace(0, 1, warmup)`, then the cosine over the rest.
-        Schedule::CosineAfterWarmup if step < warmup => {
-            step as f64 / warmup.saturating_sub(1).max(1) as f64
-        }
+        Schedule::CosineAfterWarmup if step < warmup => step as f64 / warmup.saturating_sub(1).max(1) as f64,
         Schedule::CosineAfterWarmup => {
             let rest = phase.steps.saturating_sub(warmup).max(1);
             cosine(phase.floor, (step - warmup) as f64 / rest as f64)
         }
         Schedule::Halving if step < warmup => rise(step, warmup),
-        Schedule::Halving => {
-            0.5f64.powf((step - warmup) as f64 / phase.half_life.max(1) as f64)
-        }
+        Schedule::Halving => 0.5f64.powf((step - warmup) as f64 / phase.half_life.max(1) as f64),
     }
 }
 

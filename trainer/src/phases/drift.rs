@@ -10,9 +10,9 @@ use glass_schemas::seeds::{Purpose, Stream};
 use glass_schemas::spec::trainer::{DriftAction, DriftSpec, SlotsSpec};
 use serde::{Deserialize, Serialize};
 
+use super::networks::SlotReader;
 use crate::data::{Side, TrainingSet, Visit};
 use crate::error::Result;
-use super::networks::SlotReader;
 use crate::grouping::{Known, slot_noise};
 use crate::guidance::host;
 
@@ -62,16 +62,10 @@ impl DriftProbe {
         device: &Device,
     ) -> Result<Self> {
         let visits: Vec<Visit> = (0..drift.samples.min(samples.len()))
-            .map(|sample| Visit {
-                position: sample as u64,
-                sample,
-                side: Side::Plain,
-            })
+            .map(|sample| Visit { position: sample as u64, sample, side: Side::Plain })
             .collect();
-        let streams: Vec<Stream> = visits
-            .iter()
-            .map(|visit| Stream::new(seed, "probe", Purpose::SlotInit).at(visit.position))
-            .collect();
+        let streams: Vec<Stream> =
+            visits.iter().map(|visit| Stream::new(seed, "probe", Purpose::SlotInit).at(visit.position)).collect();
         let mut probe = Self {
             states: samples.features(&visits, device)?,
             known: match Known::is_used(slots) {
@@ -97,10 +91,7 @@ impl DriftProbe {
         let (_, found) = slots.read(self.states.clone(), self.noise.clone(), &self.known);
         let attention = found.attention;
         let tokens = attention.dims()[2];
-        host(attention)
-            .chunks(self.slots * tokens)
-            .flat_map(|maps| owners(maps, tokens))
-            .collect()
+        host(attention).chunks(self.slots * tokens).flat_map(|maps| owners(maps, tokens)).collect()
     }
 }
 

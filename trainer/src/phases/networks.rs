@@ -35,8 +35,7 @@ impl Networks {
         Self {
             feature_shape,
             encoder: None,
-            slots: SlotAttentionConfig::new(feature_shape[1], &spec.slots)
-                .init(&initial.scope("slots")),
+            slots: SlotAttentionConfig::new(feature_shape[1], &spec.slots).init(&initial.scope("slots")),
             features: FeatureDecoder::new(spec, feature_shape, &initial.scope("features")),
             image: None,
             device: device.clone(),
@@ -50,10 +49,7 @@ impl Networks {
 
     /// Slots and what they compete for, without autodiff.
     pub fn reader(&self) -> SlotReader {
-        SlotReader {
-            encoder: self.encoder.as_ref().map(TrainedEncoder::valid),
-            slots: self.slots.valid(),
-        }
+        SlotReader { encoder: self.encoder.as_ref().map(TrainedEncoder::valid), slots: self.slots.valid() }
     }
 
     /// Shows every part.
@@ -89,15 +85,8 @@ impl Networks {
 
     /// Everything that makes slots as `other` has it, frozen; the image decoder stays.
     pub fn with_frozen_slots(self, other: &Self) -> Self {
-        let frozen = Self {
-            image: None,
-            ..other.clone()
-        }
-        .map(&mut Freeze);
-        Self {
-            image: self.image,
-            ..frozen
-        }
+        let frozen = Self { image: None, ..other.clone() }.map(&mut Freeze);
+        Self { image: self.image, ..frozen }
     }
 }
 

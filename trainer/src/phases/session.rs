@@ -102,12 +102,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// As a step's and the surroundings'.
-    pub fn run(
-        &mut self,
-        state: &mut TrainState,
-        end: u64,
-        around: &mut dyn Surroundings,
-    ) -> Result<Outcome> {
+    pub fn run(&mut self, state: &mut TrainState, end: u64, around: &mut dyn Surroundings) -> Result<Outcome> {
         let mut stepper = self.stepper(state)?;
         let mut probe = None;
         let mut trained = None;
@@ -158,11 +153,7 @@ impl<'a> Session<'a> {
         let spec = &self.spec.track;
         if spec.log_every > 0 && state.step.is_multiple_of(spec.log_every) {
             let phase = phase_of(self.spec, state.step - 1).map_or(2, |(phase, ..)| phase);
-            let line = Line {
-                step: state.step,
-                phase,
-                values: state.window.take(),
-            };
+            let line = Line { step: state.step, phase, values: state.window.take() };
             state.history.push(line.clone());
             around.line(&line, state);
         }
@@ -208,10 +199,7 @@ impl<'a> Session<'a> {
                 "slots drifted: back to those of phase 1, frozen from here on"
             );
             state.networks = state.networks.clone().with_frozen_slots(anchor);
-            state.drift = DriftState {
-                frozen_at: Some(state.step),
-                ..state.drift
-            };
+            state.drift = DriftState { frozen_at: Some(state.step), ..state.drift };
         }
     }
 }

@@ -43,10 +43,8 @@ impl StepLosses {
             ("loss/instance", self.instance),
             ("guidance/overlap", self.overlap),
         ];
-        let mut named: Vec<_> = optional
-            .into_iter()
-            .filter_map(|(name, value)| value.map(|value| (name, f64::from(value))))
-            .collect();
+        let mut named: Vec<_> =
+            optional.into_iter().filter_map(|(name, value)| value.map(|value| (name, f64::from(value)))).collect();
         named.push(("loss/total", f64::from(self.total)));
         named.push(("gradient/norm", self.gradient_norm));
         named
@@ -110,13 +108,8 @@ impl Stepper<'_> {
         for micro in 0..micro_batches {
             let position = self.position(state.step, micro);
             let visits = self.order.visits(position, phase.batch);
-            let (part, attention) = self.backward(
-                state,
-                phase,
-                &visits,
-                1.0 / f64::from(micro_batches),
-                &mut gradients,
-            )?;
+            let (part, attention) =
+                self.backward(state, phase, &visits, 1.0 / f64::from(micro_batches), &mut gradients)?;
             losses = mean_of(losses, part, micro);
             if self.logged_after(state.step) {
                 let [_, slots, tokens] = attention.dims();
@@ -126,10 +119,7 @@ impl Stepper<'_> {
         }
         self.usage = SlotUsage::of(&seen.attention, seen.shape[0], seen.shape[1]);
         if !losses.total.is_finite() {
-            return Err(TrainerError::Diverged {
-                step: state.step,
-                value: losses.total,
-            });
+            return Err(TrainerError::Diverged { step: state.step, value: losses.total });
         }
         Ok((losses, gradients))
     }
@@ -145,11 +135,8 @@ impl Stepper<'_> {
         let accumulate = u64::from(self.spec.optimizer.accumulate.max(1));
         let first = self.spec.phase1.batch as u64;
         let second = self.spec.phase2.batch as u64;
-        let (done1, batch) = if step < self.spec.phase1.steps {
-            (step, first)
-        } else {
-            (self.spec.phase1.steps, second)
-        };
+        let (done1, batch) =
+            if step < self.spec.phase1.steps { (step, first) } else { (self.spec.phase1.steps, second) };
         done1 * first * accumulate + (step - done1) * second * accumulate + u64::from(micro) * batch
     }
 
@@ -163,20 +150,9 @@ impl Stepper<'_> {
         gradients: &mut Gradients,
     ) -> Result<(StepLosses, Tensor<3>)> {
         let (networks, spec) = (&state.networks, self.spec);
-        let batch = Batch {
-            samples: self.samples,
-            visits,
-            seed: self.seed,
-            step: state.step,
-            device: self.device,
-        };
+        let batch = Batch { samples: self.samples, visits, seed: self.seed, step: state.step, device: self.device };
         let encoded = encode(networks.encoder.as_ref(), batch.states()?);
-        let noise = slot_noise(
-            &batch.streams(Purpose::SlotInit),
-            spec.slots.count,
-            spec.slots.size,
-            self.device,
-        );
+        let noise = slot_noise(&batch.streams(Purpose::SlotInit), spec.slots.count, spec.slots.size, self.device);
         let known = match Known::is_used(&spec.slots) {
             true => Known::new(&spec.slots, spec.slots.count, &batch.boxes()?, self.device),
             false => Known::default(),
@@ -186,11 +162,7 @@ impl Stepper<'_> {
         let mut sum = WeightedSum::new(share);
 
         if let (Some(decoder), true) = (&networks.features, spec.loss.instance > 0.0) {
-            let draw = FeatureDraw {
-                seed: self.seed,
-                step: state.step,
-                token_share: spec.features.token_share,
-            };
+            let draw = FeatureDraw { seed: self.seed, step: state.step, token_share: spec.features.token_share };
             let loss = decoder.loss(slots.slots.clone(), encoded.target.clone(), &draw);
             let value = scalar(&loss);
             sum.losses.instance = Some(value);
@@ -203,9 +175,7 @@ impl Stepper<'_> {
             // Even with a weight of zero: only going backward releases the graph.
             sum.add(term.gradient, term.value, weight);
         }
-        if let (Switch::On, Some(decoder), true) =
-            (phase.diffusion, &networks.image, spec.loss.diffusion > 0.0)
-        {
+        if let (Switch::On, Some(decoder), true) = (phase.diffusion, &networks.image, spec.loss.diffusion > 0.0) {
             let loss = decoder.loss(slots.slots, &batch)?;
             let value = scalar(&loss);
             sum.losses.diffusion = Some(value);
@@ -257,11 +227,7 @@ struct WeightedSum {
 
 impl WeightedSum {
     fn new(share: f64) -> Self {
-        Self {
-            losses: StepLosses::default(),
-            total: None,
-            share,
-        }
+        Self { losses: StepLosses::default(), total: None, share }
     }
 
     /// Adds a term; `value` is the loss it stands for.

@@ -25,12 +25,7 @@ impl Fit {
     }
 
     /// Steps of AdamW on `loss`; `stop` is asked before each and ends it early. Gives the probe and its last loss.
-    pub fn run<M: Module>(
-        &self,
-        mut probe: M,
-        loss: impl Fn(&M) -> Tensor<1>,
-        stop: impl Fn() -> bool,
-    ) -> (M, f32) {
+    pub fn run<M: Module>(&self, mut probe: M, loss: impl Fn(&M) -> Tensor<1>, stop: impl Fn() -> bool) -> (M, f32) {
         let mut optimizer: ModuleOptimizer = AdamWConfig::new()
             .with_beta_1(0.9)
             .with_beta_2(0.999)

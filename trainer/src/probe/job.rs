@@ -43,7 +43,8 @@ impl Request<'_> {
         let encoder = crate::encoders::digest(&self.spec.trainer.encoder)?;
         let data = validation(self.spec)?;
         let (data, pictures) = (data.digest().to_string(), data.pictures().len());
-        let input = (&evaluation.protocols, evaluation.input_size, evaluation.slots, self.slot_seed(), evaluation.limit);
+        let input =
+            (&evaluation.protocols, evaluation.input_size, evaluation.slots, self.slot_seed(), evaluation.limit);
         let deciding = (&evaluation.probe, &self.candidate.checkpoint, encoder, data, input);
         let name = Digest::of(&serde_json::to_vec(&deciding)?).short(16);
         Ok((format!("runs/{}/eval/probe-{name}", self.candidate.run), pictures))

@@ -39,7 +39,8 @@ pub fn matched(
     let mut found = Vec::new();
     for (&instance, slot) in objects.iter().zip(slots) {
         let mask = Mask::of_label(instances, instance);
-        let class = mask.bits().iter().zip(classes.labels()).find(|(inside, _)| **inside).map_or(0, |(_, &class)| class);
+        let class =
+            mask.bits().iter().zip(classes.labels()).find(|(inside, _)| **inside).map_or(0, |(_, &class)| class);
         if let (Some(slot), Some(bounds)) = (slot, mask.bounds()) {
             found.push(Matched { instance, class, slot, bounds: shares(bounds, instances.size()) });
         }

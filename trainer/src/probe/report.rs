@@ -83,7 +83,10 @@ pub fn r2(found: &[f32], truth: &[f32], width: usize) -> Vec<f64> {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { run, pictures, objects, matched, slot_size, .. } = self;
-        writeln!(f, "run {run}: {matched} of {objects} objects in {pictures} pictures have a slot of {slot_size} numbers")?;
+        writeln!(
+            f,
+            "run {run}: {matched} of {objects} objects in {pictures} pictures have a slot of {slot_size} numbers"
+        )?;
         let heads = ["probe", "train", "test", "accuracy", "most freq.", "MSE", "R²"];
         write!(f, "{:10}", "")?;
         for head in heads {

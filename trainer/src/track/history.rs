@@ -43,8 +43,7 @@ impl History {
     pub fn to_json_lines(&self) -> Result<String> {
         let mut text = String::new();
         for line in &self.lines {
-            let json = serde_json::to_string(line)
-                .map_err(|error| TrainerError::state("metrics.jsonl", error))?;
+            let json = serde_json::to_string(line).map_err(|error| TrainerError::state("metrics.jsonl", error))?;
             text.push_str(&json);
             text.push('\n');
         }
@@ -60,9 +59,8 @@ impl History {
             .lines()
             .enumerate()
             .map(|(index, line)| {
-                serde_json::from_str(line).map_err(|error| {
-                    TrainerError::state(&format!("metrics.jsonl line {}", index + 1), error)
-                })
+                serde_json::from_str(line)
+                    .map_err(|error| TrainerError::state(&format!("metrics.jsonl line {}", index + 1), error))
             })
             .collect::<Result<_>>()?;
         Ok(Self { lines })

@@ -28,13 +28,7 @@ pub fn preview(panels: &[Panel]) -> RgbImage {
         let side = panel.mask.len().isqrt();
         let labels: Vec<u16> = panel.mask.iter().map(|&label| u16::from(label)).collect();
         sheet.push(&panel.picture);
-        sheet.push(&overlay(
-            &panel.picture,
-            &labels,
-            side as u32,
-            0.6,
-            Ground::Clear,
-        ));
+        sheet.push(&overlay(&panel.picture, &labels, side as u32, 0.6, Ground::Clear));
         let slots = slot_labels(panel, CELL as usize);
         sheet.push(&overlay(&panel.picture, &slots, CELL, 0.6, Ground::Painted));
     }
@@ -46,15 +40,8 @@ pub(super) fn slot_labels(panel: &Panel, side: usize) -> Vec<u16> {
     let tokens = panel.attention.len() / panel.slots;
     let enlarge = Bilinear::new(tokens.isqrt(), side);
     let mut large = vec![0.0; panel.slots * side * side];
-    for (map, large) in panel
-        .attention
-        .chunks(tokens)
-        .zip(large.chunks_mut(side * side))
-    {
+    for (map, large) in panel.attention.chunks(tokens).zip(large.chunks_mut(side * side)) {
         enlarge.enlarge(map, large);
     }
-    owners(&large, side * side)
-        .into_iter()
-        .map(u16::from)
-        .collect()
+    owners(&large, side * side).into_iter().map(u16::from).collect()
 }

@@ -44,14 +44,7 @@ impl EventFile {
     }
 
     /// An RGB picture, encoded as PNG.
-    pub fn image(
-        &mut self,
-        wall_time: f64,
-        step: u64,
-        tag: &str,
-        [width, height]: [u32; 2],
-        png: &[u8],
-    ) {
+    pub fn image(&mut self, wall_time: f64, step: u64, tag: &str, [width, height]: [u32; 2], png: &[u8]) {
         const RGB: u64 = 3;
         let mut image = Message::default();
         image.varint(field::IMAGE_HEIGHT, u64::from(height));
@@ -91,9 +84,7 @@ impl EventFile {
 
 /// CRC-32C, rotated and shifted so that the checksum of data that holds checksums stays good.
 pub fn masked_crc(data: &[u8]) -> u32 {
-    crc32c::crc32c(data)
-        .rotate_right(15)
-        .wrapping_add(0xA282_EAD8)
+    crc32c::crc32c(data).rotate_right(15).wrapping_add(0xA282_EAD8)
 }
 
 /// A protobuf message.

@@ -60,9 +60,7 @@ fn an_autoencoder_learns_and_goes_on_where_it_was_stopped() {
     let config = config(folder.path());
     let mut whole = new(&config);
     let losses = advance(&mut whole, STEPS);
-    let mean = |losses: &[Losses]| {
-        losses.iter().map(|l| l.reconstruction).sum::<f32>() / losses.len() as f32
-    };
+    let mean = |losses: &[Losses]| losses.iter().map(|l| l.reconstruction).sum::<f32>() / losses.len() as f32;
     assert!(mean(&losses[55..]) < 0.8 * mean(&losses[..5]), "{losses:?}");
 
     let out = folder.path().join("out");
@@ -79,10 +77,7 @@ fn an_autoencoder_learns_and_goes_on_where_it_was_stopped() {
     second.save(&out, folder.path(), SEED, STEPS).unwrap();
     let loaded = VqVae::load(&out, &device().inner()).unwrap();
     let latents = |network: &VqVae, pictures| network.encode(pictures).into_data();
-    assert_eq!(
-        latents(&loaded, pictures().inner()),
-        latents(&second.network.valid(), pictures().inner())
-    );
+    assert_eq!(latents(&loaded, pictures().inner()), latents(&second.network.valid(), pictures().inner()));
     assert!(new(&config).resume(&out, SEED + 1, STEPS).is_err());
 }
 

@@ -87,24 +87,15 @@ async fn datasets(spec: &RunSpec, store: &Store) {
         let batch = GenerationRow::encode(&rows).unwrap();
         let index = ShardIndex(shard as u32);
         let schema = GenerationRow::schema();
-        generations
-            .write_shard(index, schema, vec![batch], &[])
-            .await
-            .unwrap();
+        generations.write_shard(index, schema, vec![batch], &[]).await.unwrap();
         let rows: Vec<_> = range.filter(|&i| i + 1 < PICTURES).map(mask).collect();
         let batch = MaskRow::encode(&rows).unwrap();
-        masks
-            .write_shard(index, MaskRow::schema(), vec![batch], &[])
-            .await
-            .unwrap();
+        masks.write_shard(index, MaskRow::schema(), vec![batch], &[]).await.unwrap();
     }
 }
 
 fn classes() -> Vec<ClassLabel> {
-    vec![ClassLabel {
-        id: 3,
-        name: "cat".to_owned(),
-    }]
+    vec![ClassLabel { id: 3, name: "cat".to_owned() }]
 }
 
 fn id(index: usize) -> SampleId {
@@ -112,10 +103,7 @@ fn id(index: usize) -> SampleId {
 }
 
 fn generation(index: usize) -> GenerationRow {
-    let path = format!(
-        "{}/../assets/scenes/train/{index:05}.jpg",
-        env!("CARGO_MANIFEST_DIR")
-    );
+    let path = format!("{}/../assets/scenes/train/{index:05}.jpg", env!("CARGO_MANIFEST_DIR"));
     GenerationRow {
         sample_id: id(index),
         source_id: id(index),
@@ -125,10 +113,7 @@ fn generation(index: usize) -> GenerationRow {
         caption: "a cat".to_owned(),
         classes: classes(),
         prompt: "a cat; cat".to_owned(),
-        image: EncodedImage {
-            bytes: std::fs::read(path).unwrap(),
-            path: format!("{index}.jpg"),
-        },
+        image: EncodedImage { bytes: std::fs::read(path).unwrap(), path: format!("{index}.jpg") },
         width: 128,
         height: 128,
         latent: (0..8 * 256).map(|i| (i as f32 + index as f32).sin()).collect(),
@@ -138,17 +123,20 @@ fn generation(index: usize) -> GenerationRow {
 
 fn mask(index: usize) -> MaskRow {
     let picture = GrayImage::from_fn(128, 128, |x, y| {
-        Luma([if y < 8 { 255 } else if x < 40 + index as u32 { 0 } else { 3 }])
+        Luma([if y < 8 {
+            255
+        } else if x < 40 + index as u32 {
+            0
+        } else {
+            3
+        }])
     });
     let mut png = Cursor::new(Vec::new());
     picture.write_to(&mut png, ImageFormat::Png).unwrap();
     MaskRow {
         sample_id: id(index),
         classes: classes(),
-        mask: EncodedImage {
-            bytes: png.into_inner(),
-            path: format!("{index}.png"),
-        },
+        mask: EncodedImage { bytes: png.into_inner(), path: format!("{index}.png") },
         width: 128,
         height: 128,
         extractor: "test".to_owned(),
@@ -223,11 +211,7 @@ fn a_run_terminated_while_the_unet_trains_ends_with_the_same_losses() {
     let (whole, stopped) = (prepared(), prepared());
     let id = run_id(&trainer(whole.path(), &longer));
 
-    let mut child = command(stopped.path(), &longer)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command(stopped.path(), &longer).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let reached = lines.find(|line| line.as_ref().unwrap().contains("phase=2"));
     assert!(reached.is_some());
@@ -294,9 +278,7 @@ fn a_run_goes_from_datasets_to_checkpoints_and_is_not_done_twice() {
     // The trained UNet is saved under the names of the checkpoint it came from.
     let record = std::fs::read_to_string(commits.join("00000005.json")).unwrap();
     let record: serde_json::Value = serde_json::from_str(&record).unwrap();
-    let unet = run
-        .join(record["folder"].as_str().unwrap())
-        .join("unet2dconditionmodel");
+    let unet = run.join(record["folder"].as_str().unwrap()).join("unet2dconditionmodel");
     glass_nets::unet::UNet2DConditionModel::load(unet, &burn::tensor::Device::flex()).unwrap();
 }
 

@@ -44,7 +44,16 @@ fn runs_are_compared_image_by_image() {
     let [exact, without] = tables.each_ref().map(|table| table.to_str().unwrap());
     let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
     command.args(["compare", exact, &format!("{exact},{without}"), "--json", "-"]);
-    command.args(["--protocol", "spot", "--metric", "object_recovery", "--method", "given masks", "--method", "given masks"]);
+    command.args([
+        "--protocol",
+        "spot",
+        "--metric",
+        "object_recovery",
+        "--method",
+        "given masks",
+        "--method",
+        "given masks",
+    ]);
     let joined: Vec<Value> = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
     assert_eq!(joined[0]["difference"], json!(-0.1875));
 

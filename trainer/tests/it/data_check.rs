@@ -223,7 +223,8 @@ fn damaged_matlab_files_and_tables_are_refused_by_name() {
     let folder = copied("sbd");
     let path = folder.path().join("dataset/inst/2008_000004.mat");
     let whole = std::fs::read(&path).unwrap();
-    for (bytes, problem) in [(&whole[..900], "ends inside an element"), (b"not MATLAB".as_slice(), "no MATLAB 5 file")] {
+    for (bytes, problem) in [(&whole[..900], "ends inside an element"), (b"not MATLAB".as_slice(), "no MATLAB 5 file")]
+    {
         std::fs::write(&path, bytes).unwrap();
         let voc = fixtures("VOCdevkit");
         let flags = ["--format", "voc", "--split", "trainaug", "--annotations", text(folder.path())];
@@ -235,7 +236,10 @@ fn damaged_matlab_files_and_tables_are_refused_by_name() {
     let path = folder.path().join("data/val-00000-of-00001.parquet");
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    contains(&refused(&[text(folder.path()), "--split", "val"]), &["val-00000-of-00001.parquet", "no readable Parquet"]);
+    contains(
+        &refused(&[text(folder.path()), "--split", "val"]),
+        &["val-00000-of-00001.parquet", "no readable Parquet"],
+    );
 }
 
 #[test]
@@ -248,11 +252,8 @@ fn converted_maps_of_trainaug_are_read_by_the_lists_they_come_with() {
     let message = refused(&[text(folder.path()), "--format", "voc", "--split", "trainaug"]);
     contains(&message, &["line 2", "2008_000003", "SegmentationClassAug"]);
     std::fs::create_dir(root.join("SegmentationClassAug")).unwrap();
-    std::fs::copy(
-        root.join("SegmentationClass/2007_000002.png"),
-        root.join("SegmentationClassAug/2008_000003.png"),
-    )
-    .unwrap();
+    std::fs::copy(root.join("SegmentationClass/2007_000002.png"), root.join("SegmentationClassAug/2008_000003.png"))
+        .unwrap();
     let report = report(&[text(folder.path()), "--format", "voc", "--split", "trainaug"]);
     // Of a class map alone, each class is an object.
     assert_eq!((&report["images"], &report["instances"]), (&json!(2), &json!(4)));
@@ -264,7 +265,10 @@ fn generated_images_are_read_with_their_pseudo_masks() {
     let store = folder.path().join("store");
     let report = report(&[text(&store)]);
     // One of six pictures has no mask; a mask shows one class and undecided rows.
-    assert_eq!((&report["format"], &report["images"], &report["instances"]), (&json!("generated"), &json!(5), &json!(5)));
+    assert_eq!(
+        (&report["format"], &report["images"], &report["instances"]),
+        (&json!("generated"), &json!(5), &json!(5))
+    );
     assert_eq!(report["classes"][0]["label"], 3);
     let message = refused(&[text(&store), "--format", "generated", "--annotations", "masks-0000000000000000"]);
     contains(&message, &["masks-0000000000000000"]);

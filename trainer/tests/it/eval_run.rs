@@ -36,13 +36,10 @@ fn run(data: &Data, names: &[&str], batch: usize) -> Collected<Vec<u8>> {
         slots: 3,
         batch,
     };
-    let networks = Networks {
-        encoder: &MeanColour,
-        trained: Some(&RandomColours),
-        untrained: Vec::new(),
-        device: Device::flex(),
-    };
-    let mut collector = Collector::new(&protocols, 2, Some(Vec::new()), |_| std::ops::ControlFlow::Continue(())).unwrap();
+    let networks =
+        Networks { encoder: &MeanColour, trained: Some(&RandomColours), untrained: Vec::new(), device: Device::flex() };
+    let mut collector =
+        Collector::new(&protocols, 2, Some(Vec::new()), |_| std::ops::ControlFlow::Continue(())).unwrap();
     evaluate(&set, &networks, &plan, &mut collector).unwrap();
     collector.finish().unwrap()
 }

@@ -129,7 +129,18 @@ fn two_folders_are_compared_without_a_run() {
     let dinov2 = root().join("assets/mini/dinov2").display().to_string();
     let (real, drawn, json) = (at("real"), at("drawn"), at("out.json"));
     let output = trainer(&[
-        "--real", &real, "--drawn", &drawn, "--dinov2", &dinov2, "--side", "128", "--json", &json, "--batch-size", "3",
+        "--real",
+        &real,
+        "--drawn",
+        &drawn,
+        "--dinov2",
+        &dinov2,
+        "--side",
+        "128",
+        "--json",
+        &json,
+        "--batch-size",
+        "3",
     ]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Report = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();

@@ -6,41 +6,25 @@ use glass_trainer::guidance::{Bilinear, Guidance, PseudoMask, components, neares
 const SIDE: usize = 4;
 
 fn guidance(background: Switch) -> Guidance {
-    let spec = GuidanceSpec {
-        background,
-        resolution: SIDE as u32,
-        ..GuidanceSpec::default()
-    };
+    let spec = GuidanceSpec { background, resolution: SIDE as u32, ..GuidanceSpec::default() };
     Guidance::new(&spec, SIDE)
 }
 
 /// Left half ground, right half an object.
 fn halves() -> Vec<u8> {
-    (0..SIDE * SIDE)
-        .map(|i| if i % SIDE < 2 { 0 } else { 9 })
-        .collect()
+    (0..SIDE * SIDE).map(|i| if i % SIDE < 2 { 0 } else { 9 }).collect()
 }
 
 /// `certainty` for the right slot, the rest shared by the others.
 fn attention(labels: &[u8], order: &[u8], certainty: f32) -> Vec<f32> {
     let others = (1.0 - certainty) / (order.len() - 1) as f32;
-    order
-        .iter()
-        .flat_map(|&slot| {
-            labels
-                .iter()
-                .map(move |&l| if l == slot { certainty } else { others })
-        })
-        .collect()
+    order.iter().flat_map(|&slot| labels.iter().map(move |&l| if l == slot { certainty } else { others })).collect()
 }
 
 #[test]
 fn a_perfect_attention_has_no_loss() {
     let labels = halves();
-    let masks = [PseudoMask {
-        labels: &labels,
-        weight: 1.0,
-    }];
+    let masks = [PseudoMask { labels: &labels, weight: 1.0 }];
     let perfect = attention(&labels, &[0, 9, 77], 1.0);
     let term = guidance(Switch::On).term(&perfect, 3, &masks).unwrap();
     assert!(term.value < 1e-5, "{}", term.value);
@@ -50,16 +34,10 @@ fn a_perfect_attention_has_no_loss() {
 #[test]
 fn the_order_of_slots_does_not_matter() {
     let labels = halves();
-    let masks = [PseudoMask {
-        labels: &labels,
-        weight: 1.0,
-    }];
+    let masks = [PseudoMask { labels: &labels, weight: 1.0 }];
     let value = |order: &[u8]| {
         let attention = attention(&labels, order, 0.8);
-        guidance(Switch::On)
-            .term(&attention, 3, &masks)
-            .unwrap()
-            .value
+        guidance(Switch::On).term(&attention, 3, &masks).unwrap().value
     };
     assert_eq!(value(&[0, 9, 77]), value(&[77, 9, 0]));
 }
@@ -69,10 +47,7 @@ fn uncertain_pixels_give_no_gradient() {
     let mut labels = halves();
     labels[5] = 255;
     labels[6] = 255;
-    let masks = [PseudoMask {
-        labels: &labels,
-        weight: 1.0,
-    }];
+    let masks = [PseudoMask { labels: &labels, weight: 1.0 }];
     let attention = attention(&halves(), &[0, 9], 0.7);
     let term = guidance(Switch::On).term(&attention, 2, &masks).unwrap();
     for (index, gradient) in term.gradient.iter().enumerate() {
@@ -84,15 +59,9 @@ fn uncertain_pixels_give_no_gradient() {
 #[test]
 fn the_gradient_is_the_slope_of_the_loss() {
     let labels: Vec<u8> = nearest(&halves(), SIDE, 8);
-    let spec = GuidanceSpec {
-        resolution: 8,
-        ..GuidanceSpec::default()
-    };
+    let spec = GuidanceSpec { resolution: 8, ..GuidanceSpec::default() };
     let guidance = Guidance::new(&spec, SIDE);
-    let masks = [PseudoMask {
-        labels: &labels,
-        weight: 1.0,
-    }];
+    let masks = [PseudoMask { labels: &labels, weight: 1.0 }];
     let attention = attention(&halves(), &[0, 9], 0.7);
     let term = guidance.term(&attention, 2, &masks).unwrap();
     for index in [0, 5, 6, 17, 31] {
@@ -103,20 +72,14 @@ fn the_gradient_is_the_slope_of_the_loss() {
         };
         let slope = (at(1e-2) - at(-1e-2)) / 2e-2;
         let gradient = f64::from(term.gradient[index]);
-        assert!(
-            (slope - gradient).abs() < 2e-3,
-            "{index}: {slope} and {gradient}"
-        );
+        assert!((slope - gradient).abs() < 2e-3, "{index}: {slope} and {gradient}");
     }
 }
 
 #[test]
 fn surplus_components_and_surplus_slots_have_no_loss() {
     let labels: Vec<u8> = (0..16).map(|i| i / 4).collect();
-    let masks = [PseudoMask {
-        labels: &labels,
-        weight: 1.0,
-    }];
+    let masks = [PseudoMask { labels: &labels, weight: 1.0 }];
     let two = attention(&labels, &[0, 1], 0.9);
     assert_eq!(guidance(Switch::On).term(&two, 2, &masks).unwrap().pairs, 2);
     let six = attention(&labels, &[0, 1, 2, 3, 90, 91], 0.9);
@@ -136,10 +99,7 @@ fn the_ground_is_a_component_only_where_asked_and_uncertain_pixels_never_are() {
 #[test]
 fn a_batch_without_known_pixels_has_no_loss() {
     let labels = [255; 16];
-    let masks = [PseudoMask {
-        labels: &labels,
-        weight: 1.0,
-    }];
+    let masks = [PseudoMask { labels: &labels, weight: 1.0 }];
     let term = guidance(Switch::On).term(&[0.5; 32], 2, &masks).unwrap();
     assert_eq!((term.value, term.pairs), (0.0, 0));
     assert!(term.gradient.iter().all(|&g| g == 0.0));
@@ -148,26 +108,10 @@ fn a_batch_without_known_pixels_has_no_loss() {
 #[test]
 fn a_sample_counts_by_its_weight() {
     let (good, bad) = (halves(), vec![9u8; 16]);
-    let attention: Vec<f32> = [
-        attention(&good, &[0, 9], 0.9),
-        attention(&good, &[0, 9], 0.9),
-    ]
-    .concat();
+    let attention: Vec<f32> = [attention(&good, &[0, 9], 0.9), attention(&good, &[0, 9], 0.9)].concat();
     let value = |weights: [f32; 2]| {
-        let masks = [
-            PseudoMask {
-                labels: &good,
-                weight: weights[0],
-            },
-            PseudoMask {
-                labels: &bad,
-                weight: weights[1],
-            },
-        ];
-        guidance(Switch::On)
-            .term(&attention, 2, &masks)
-            .unwrap()
-            .value
+        let masks = [PseudoMask { labels: &good, weight: weights[0] }, PseudoMask { labels: &bad, weight: weights[1] }];
+        guidance(Switch::On).term(&attention, 2, &masks).unwrap().value
     };
     let mean = 0.5 * (value([1.0, 0.0]) + value([0.0, 1.0]));
     assert!((value([1.0, 1.0]) - mean).abs() < 1e-6);

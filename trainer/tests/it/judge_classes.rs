@@ -38,7 +38,8 @@ fn class_masks_are_judged_class_by_class() {
     }
     // In one of three pictures the red square is called blue, in another half of the pixels are undecided.
     class_masks(&case, 1, [2, 2]);
-    let mut half = Case::labels(1).iter().map(|&label| [0, 1, 2][usize::from(label / 5 + label / 9)]).collect::<Vec<u8>>();
+    let mut half =
+        Case::labels(1).iter().map(|&label| [0, 1, 2][usize::from(label / 5 + label / 9)]).collect::<Vec<u8>>();
     assert!(half.contains(&2));
     half[PIXELS / 2..].fill(255);
     GrayImage::from_raw(SIDE, SIDE, half).unwrap().save(case.path("1.png")).unwrap();

@@ -90,8 +90,7 @@ fn folder() -> PathBuf {
 fn names() -> Vec<String> {
     let files = std::fs::read_dir(folder()).unwrap().map(|file| file.unwrap().path());
     let specs = files.filter(|path| path.extension().is_some_and(|e| e == "toml"));
-    let mut names: Vec<String> =
-        specs.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    let mut names: Vec<String> = specs.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     names.sort();
     names
 }
@@ -143,12 +142,7 @@ impl Case {
         let gradient = worst([first, self.second_phase(&set, &mut stepper)].into_iter());
         let last = self.run(&set, state, u64::MAX);
         assert_eq!(last.step, 10);
-        Found {
-            forward,
-            loss: self.losses(last.history.lines()),
-            gradient,
-            weights: self.weights(&last.networks),
-        }
+        Found { forward, loss: self.losses(last.history.lines()), gradient, weights: self.weights(&last.networks) }
     }
 
     fn fresh(&self, set: &MemorySet) -> TrainState {
@@ -393,10 +387,9 @@ impl Surroundings for For {
 fn unet_checkpoint() -> tempfile::TempDir {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let folder = tempfile::tempdir().unwrap();
-    for (from, to) in [
-        ("pipeline/nets/goldens/diffusion/unet-conv", "unet"),
-        ("assets/mini/stable-diffusion/scheduler", "scheduler"),
-    ] {
+    for (from, to) in
+        [("pipeline/nets/goldens/diffusion/unet-conv", "unet"), ("assets/mini/stable-diffusion/scheduler", "scheduler")]
+    {
         std::fs::create_dir(folder.path().join(to)).unwrap();
         for file in std::fs::read_dir(root.join(from)).unwrap() {
             let path = file.unwrap().path();

@@ -6,9 +6,8 @@ use glass_trainer::decoders::TokenChoice;
 #[test]
 fn every_sample_is_seen_once_an_epoch_in_a_new_order() {
     let mut order = Order::new(3, 10, 0.5);
-    let epoch = |order: &mut Order, n: u64| -> Vec<usize> {
-        order.visits(n * 10, 10).iter().map(|v| v.sample).collect()
-    };
+    let epoch =
+        |order: &mut Order, n: u64| -> Vec<usize> { order.visits(n * 10, 10).iter().map(|v| v.sample).collect() };
     let (first, second) = (epoch(&mut order, 0), epoch(&mut order, 1));
     assert_ne!(first, second);
     for mut epoch in [first, second] {
@@ -44,9 +43,7 @@ fn mirroring_exchanges_columns_and_keeps_channels() {
 
 #[test]
 fn a_step_decodes_a_share_of_the_tokens_drawn_anew() {
-    let TokenChoice::Some(first) = step_tokens(1, 0, 256, 0.25) else {
-        panic!("all tokens")
-    };
+    let TokenChoice::Some(first) = step_tokens(1, 0, 256, 0.25) else { panic!("all tokens") };
     assert_eq!(first.len(), 64);
     assert!(first.windows(2).all(|pair| pair[0] < pair[1]));
     assert_ne!(step_tokens(1, 1, 256, 0.25), TokenChoice::Some(first));

@@ -75,9 +75,8 @@ fn slot_diffusion_draws_what_pytorch_draws() {
     for calls in [6, 7, 20] {
         let trajectory = painter.scheduler.trajectory(calls).unwrap();
         assert_eq!(trajectory.timesteps().len(), calls);
-        let found = trajectory.run(noise.clone(), |x, timestep| {
-            painter.unet.forward(x, &[timestep], slots.clone(), &mut Plain)
-        });
+        let found = trajectory
+            .run(noise.clone(), |x, timestep| painter.unet.forward(x, &[timestep], slots.clone(), &mut Plain));
         close(golden, &format!("unquantised.{calls}"), found);
     }
 }

@@ -9,9 +9,8 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 use glass_schemas::spec::trainer::{
-    BroadcastDecoderSpec, ClipNorm, EncoderKind, EncoderSpec, FeatureDecoderKind, ImageDecoderKind,
-    InitialSlots, LatentDiffusionSpec, NetworkStart, OptimizerName, Position, SlotsSpec, Switch,
-    TokenWidth, TrainerSpec,
+    BroadcastDecoderSpec, ClipNorm, EncoderKind, EncoderSpec, FeatureDecoderKind, ImageDecoderKind, InitialSlots,
+    LatentDiffusionSpec, NetworkStart, OptimizerName, Position, SlotsSpec, Switch, TokenWidth, TrainerSpec,
 };
 use glass_trainer::checkpoint::{Named, Rename, collect, restore};
 use glass_trainer::decoders::{DiffusionDecoder, ImageDecoder};
@@ -44,9 +43,7 @@ const KEPT: usize = 64;
 
 /// Numbers in [−1, 1) from a name and an index: FNV-1a, then MurmurHash3's finaliser.
 pub fn numbers(name: &str, count: usize) -> Vec<f32> {
-    let seed = name.bytes().fold(0x811C_9DC5_u32, |seed, byte| {
-        (seed ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
+    let seed = name.bytes().fold(0x811C_9DC5_u32, |seed, byte| (seed ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     (0..count as u32)
         .map(|i| {
             let mut x = i.wrapping_mul(0x9E37_79B9).wrapping_add(seed);
@@ -135,13 +132,7 @@ pub fn check_gradients<M: Module>(
         }
     }
     let module = module.clone().map(&mut Swap(gradients));
-    check(
-        golden,
-        "gradient",
-        part,
-        &collect(&module, rename),
-        least,
-    );
+    check(golden, "gradient", part, &collect(&module, rename), least);
 }
 
 /// Steps every part.
@@ -176,10 +167,7 @@ impl PartVisitor for CheckMoves<'_> {
         let mut moved = collect(part, layout.rename);
         for (tensor, (_, values)) in &mut moved {
             let before = &self.1.0[name][tensor].1;
-            values
-                .iter_mut()
-                .zip(before)
-                .for_each(|(now, before)| *now -= before);
+            values.iter_mut().zip(before).for_each(|(now, before)| *now -= before);
         }
         check(self.0, "moved", name, &moved, LEAST_MOVE);
     }
@@ -201,10 +189,7 @@ impl Golden {
             let values = values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
             (name, values.collect())
         });
-        Self {
-            tensors: tensors.collect(),
-            worst: RefCell::default(),
-        }
+        Self { tensors: tensors.collect(), worst: RefCell::default() }
     }
 
     pub fn close(&self, found: &[f32], name: &str, tolerance: f32) {
@@ -217,10 +202,7 @@ impl Golden {
         let scale = expected.iter().fold(least, |m, x| m.max(x.abs()));
         let pairs = found.iter().zip(expected);
         let worst = pairs.fold(0f32, |m, (a, b)| m.max((a - b).abs()));
-        assert!(
-            worst <= tolerance * scale,
-            "{name}: off by {worst:.1e} of {scale:.1e}"
-        );
+        assert!(worst <= tolerance * scale, "{name}: off by {worst:.1e} of {scale:.1e}");
         let kind = match name.split_once('.') {
             Some(("out", "losses")) => "losses",
             Some((kind, _)) => kind,
@@ -261,10 +243,7 @@ fn ten_steps(name: &str, spec: &TrainerSpec, states: impl Fn(usize) -> Tensor<3>
         gradients.add(&networks, loss.backward());
         let norm = gradients.norm(&networks, ClipNorm::L2);
         gradients.clip(&networks, norm, CLIP);
-        networks = networks.map(&mut Step {
-            gradients: &mut gradients,
-            optimizers: &mut optimizers,
-        });
+        networks = networks.map(&mut Step { gradients: &mut gradients, optimizers: &mut optimizers });
     }
     golden.close(&losses, "out.losses", FORWARD);
     networks.visit(&mut CheckMoves(&golden, &fill));
@@ -287,12 +266,7 @@ fn networks(spec: &TrainerSpec, [_, rows, size]: [usize; 3]) -> Networks {
 }
 
 /// The loss of a step; `see` is given its intermediates.
-fn loss(
-    networks: &Networks,
-    states: Tensor<3>,
-    step: usize,
-    see: &dyn Fn(&str, Vec<f32>),
-) -> Tensor<1> {
+fn loss(networks: &Networks, states: Tensor<3>, step: usize, see: &dyn Fn(&str, Vec<f32>)) -> Tensor<1> {
     let features = match &networks.encoder {
         Some(encoder) => {
             let features = encoder.forward(states).features;
@@ -318,18 +292,10 @@ fn loss(
     }
 }
 
-fn denoise(
-    decoder: &DiffusionDecoder,
-    slots: Tensor<3>,
-    step: usize,
-    see: &dyn Fn(&str, Vec<f32>),
-) -> Tensor<1> {
+fn denoise(decoder: &DiffusionDecoder, slots: Tensor<3>, step: usize, see: &dyn Fn(&str, Vec<f32>)) -> Tensor<1> {
     let shape = [BATCH, 3, 8, 8];
     let times = [(37 * step + 101) % 1000, (613 * step + 5) % 1000];
-    let (clean, drawn) = (
-        input(&format!("latents.{step}"), shape),
-        noise(&format!("noise.{step}"), shape),
-    );
+    let (clean, drawn) = (input(&format!("latents.{step}"), shape), noise(&format!("noise.{step}"), shape));
     let share = decoder.unet.dropout() as f32;
     let dropping = &mut GivenDropout::new(share, step);
     let denoised = decoder.denoise(clean, slots, &times, drawn, dropping).unwrap();
@@ -399,10 +365,7 @@ fn latent_diffusion(folder: &Path, method: &str, unet: serde_json::Value) -> Lat
     let file = "scheduler/scheduler_config.json";
     std::fs::create_dir_all(folder.join("scheduler")).unwrap();
     std::fs::copy(networks.join(method).join(file), folder.join(file)).unwrap();
-    LatentDiffusionSpec {
-        config: folder.to_owned(),
-        ..LatentDiffusionSpec::default()
-    }
+    LatentDiffusionSpec { config: folder.to_owned(), ..LatentDiffusionSpec::default() }
 }
 
 /// The small UNet of a method that denoises latents.
@@ -437,12 +400,7 @@ fn plain_slot_attention_trains_as_pytorch_does() {
     });
     let spec = TrainerSpec {
         encoder: scratch(EncoderKind::Resnet34, &config(folder.path(), &sizes)),
-        broadcast: BroadcastDecoderSpec {
-            channels: 5,
-            layers: 2,
-            kernel: 5,
-            image_size: 16,
-        },
+        broadcast: BroadcastDecoderSpec { channels: 5, layers: 2, kernel: 5, image_size: 16 },
         ..spec(slots, ImageDecoderKind::Broadcast)
     };
     ten_steps("slot-attention", &spec, pixels);
@@ -462,20 +420,13 @@ fn slot_diffusion_trains_as_pytorch_does() {
         latent_diffusion: small_unet(folder.path(), "slot-diffusion"),
         ..spec(slots, ImageDecoderKind::LatentDiffusion)
     };
-    ten_steps("slot-diffusion", &spec, |step| {
-        input(&format!("features.{step}"), [BATCH, 16, 12])
-    });
+    ten_steps("slot-diffusion", &spec, |step| input(&format!("features.{step}"), [BATCH, 16, 12]));
 }
 
 #[test]
 fn latent_slot_diffusion_from_nothing_trains_as_pytorch_does() {
     let folder = tempfile::tempdir().unwrap();
-    let slots = SlotsSpec {
-        mlp_size: 6,
-        output: Switch::On,
-        position: Position::Grid,
-        ..SlotsSpec::default()
-    };
+    let slots = SlotsSpec { mlp_size: 6, output: Switch::On, position: Position::Grid, ..SlotsSpec::default() };
     let sizes = serde_json::json!({
         "sample_size": 8, "in_channels": 4, "out_channels": 6, "block_out_channels": [4, 4],
         "layers_per_block": 1, "attention_head_dim": 2, "norm_num_groups": 2,

@@ -122,8 +122,7 @@ fn objects_are_matched_as_with_scipy() {
         };
         let (instances, slots) = (map("instances"), map("slots"));
         let found = matched(&instances, &instances, &slots, count).unwrap();
-        let expected: Vec<(usize, usize)> =
-            places(&golden["objects"]).into_iter().zip(places(&golden["of"])).collect();
+        let expected: Vec<(usize, usize)> = places(&golden["objects"]).into_iter().zip(places(&golden["of"])).collect();
         assert_eq!(found.len(), expected.len());
         // Assignments may differ where costs are equal; their sum may not.
         let cost = |object: usize, slot: usize| {

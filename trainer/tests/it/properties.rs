@@ -35,11 +35,7 @@ fn assert_close(a: &[f32], b: &[f32]) {
 #[test]
 fn attention_sums_to_one_over_the_slots() {
     for (heads, position) in [(1, Position::None), (2, Position::Grid)] {
-        let spec = SlotsSpec {
-            heads,
-            position,
-            ..small_spec().slots
-        };
+        let spec = SlotsSpec { heads, position, ..small_spec().slots };
         let found = attention(&spec).forward(features(), noise(3, 8));
         let sums = numbers(found.attention.sum_dim(1));
         assert_close(&sums, &vec![1.0; sums.len()]);
@@ -53,14 +49,8 @@ fn slots_that_start_in_another_order_end_in_that_order() {
     let order = Tensor::from_data([2, 0, 1], &device());
     let Slots { slots, attention, .. } = model.forward(features(), start.clone());
     let moved = model.forward(features(), start.select(1, order.clone()));
-    assert_close(
-        &numbers(slots.select(1, order.clone())),
-        &numbers(moved.slots),
-    );
-    assert_close(
-        &numbers(attention.select(1, order)),
-        &numbers(moved.attention),
-    );
+    assert_close(&numbers(slots.select(1, order.clone())), &numbers(moved.slots));
+    assert_close(&numbers(attention.select(1, order)), &numbers(moved.attention));
 }
 
 #[test]

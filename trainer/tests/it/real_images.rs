@@ -121,8 +121,7 @@ fn cached_features_are_those_that_are_computed_at_every_visit() {
         let loss = |line: &str| serde_json::from_str::<Value>(line).unwrap()["loss/instance"].as_f64().unwrap();
         lines.lines().map(loss).collect::<Vec<_>>()
     };
-    let (cached, computed) =
-        (losses(&cached, "trainer.data.cache=on"), losses(&computed, "trainer.data.cache=off"));
+    let (cached, computed) = (losses(&cached, "trainer.data.cache=on"), losses(&computed, "trainer.data.cache=off"));
     assert_eq!(cached.len(), 4);
     // The encoder computes other batches: sums are ordered differently.
     for (cached, computed) in cached.iter().zip(&computed) {

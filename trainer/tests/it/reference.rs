@@ -3,9 +3,7 @@
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
-use glass_schemas::spec::trainer::{
-    FeatureDecoderSpec, GuidanceSpec, InitialSlots, Position, SlotsSpec,
-};
+use glass_schemas::spec::trainer::{FeatureDecoderSpec, GuidanceSpec, InitialSlots, Position, SlotsSpec};
 use glass_trainer::checkpoint::{Named, Rename, collect, feature_names, restore, slot_names};
 use glass_trainer::decoders::{MlpDecoderConfig, TokenChoice};
 use glass_trainer::grouping::SlotAttentionConfig;
@@ -42,12 +40,7 @@ fn cases() -> [Case; 2] {
             position: Position::None,
             ..SlotsSpec::default()
         },
-        features: FeatureDecoderSpec {
-            layers: 2,
-            size: 16,
-            token_share: 1.0,
-            ..FeatureDecoderSpec::default()
-        },
+        features: FeatureDecoderSpec { layers: 2, size: 16, token_share: 1.0, ..FeatureDecoderSpec::default() },
         input_size: 12,
     };
     let heads = Case {
@@ -63,22 +56,14 @@ fn cases() -> [Case; 2] {
             position: Position::Grid,
             ..narrow.slots.clone()
         },
-        features: FeatureDecoderSpec {
-            layers: 3,
-            size: 12,
-            token_share: 1.0,
-            ..FeatureDecoderSpec::default()
-        },
+        features: FeatureDecoderSpec { layers: 3, size: 12, token_share: 1.0, ..FeatureDecoderSpec::default() },
         input_size: 8,
     };
     [narrow, heads]
 }
 
 fn golden(name: &str) -> Named {
-    let path = format!(
-        "{}/goldens/training-{name}.safetensors",
-        env!("CARGO_MANIFEST_DIR")
-    );
+    let path = format!("{}/goldens/training-{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
     named(path.as_ref())
 }
 
@@ -106,14 +91,8 @@ fn close(found: &[f32], golden: &Named, name: &str, tolerance: f32) {
     let expected = &golden[name].1;
     assert_eq!(found.len(), expected.len(), "{name}");
     let scale = expected.iter().fold(1e-3f32, |m, x| m.max(x.abs()));
-    let worst = found
-        .iter()
-        .zip(expected)
-        .fold(0f32, |m, (a, b)| m.max((a - b).abs()));
-    assert!(
-        worst <= tolerance * scale,
-        "{name}: off by {worst} of {scale}"
-    );
+    let worst = found.iter().zip(expected).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+    assert!(worst <= tolerance * scale, "{name}: off by {worst} of {scale}");
 }
 
 fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -149,52 +128,25 @@ fn forward_losses_and_gradients_agree_with_pytorch() {
             features: case.features,
         }
         .init(&initial);
-        let decoder = restore(
-            decoder,
-            below(&golden, "features."),
-            feature_names,
-            "features",
-        )
-        .unwrap();
+        let decoder = restore(decoder, below(&golden, "features."), feature_names, "features").unwrap();
 
         let features = tensor::<3>(&golden, "in.features");
         let found = slots.forward(features.clone(), tensor(&golden, "in.noise"));
         close(&numbers(found.slots.clone()), &golden, "out.slots", FORWARD);
-        close(
-            &numbers(found.attention.clone()),
-            &golden,
-            "out.attention",
-            FORWARD,
-        );
+        close(&numbers(found.attention.clone()), &golden, "out.attention", FORWARD);
 
         let tokens = golden["in.tokens"].1.iter().map(|&t| t as i32).collect();
         let choice = TokenChoice::Some(tokens);
         let decoded = decoder.forward(found.slots, &choice);
-        close(
-            &numbers(decoded.features.clone()),
-            &golden,
-            "out.decoded",
-            FORWARD,
-        );
+        close(&numbers(decoded.features.clone()), &golden, "out.decoded", FORWARD);
         close(&numbers(decoded.masks), &golden, "out.alpha", FORWARD);
 
         let instance = mean_square(decoded.features, choice.select(features, &device()));
         close(&numbers(instance.clone()), &golden, "out.instance", FORWARD);
         let labels: Vec<u8> = golden["in.masks"].1.iter().map(|&l| l as u8).collect();
-        let masks: Vec<PseudoMask<'_>> = labels
-            .chunks(64)
-            .map(|labels| PseudoMask {
-                labels,
-                weight: 1.0,
-            })
-            .collect();
-        let spec = GuidanceSpec {
-            resolution: 8,
-            ..GuidanceSpec::default()
-        };
-        let (semantic, term) = Guidance::new(&spec, 4)
-            .loss(&found.attention, &masks)
-            .unwrap();
+        let masks: Vec<PseudoMask<'_>> = labels.chunks(64).map(|labels| PseudoMask { labels, weight: 1.0 }).collect();
+        let spec = GuidanceSpec { resolution: 8, ..GuidanceSpec::default() };
+        let (semantic, term) = Guidance::new(&spec, 4).loss(&found.attention, &masks).unwrap();
         close(&[term.value], &golden, "out.semantic", FORWARD);
 
         let mut all = (semantic * 0.7 + instance * 0.9).backward();
@@ -202,20 +154,10 @@ fn forward_losses_and_gradients_agree_with_pytorch() {
         let of_decoder = GradientsParams::from_module(&mut all, &decoder);
         let found = gradients(&slots, &of_slots, slot_names);
         for (name, (_, numbers)) in found {
-            close(
-                &numbers,
-                &golden,
-                &format!("gradient.slots.{name}"),
-                GRADIENT,
-            );
+            close(&numbers, &golden, &format!("gradient.slots.{name}"), GRADIENT);
         }
         for (name, (_, numbers)) in gradients(&decoder, &of_decoder, feature_names) {
-            close(
-                &numbers,
-                &golden,
-                &format!("gradient.features.{name}"),
-                GRADIENT,
-            );
+            close(&numbers, &golden, &format!("gradient.features.{name}"), GRADIENT);
         }
     }
 }

@@ -242,11 +242,8 @@ fn checkpoints_that_contradict_themselves_are_refused_by_name() {
 fn files_of_torch_are_not_opened_and_the_converter_is_named() {
     let copy = changed(|_| {});
     let folder = copy.path().join("multiheadstevesa");
-    std::fs::rename(
-        folder.join("diffusion_pytorch_model.safetensors"),
-        folder.join("diffusion_pytorch_model.bin"),
-    )
-    .unwrap();
+    std::fs::rename(folder.join("diffusion_pytorch_model.safetensors"), folder.join("diffusion_pytorch_model.bin"))
+        .unwrap();
     let error = Release::open(copy.path(), &run_spec()).unwrap_err();
     assert!(error.hint().unwrap().contains("glassctl models convert"), "{error}");
 }

@@ -40,11 +40,7 @@ fn networks(spec: &TrainerSpec) -> Networks {
 }
 
 /// Runs from the newest of `saved` for at most `steps` steps.
-fn run(
-    spec: &TrainerSpec,
-    saved: BTreeMap<u64, Objects>,
-    steps: u64,
-) -> (BTreeMap<u64, Objects>, Outcome, TrainState) {
+fn run(spec: &TrainerSpec, saved: BTreeMap<u64, Objects>, steps: u64) -> (BTreeMap<u64, Objects>, Outcome, TrainState) {
     let set = samples();
     let mut state = match saved.last_key_value() {
         Some((_, objects)) => unpack(objects, spec, networks(spec)).unwrap(),
@@ -54,20 +50,9 @@ fn run(
         let objects = &saved[&spec.phase1.steps];
         unpack(objects, spec, networks(spec)).unwrap().networks
     });
-    let mut around = Kept {
-        spec,
-        saved,
-        left: steps.into(),
-    };
+    let mut around = Kept { spec, saved, left: steps.into() };
     let device = device();
-    let mut session = Session {
-        spec,
-        seed: SEED,
-        samples: &set,
-        device: &device,
-        anchor,
-        teacher: None,
-    };
+    let mut session = Session { spec, seed: SEED, samples: &set, device: &device, anchor, teacher: None };
     let end = PhaseChoice::All.end(spec);
     let outcome = session.run(&mut state, end, &mut around).unwrap();
     (around.saved, outcome, state)
@@ -89,10 +74,7 @@ fn a_run_stopped_anywhere_ends_with_the_same_bytes() {
         // Moments are written in no fixed order; that they are right shows in the weights.
         let ordered = last.iter().filter(|(name, _)| !name.ends_with(".bpk"));
         for (name, bytes) in ordered {
-            assert!(
-                bytes == &again[name],
-                "{name} differs after a stop at {stop}"
-            );
+            assert!(bytes == &again[name], "{name} differs after a stop at {stop}");
         }
     }
 }
@@ -153,12 +135,6 @@ fn a_checkpoint_of_other_sizes_names_the_tensor() {
     let (saved, ..) = run(&spec, BTreeMap::new(), 2);
     let mut other = spec.clone();
     other.slots.mlp_size = 20;
-    let error = unpack(&saved[&2], &other, networks(&other))
-        .err()
-        .unwrap()
-        .to_string();
-    assert!(
-        error.contains("mlp.0.weight") && error.contains("[20, 8]"),
-        "{error}"
-    );
+    let error = unpack(&saved[&2], &other, networks(&other)).err().unwrap().to_string();
+    assert!(error.contains("mlp.0.weight") && error.contains("[20, 8]"), "{error}");
 }

@@ -3,8 +3,8 @@
 use burn::tensor::Device;
 use glass_schemas::seeds::{Purpose, Stream};
 use glass_schemas::spec::trainer::{
-    FeatureDecoderSpec, GuidanceSpec, LearningRates, PhaseSpec, Position, Ramp, Schedule,
-    SlotsSpec, Switch, TrainerSpec,
+    FeatureDecoderSpec, GuidanceSpec, LearningRates, PhaseSpec, Position, Ramp, Schedule, SlotsSpec, Switch,
+    TrainerSpec,
 };
 use glass_trainer::checkpoint::Named;
 use glass_trainer::data::{MemorySet, mirror};
@@ -22,12 +22,7 @@ pub fn small_spec() -> TrainerSpec {
         steps: 6,
         batch: 4,
         diffusion: Switch::Off,
-        learning_rate: LearningRates {
-            slots: 1e-3,
-            features: 1e-3,
-            unet: 0.0,
-            ..LearningRates::default()
-        },
+        learning_rate: LearningRates { slots: 1e-3, features: 1e-3, unet: 0.0, ..LearningRates::default() },
         warmup: 2,
         schedule: Schedule::Cosine,
         ..PhaseSpec::default()
@@ -42,20 +37,9 @@ pub fn small_spec() -> TrainerSpec {
             position: Position::None,
             ..SlotsSpec::default()
         },
-        features: FeatureDecoderSpec {
-            layers: 2,
-            size: 16,
-            token_share: 0.5,
-            ..FeatureDecoderSpec::default()
-        },
-        guidance: GuidanceSpec {
-            resolution: 8,
-            ..GuidanceSpec::default()
-        },
-        phase2: PhaseSpec {
-            steps: 4,
-            ..phase.clone()
-        },
+        features: FeatureDecoderSpec { layers: 2, size: 16, token_share: 0.5, ..FeatureDecoderSpec::default() },
+        guidance: GuidanceSpec { resolution: 8, ..GuidanceSpec::default() },
+        phase2: PhaseSpec { steps: 4, ..phase.clone() },
         phase1: phase,
         ..TrainerSpec::default()
     };
@@ -83,12 +67,8 @@ pub fn named(path: &std::path::Path) -> Named {
 /// Ten samples: features by region of a mask of two objects.
 pub fn samples() -> MemorySet {
     let (count, tokens, mask_side) = (10, SIDE * SIDE, 8);
-    let mut set = MemorySet {
-        samples: count,
-        feature_shape: [tokens, FEATURE_SIZE],
-        mask_side,
-        ..MemorySet::default()
-    };
+    let mut set =
+        MemorySet { samples: count, feature_shape: [tokens, FEATURE_SIZE], mask_side, ..MemorySet::default() };
     for sample in 0..count {
         let stream = Stream::new(1, sample, Purpose::Latent);
         let split = 2 + stream.below(0, 5) as usize;

@@ -42,7 +42,8 @@ fn training_squares_are_torchvisions_byte_for_byte() {
     let golden = Golden::open();
     for index in 0..4 {
         let picture = golden.picture(&format!("picture.{index}"));
-        for (name, resampling) in [("bilinear", TrainingResampling::Bilinear), ("bicubic", TrainingResampling::Bicubic)] {
+        for (name, resampling) in [("bilinear", TrainingResampling::Bilinear), ("bicubic", TrainingResampling::Bicubic)]
+        {
             let square = view(Crop::Centre, resampling).square(&visit(0, Side::Plain), &picture, SIZE).unwrap();
             assert_eq!(square, golden.picture(&format!("{name}.{index}")), "{name} {index}");
         }
@@ -79,8 +80,7 @@ fn maps_are_sampled_as_opencv_and_pillow_sample_them() {
         ] {
             let place = Placement::of(size.0, size.1, SIZE as usize, rule);
             let sampled = map.sample(&Sampling::placed(&place, nearest, size, SIZE as usize)).unwrap();
-            let expected: Vec<u16> =
-                golden.bytes(&format!("{name}.{index}")).1.into_iter().map(u16::from).collect();
+            let expected: Vec<u16> = golden.bytes(&format!("{name}.{index}")).1.into_iter().map(u16::from).collect();
             assert_eq!(sampled.labels(), expected, "{name} {index}");
         }
         let training = view(Crop::Centre, TrainingResampling::Bilinear);
@@ -112,8 +112,8 @@ fn a_mirrored_visit_sees_picture_map_and_boxes_mirrored() {
     let mirrored = view.square(&visit(5, Side::Mirrored), &picture, SIZE).unwrap();
     assert_eq!(mirrored, imageops::flip_horizontal(&plain));
     let boxes = [PixelBox { corners: [10.0, 5.0, 40.0, 30.0], class: 2 }];
-    let [plain, mirrored] = [Side::Plain, Side::Mirrored]
-        .map(|side| view.boxes(&visit(5, side), &boxes, (75, 50), SIZE as usize)[0]);
+    let [plain, mirrored] =
+        [Side::Plain, Side::Mirrored].map(|side| view.boxes(&visit(5, side), &boxes, (75, 50), SIZE as usize)[0]);
     assert_eq!(plain.mirrored(), mirrored);
 }
 

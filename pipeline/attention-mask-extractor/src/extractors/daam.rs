@@ -23,11 +23,7 @@ pub struct Daam {
 
 impl Extractor for Daam {
     fn describe(&self) -> String {
-        let weights = if self.weights.is_empty() {
-            String::new()
-        } else {
-            format!(" weights={:?}", self.weights)
-        };
+        let weights = if self.weights.is_empty() { String::new() } else { format!(" weights={:?}", self.weights) };
         format!("daam cross={:?}{weights} at={}", self.cross, self.resolution)
     }
 
@@ -36,12 +32,11 @@ impl Extractor for Daam {
     }
 
     fn heat_maps(&self, attention: &Attention<'_>) -> Result<HeatMaps, ExtractError> {
-        let classes =
-            averaged_cross(attention, &self.cross, &self.weights, self.resolution, |map| {
-                for value in map {
-                    *value = value.max(0.0);
-                }
-            })?;
+        let classes = averaged_cross(attention, &self.cross, &self.weights, self.resolution, |map| {
+            for value in map {
+                *value = value.max(0.0);
+            }
+        })?;
         Ok(HeatMaps::single(self.resolution, classes, NormaliseAt::Image))
     }
 }

@@ -86,8 +86,7 @@ pub trait Extractor: Send + Sync {
 /// # Errors
 /// [`ExtractError::Settings`] for resolutions that no map can have.
 pub fn from_spec(spec: &MasksSpec) -> Result<Box<dyn Extractor>, ExtractError> {
-    let wrong =
-        |field, problem: &str| Err(ExtractError::Settings { field, problem: problem.into() });
+    let wrong = |field, problem: &str| Err(ExtractError::Settings { field, problem: problem.into() });
     if spec.cross_resolutions.is_empty() || spec.cross_resolutions.contains(&0) {
         return wrong("cross_resolutions", "needs at least one resolution, none of them 0");
     }
@@ -96,13 +95,9 @@ pub fn from_spec(spec: &MasksSpec) -> Result<Box<dyn Extractor>, ExtractError> {
     }
     let (cross, resolution) = (spec.cross_resolutions.clone(), spec.self_resolution);
     Ok(match spec.extractor {
-        ExtractorChoice::SelfRefined => {
-            Box::new(SelfRefined { cross, resolution, power: spec.power })
-        }
+        ExtractorChoice::SelfRefined => Box::new(SelfRefined { cross, resolution, power: spec.power }),
         ExtractorChoice::CrossOnly => Box::new(CrossOnly { cross, resolution }),
-        ExtractorChoice::Daam => {
-            Box::new(Daam { cross, weights: spec.cross_weights.clone(), resolution })
-        }
+        ExtractorChoice::Daam => Box::new(Daam { cross, weights: spec.cross_weights.clone(), resolution }),
         ExtractorChoice::DiffuMask => Box::new(DiffuMask { cross }),
     })
 }

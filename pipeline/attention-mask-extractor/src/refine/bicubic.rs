@@ -49,12 +49,7 @@ pub struct Bicubic {
 impl Bicubic {
     /// Weights from `source` to `target`; both need at least one pixel.
     pub fn new(source: Plane, target: Plane) -> Self {
-        Self {
-            source,
-            target,
-            columns: taps(source.width, target.width),
-            rows: taps(source.height, target.height),
-        }
+        Self { source, target, columns: taps(source.width, target.width), rows: taps(source.height, target.height) }
     }
 
     /// The size results have.
@@ -78,8 +73,7 @@ impl Bicubic {
     /// Interpolates along rows only: `[source height, target width]`.
     pub fn widen(&self, map: &[f32]) -> Vec<f32> {
         let mut wide = vec![0.0; self.source.height * self.target.width];
-        let rows =
-            map.chunks_exact(self.source.width).zip(wide.chunks_exact_mut(self.target.width));
+        let rows = map.chunks_exact(self.source.width).zip(wide.chunks_exact_mut(self.target.width));
         for (from, to) in rows {
             for (value, tap) in to.iter_mut().zip(&self.columns) {
                 let [a, b, c, d] = tap.at.map(|at| from[at]);

@@ -33,9 +33,7 @@ pub fn mean_over_maxima(maps: impl Iterator<Item = Vec<f32>>, pixels: usize) -> 
 /// arithmetic, not a rule worth keeping.
 pub fn min_max(map: &mut [f32]) -> Spread {
     let (minimum, maximum) =
-        map.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| {
-            (low.min(value), high.max(value))
-        });
+        map.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
     let range = maximum - minimum;
     // Not `range <= 0`: a range that is not a number has no contrast either.
     if range > 0.0 && range.is_finite() {

@@ -12,8 +12,7 @@ pub fn propagate(self_attention: &[f32], maps: &[f32], positions: usize, power: 
     let mut next = vec![0.0; maps.len()];
     for _ in 0..power {
         for (query, row) in self_attention.chunks_exact(positions).enumerate() {
-            for (from, to) in current.chunks_exact(positions).zip(next.chunks_exact_mut(positions))
-            {
+            for (from, to) in current.chunks_exact(positions).zip(next.chunks_exact_mut(positions)) {
                 to[query] = dot(row, from);
             }
         }

@@ -23,12 +23,7 @@ pub struct Interval {
 /// Each map is interpolated to the target size, the strongest class of a pixel (the first of
 /// equals) is compared with the thresholds. Works row by row, so that no full-size map is ever
 /// stored.
-pub fn label_pixels(
-    maps: &[Vec<f32>],
-    ids: &[u8],
-    resize: &Bicubic,
-    interval: Interval,
-) -> Vec<u8> {
+pub fn label_pixels(maps: &[Vec<f32>], ids: &[u8], resize: &Bicubic, interval: Interval) -> Vec<u8> {
     let width = resize.target().width;
     let wide: Vec<Vec<f32>> = maps.iter().map(|map| resize.widen(map)).collect();
     let mut labels = vec![GROUND; resize.target().len()];

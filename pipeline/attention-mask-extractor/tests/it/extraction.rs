@@ -21,10 +21,7 @@ fn maps(faint: [f32; 4]) -> Attention<'static> {
 
 fn parts() -> Parts<'static> {
     let all = maps([0.010, 0.0105, 0.011, 0.013]);
-    Parts {
-        all,
-        halves: Some([maps([0.010, 0.0105, 0.011, 0.013]), maps([0.013, 0.010, 0.011, 0.0105])]),
-    }
+    Parts { all, halves: Some([maps([0.010, 0.0105, 0.011, 0.013]), maps([0.013, 0.010, 0.011, 0.0105])]) }
 }
 
 fn run(parts: &Parts<'_>, drop: DropRules, ids: &[u32]) -> Result<Extraction, ExtractError> {
@@ -78,12 +75,7 @@ fn without_halves_agreement_is_unknown_and_drops_nothing() {
     let rules = DropRules { agreement: Some(0.9), ..DropRules::default() };
     let extraction = run(&parts, rules, &[3, 8]).unwrap();
     assert!(extraction.agreement.is_nan());
-    assert!(
-        extraction
-            .quality
-            .iter()
-            .all(|class| class.agreement.is_nan() && class.dropped == Dropped::No)
-    );
+    assert!(extraction.quality.iter().all(|class| class.agreement.is_nan() && class.dropped == Dropped::No));
 }
 
 #[test]
@@ -119,10 +111,6 @@ fn maps_of_wrong_length_or_with_nan_are_refused() {
 
 #[test]
 fn thresholds_in_the_wrong_order_are_refused() {
-    let error = Cutting::new(
-        Threshold::Interval(Interval { low: 0.7, high: 0.6 }),
-        DropRules::default(),
-    )
-    .unwrap_err();
+    let error = Cutting::new(Threshold::Interval(Interval { low: 0.7, high: 0.6 }), DropRules::default()).unwrap_err();
     assert_eq!(error.to_string(), "`masks.low` is 0.7, above `masks.high` = 0.6");
 }

@@ -4,21 +4,11 @@ use glass_schemas::spec::{ExtractorChoice, MasksSpec};
 
 use crate::formula;
 
-const ALL: [ExtractorChoice; 4] = [
-    ExtractorChoice::SelfRefined,
-    ExtractorChoice::CrossOnly,
-    ExtractorChoice::Daam,
-    ExtractorChoice::DiffuMask,
-];
+const ALL: [ExtractorChoice; 4] =
+    [ExtractorChoice::SelfRefined, ExtractorChoice::CrossOnly, ExtractorChoice::Daam, ExtractorChoice::DiffuMask];
 
 fn spec(extractor: ExtractorChoice) -> MasksSpec {
-    MasksSpec {
-        extractor,
-        cross_resolutions: vec![8, 16],
-        self_resolution: 16,
-        power: 2,
-        ..MasksSpec::default()
-    }
+    MasksSpec { extractor, cross_resolutions: vec![8, 16], self_resolution: 16, power: 2, ..MasksSpec::default() }
 }
 
 #[test]
@@ -77,8 +67,7 @@ fn weights_of_resolutions_are_those_of_a_weighted_mean() {
         let spec = MasksSpec { cross_resolutions, cross_weights, ..spec(ExtractorChoice::Daam) };
         from_spec(&spec).unwrap().heat_maps(&attention).unwrap().scales.remove(0).classes.remove(0)
     };
-    let (both, coarse, fine) =
-        (map(vec![8, 16], vec![3.0, 1.0]), map(vec![8], vec![]), map(vec![16], vec![]));
+    let (both, coarse, fine) = (map(vec![8, 16], vec![3.0, 1.0]), map(vec![8], vec![]), map(vec![16], vec![]));
     for ((both, coarse), fine) in both.iter().zip(coarse).zip(fine) {
         assert!((both - (3.0 * coarse + fine) / 4.0).abs() < 1e-7);
     }

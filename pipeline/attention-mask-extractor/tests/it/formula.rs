@@ -81,12 +81,7 @@ pub fn self_map(sample: u32, side: u32) -> Vec<f32> {
 }
 
 /// Maps of a sample with `classes` classes at the given resolutions.
-pub fn attention(
-    sample: u32,
-    classes: u32,
-    cross: &[u32],
-    self_resolution: Option<u32>,
-) -> Attention<'static> {
+pub fn attention(sample: u32, classes: u32, cross: &[u32], self_resolution: Option<u32>) -> Attention<'static> {
     let mut attention = Attention::new(classes as usize);
     for &side in cross {
         let maps = (0..classes).flat_map(|class| cross_map(sample, class, side)).collect();

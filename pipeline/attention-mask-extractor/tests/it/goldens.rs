@@ -85,10 +85,7 @@ impl Group {
             .flat_map(|sample| {
                 let classes = 1 + sample % 3;
                 let ids: Vec<u32> = (0..classes).map(|class| 3 + 7 * class).collect();
-                self.mask(
-                    formula::attention(sample, classes, &needs.cross, needs.self_attention),
-                    &ids,
-                )
+                self.mask(formula::attention(sample, classes, &needs.cross, needs.self_attention), &ids)
             })
             .collect()
     }
@@ -99,8 +96,7 @@ impl Group {
         let bytes = std::fs::read(golden("drawn.safetensors")).unwrap();
         let tensors = SafeTensors::deserialize(&bytes).unwrap();
         let classes = tensors.tensor("classes").unwrap();
-        let classes: Vec<u32> =
-            classes.data().chunks_exact(8).map(|bytes| u32::from(bytes[0])).collect();
+        let classes: Vec<u32> = classes.data().chunks_exact(8).map(|bytes| u32::from(bytes[0])).collect();
         let cross_maps = halves(&tensors, &format!("cross_{cross}"));
         let self_maps = halves(&tensors, &format!("self_{own}"));
         let positions = (own * own) as usize;
@@ -126,8 +122,7 @@ fn halves(tensors: &SafeTensors<'_>, name: &str) -> Vec<f32> {
 
 #[test]
 fn masks_equal_the_published_algorithms() {
-    let groups: Value =
-        serde_json::from_str(&std::fs::read_to_string(golden("masks.json")).unwrap()).unwrap();
+    let groups: Value = serde_json::from_str(&std::fs::read_to_string(golden("masks.json")).unwrap()).unwrap();
     let (mut samples, mut equal, mut total) = (0, 0, 0);
     for (name, settings) in groups.as_object().unwrap() {
         let expected = image::open(golden(&format!("{name}.png"))).unwrap().into_luma8().into_raw();

@@ -1,7 +1,6 @@
 use glass_attention_mask_extractor::refine::{
-    Bicubic, GROUND, Interval, Plane, Spread, Sweep, UNCERTAIN, area_share,
-    intersection_over_union, label_adaptively, label_pixels, min_max, normalised_entropy, peak,
-    propagate,
+    Bicubic, GROUND, Interval, Plane, Spread, Sweep, UNCERTAIN, area_share, intersection_over_union, label_adaptively,
+    label_pixels, min_max, normalised_entropy, peak, propagate,
 };
 use proptest::prelude::*;
 
@@ -14,11 +13,10 @@ fn same_size(side: usize) -> Bicubic {
 /// `torch.nn.functional.interpolate([[0, 1], [2, 5]], (4, 3), mode="bicubic")`, torch 2.
 #[test]
 fn bicubic_equals_torch() {
-    let resized =
-        Bicubic::new(Plane::square(2), Plane { width: 3, height: 4 }).resize(&[0.0, 1.0, 2.0, 5.0]);
+    let resized = Bicubic::new(Plane::square(2), Plane { width: 3, height: 4 }).resize(&[0.0, 1.0, 2.0, 5.0]);
     let expected = [
-        -0.2794326, 0.1835938, 0.6466199, 0.3269857, 1.1796875, 2.0323892, 1.3257924, 2.8203125,
-        4.3148327, 1.9322108, 3.8164062, 5.700_602,
+        -0.2794326, 0.1835938, 0.6466199, 0.3269857, 1.1796875, 2.0323892, 1.3257924, 2.8203125, 4.3148327, 1.9322108,
+        3.8164062, 5.700_602,
     ];
     for (found, expected) in resized.iter().zip(expected) {
         assert!((found - expected).abs() < 2e-6, "{found} instead of {expected}");
@@ -28,8 +26,7 @@ fn bicubic_equals_torch() {
 #[test]
 fn bicubic_leaves_the_range_of_its_source() {
     let step = [0.0, 0.0, 1.0, 1.0];
-    let resized =
-        Bicubic::new(Plane { width: 4, height: 1 }, Plane { width: 16, height: 1 }).resize(&step);
+    let resized = Bicubic::new(Plane { width: 4, height: 1 }, Plane { width: 16, height: 1 }).resize(&step);
     assert!(resized.iter().any(|&value| value < 0.0) && resized.iter().any(|&value| value > 1.0));
 }
 
@@ -60,8 +57,7 @@ fn a_map_without_contrast_becomes_zero_and_never_nan() {
 
 #[test]
 fn thresholds_belong_to_the_interval_above_them() {
-    let map =
-        vec![0.49, 0.5, 0.599, 0.6, 1.0, f32::from_bits(0.5_f32.to_bits() - 1), 0.0, -1.0, 2.0];
+    let map = vec![0.49, 0.5, 0.599, 0.6, 1.0, f32::from_bits(0.5_f32.to_bits() - 1), 0.0, -1.0, 2.0];
     let labels = label_pixels(&[map], &[9], &same_size(3), INTERVAL);
     let (g, u) = (GROUND, UNCERTAIN);
     assert_eq!(labels, [g, u, u, 9, 9, g, g, g, 9]);
@@ -69,8 +65,7 @@ fn thresholds_belong_to_the_interval_above_them() {
 
 #[test]
 fn the_first_of_equally_strong_classes_wins() {
-    let labels =
-        label_pixels(&[vec![0.7], vec![0.7], vec![0.8]], &[4, 5, 6], &same_size(1), INTERVAL);
+    let labels = label_pixels(&[vec![0.7], vec![0.7], vec![0.8]], &[4, 5, 6], &same_size(1), INTERVAL);
     assert_eq!(labels, [6]);
     let labels = label_pixels(&[vec![0.7], vec![0.7]], &[4, 5], &same_size(1), INTERVAL);
     assert_eq!(labels, [4]);

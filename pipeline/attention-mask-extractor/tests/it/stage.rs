@@ -5,9 +5,7 @@ use std::process::{Command, Output};
 
 use glass_attention_mask_extractor::refine::UNCERTAIN;
 use glass_dataset::{Columns, Dataset, Store, StoreOptions};
-use glass_schemas::dataset::{
-    AttentionMap, AttentionRow, CaptionRow, ClassLabel, MapKind, MaskRow, Part, Row,
-};
+use glass_schemas::dataset::{AttentionMap, AttentionRow, CaptionRow, ClassLabel, MapKind, MaskRow, Part, Row};
 use glass_schemas::ids::{DatasetId, DatasetKind, Digest, SampleId, ShardIndex};
 use glass_schemas::manifest::{Identity, IdentityParts};
 use glass_schemas::spec::RunSpec;
@@ -38,30 +36,20 @@ fn map(kind: MapKind, part: Part, sample: u32, classes: u32) -> AttentionMap {
 
 fn row(sample: u32, classes: u32) -> AttentionRow {
     let kinds = [MapKind::Cross, MapKind::SelfAttention];
-    let maps = kinds
-        .into_iter()
-        .flat_map(|kind| [Part::Even, Part::Odd].map(|part| map(kind, part, sample, classes)));
+    let maps = kinds.into_iter().flat_map(|kind| [Part::Even, Part::Odd].map(|part| map(kind, part, sample, classes)));
     AttentionRow {
         sample_id: SampleId::of_source(&Digest::of(&sample.to_le_bytes())),
         caption: "a cat beside two cows".into(),
         width: 40,
         height: 24,
         classes: (0..classes)
-            .map(|class| ClassLabel {
-                id: 8 + class,
-                name: ["cat", "chair"][class as usize].into(),
-            })
+            .map(|class| ClassLabel { id: 8 + class, name: ["cat", "chair"][class as usize].into() })
             .collect(),
         maps: maps.collect(),
     }
 }
 
-async fn create(
-    store: &Store,
-    spec: &RunSpec,
-    kind: DatasetKind,
-    upstream: &[DatasetId],
-) -> Dataset {
+async fn create(store: &Store, spec: &RunSpec, kind: DatasetKind, upstream: &[DatasetId]) -> Dataset {
     let parts = IdentityParts {
         kind,
         stage: "test".into(),
@@ -84,8 +72,7 @@ async fn write_attention(folder: &Path) -> Store {
         let batches = captions_batch.clone();
         captions.write_shard(ShardIndex(shard), CaptionRow::schema(), batches, &[]).await.unwrap();
     }
-    let attention =
-        create(&store, &spec, DatasetKind::Attention, std::slice::from_ref(captions.id())).await;
+    let attention = create(&store, &spec, DatasetKind::Attention, std::slice::from_ref(captions.id())).await;
     let mut unusable = row(4, 1);
     unusable.classes[0].id = 300;
     for (shard, rows) in [[row(1, 2), row(2, 1)], [row(3, 0), unusable]].iter().enumerate() {

@@ -27,24 +27,15 @@ impl Files {
         match self.store.get(key).await {
             Ok(bytes) => Ok(Ok(Raw { uri: key.to_owned(), bytes })),
             // Listed and gone again: this image's fault alone.
-            Err(error @ DatasetError::Missing { .. }) => {
-                Ok(Err(Failure::new(key, ErrorClass::Unreadable, error)))
-            }
+            Err(error @ DatasetError::Missing { .. }) => Ok(Err(Failure::new(key, ErrorClass::Unreadable, error))),
             Err(error) => Err(error.into()),
         }
     }
 }
 
 impl Reader for Files {
-    fn read(
-        &self,
-        _shard: ShardIndex,
-        range: Range<u64>,
-    ) -> BoxFuture<'_, Result<Vec<Loaded<Raw>>, StageError>> {
+    fn read(&self, _shard: ShardIndex, range: Range<u64>) -> BoxFuture<'_, Result<Vec<Loaded<Raw>>, StageError>> {
         let keys = self.keys.iter().skip(range.start as usize).take(range.count());
-        futures::stream::iter(keys.map(|key| self.fetch(key)))
-            .buffered(CONCURRENT)
-            .try_collect()
-            .boxed()
+        futures::stream::iter(keys.map(|key| self.fetch(key))).buffered(CONCURRENT).try_collect().boxed()
     }
 }

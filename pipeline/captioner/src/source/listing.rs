@@ -75,15 +75,8 @@ pub(super) fn split(uri: &str) -> (String, String) {
 }
 
 /// Lists what matches, sorted by key; `limit` 0 takes all.
-pub(super) async fn list(
-    store: &Store,
-    pattern: &str,
-    endings: &[&str],
-    limit: u64,
-) -> anyhow::Result<Listing> {
-    let glob = Pattern::new(pattern)
-        .with_context(|| format!("`source.uri`: invalid glob `{pattern}`"))
-        .blame_user()?;
+pub(super) async fn list(store: &Store, pattern: &str, endings: &[&str], limit: u64) -> anyhow::Result<Listing> {
+    let glob = Pattern::new(pattern).with_context(|| format!("`source.uri`: invalid glob `{pattern}`")).blame_user()?;
     // `*` stays within one folder; `**` does not.
     let options = MatchOptions { require_literal_separator: true, ..MatchOptions::default() };
     let mut entries: Vec<(String, u64)> = store

@@ -29,11 +29,7 @@ struct Raw {
 /// Reads raw images by their position in the listing.
 trait Reader: Send + Sync {
     /// The images of a range, in order. A single unreadable one is a [`Failure`].
-    fn read(
-        &self,
-        shard: ShardIndex,
-        range: Range<u64>,
-    ) -> BoxFuture<'_, Result<Vec<Loaded<Raw>>, StageError>>;
+    fn read(&self, shard: ShardIndex, range: Range<u64>) -> BoxFuture<'_, Result<Vec<Loaded<Raw>>, StageError>>;
 }
 
 /// The images of a source, decoded and resized for the captioner while it computes.
@@ -83,11 +79,7 @@ impl Images {
         self.plan
     }
 
-    async fn pictures(
-        &self,
-        shard: ShardIndex,
-        range: Range<u64>,
-    ) -> Result<Vec<Loaded<Picture>>, StageError> {
+    async fn pictures(&self, shard: ShardIndex, range: Range<u64>) -> Result<Vec<Loaded<Picture>>, StageError> {
         let raw = self.reader.read(shard, range).await?;
         let processor = self.processor.clone();
         // Decoding is work for a processor, not for the runtime's few threads.
@@ -115,9 +107,7 @@ impl Source for Images {
         let range = (range.start + first).min(range.end)..range.end;
         let starts = range.clone().step_by(CHUNK as usize);
         let chunks = starts.map(move |start| start..(start + CHUNK).min(range.end));
-        futures::stream::iter(chunks)
-            .flat_map(move |chunk| all_at_once(Box::pin(self.pictures(shard, chunk))))
-            .boxed()
+        futures::stream::iter(chunks).flat_map(move |chunk| all_at_once(Box::pin(self.pictures(shard, chunk)))).boxed()
     }
 
     fn name(&self, picture: &Picture) -> (String, SampleId) {
@@ -128,19 +118,11 @@ impl Source for Images {
 fn prepare(raw: Raw, processor: &ImageProcessor) -> Loaded<Picture> {
     let digest = Digest::of(&raw.bytes);
     let sample_id = SampleId::of_source(&digest);
-    let fail = |class, error: glass_nets::NetsError| {
-        Failure::new(&raw.uri, class, chain(&error)).with_sample(sample_id)
-    };
+    let fail =
+        |class, error: glass_nets::NetsError| Failure::new(&raw.uri, class, chain(&error)).with_sample(sample_id);
     let picture = decode(&raw.bytes).map_err(|e| fail(ErrorClass::Unreadable, e))?;
     let pixels = processor.fit(&picture).map_err(|e| fail(ErrorClass::Unsupported, e))?;
-    Ok(Picture {
-        sample_id,
-        uri: raw.uri,
-        digest,
-        width: picture.width(),
-        height: picture.height(),
-        pixels,
-    })
+    Ok(Picture { sample_id, uri: raw.uri, digest, width: picture.width(), height: picture.height(), pixels })
 }
 
 /// An error with its causes, on one line.

@@ -32,11 +32,7 @@ pub(super) struct Tables {
 
 impl Tables {
     /// Reads every footer for its number of rows.
-    pub(super) async fn open(
-        store: Store,
-        listing: &Listing,
-        spec: &SourceSpec,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn open(store: Store, listing: &Listing, spec: &SourceSpec) -> anyhow::Result<Self> {
         let mut tables = Vec::with_capacity(listing.keys.len());
         for (key, &size) in listing.keys.iter().zip(&listing.sizes) {
             let rows = rows_of(&store, key, size)
@@ -64,11 +60,7 @@ impl Tables {
         .collect()
     }
 
-    async fn images(
-        &self,
-        shard: ShardIndex,
-        range: Range<u64>,
-    ) -> Result<Vec<Loaded<Raw>>, StageError> {
+    async fn images(&self, shard: ShardIndex, range: Range<u64>) -> Result<Vec<Loaded<Raw>>, StageError> {
         let mut images = Vec::new();
         let mut start = 0;
         for (key, rows) in &self.tables {
@@ -78,24 +70,20 @@ impl Tables {
                 let bytes = self.store.get(key).await?;
                 let local = wanted.start - start..wanted.end - start;
                 let found = self.decode(key, bytes, local);
-                images.extend(found.map_err(|problem| StageError::Source {
-                    shard,
-                    source: format!("`{key}`: {problem}").into(),
-                })?);
+                images.extend(
+                    found.map_err(|problem| StageError::Source {
+                        shard,
+                        source: format!("`{key}`: {problem}").into(),
+                    })?,
+                );
             }
             start = end;
         }
         Ok(images)
     }
 
-    fn decode(
-        &self,
-        key: &str,
-        bytes: Bytes,
-        rows: Range<u64>,
-    ) -> Result<Vec<Loaded<Raw>>, String> {
-        let builder =
-            ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| e.to_string())?;
+    fn decode(&self, key: &str, bytes: Bytes, rows: Range<u64>) -> Result<Vec<Loaded<Raw>>, String> {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| e.to_string())?;
         let mask = ProjectionMask::columns(builder.parquet_schema(), [self.column.as_str()]);
         let reader = builder
             .with_projection(mask)
@@ -161,11 +149,7 @@ async fn rows_of(store: &Store, key: &str, size: u64) -> anyhow::Result<u64> {
 }
 
 impl Reader for Tables {
-    fn read(
-        &self,
-        shard: ShardIndex,
-        range: Range<u64>,
-    ) -> BoxFuture<'_, Result<Vec<Loaded<Raw>>, StageError>> {
+    fn read(&self, shard: ShardIndex, range: Range<u64>) -> BoxFuture<'_, Result<Vec<Loaded<Raw>>, StageError>> {
         self.images(shard, range).boxed()
     }
 }

@@ -7,10 +7,7 @@ fn names(vocabulary: &str, caption: &str) -> Vec<String> {
 
 #[test]
 fn plurals_synonyms_and_compounds_are_found_in_the_order_of_mention() {
-    assert_eq!(
-        names("coco", "Two men eating hot dogs on a bench with a dog."),
-        ["person", "hot dog", "bench", "dog"]
-    );
+    assert_eq!(names("coco", "Two men eating hot dogs on a bench with a dog."), ["person", "hot dog", "bench", "dog"]);
     assert_eq!(names("voc", "buses and a woman's bike"), ["bus", "person", "bicycle"]);
     assert_eq!(names("coco", "knives, wine glasses and mice"), ["knife", "wine glass", "mouse"]);
     assert_eq!(names("voc", "a puppy, a dog and a puppy"), ["dog"]);

@@ -32,16 +32,10 @@ pub(super) async fn racing_workers(place: &Store) -> Verdict {
     let found = [Outcome::Committed, Outcome::AlreadySame, Outcome::Lost].map(count);
     let expected = [1, RACERS / 2 - 1, RACERS / 2];
     expect(found == expected, || {
-        format!(
-            "of {RACERS} workers {found:?} committed, found the same and lost, not {expected:?}"
-        )
+        format!("of {RACERS} workers {found:?} committed, found the same and lost, not {expected:?}")
     })?;
-    let data = place
-        .list_keys(&format!("{}/data", dataset.id().path()))
-        .await?;
-    expect(data.len() == 1, || {
-        format!("{} data objects of one shard are left", data.len())
-    })?;
+    let data = place.list_keys(&format!("{}/data", dataset.id().path())).await?;
+    expect(data.len() == 1, || format!("{} data objects of one shard are left", data.len()))?;
     dataset.verify_shard(ShardIndex(0)).await?;
     Ok(())
 }
@@ -55,21 +49,13 @@ pub(super) async fn life(place: &Store) -> Verdict {
     }
     let committed = dataset.committed().await?;
     let early = dataset.finish().await?;
-    expect(
-        committed == BTreeSet::from([ShardIndex(0), ShardIndex(2)]) && early.is_none(),
-        || {
-            format!(
-                "two of three shards were committed, {} are listed",
-                committed.len()
-            )
-        },
-    )?;
+    expect(committed == BTreeSet::from([ShardIndex(0), ShardIndex(2)]) && early.is_none(), || {
+        format!("two of three shards were committed, {} are listed", committed.len())
+    })?;
     write(&dataset, ShardIndex(1), 0, 1).await?;
     let manifest = dataset.finish().await?;
     let rows = manifest.map(|manifest| manifest.rows);
-    expect(rows == Some(u64::from(2 * ROWS)), || {
-        format!("the manifest counts {rows:?} rows")
-    })?;
+    expect(rows == Some(u64::from(2 * ROWS)), || format!("the manifest counts {rows:?} rows"))?;
     let again = Dataset::open(place, &identity.id).await?;
     for shard in 0..SHARDS {
         again.verify_shard(ShardIndex(shard)).await?;
@@ -78,32 +64,19 @@ pub(super) async fn life(place: &Store) -> Verdict {
     for batch in again.read_shard(ShardIndex(2), Columns::All).await? {
         read.extend(QuarantineRow::decode(&batch).map_err(crate::DatasetError::from)?);
     }
-    expect(read == rows_of(ROWS, 2), || {
-        format!("{} other rows were read back", read.len())
-    })?;
-    let few = again
-        .read_shard(ShardIndex(0), Columns::Only(&["item"]))
-        .await?;
+    expect(read == rows_of(ROWS, 2), || format!("{} other rows were read back", read.len()))?;
+    let few = again.read_shard(ShardIndex(0), Columns::Only(&["item"])).await?;
     let few: usize = few.iter().map(|batch| batch.num_rows()).sum();
-    expect(few == ROWS as usize, || {
-        format!("one column of {ROWS} rows has {few}")
-    })
+    expect(few == ROWS as usize, || format!("one column of {ROWS} rows has {few}"))
 }
 
-async fn write(
-    dataset: &Dataset,
-    shard: ShardIndex,
-    rows: u32,
-    flavour: u32,
-) -> crate::Result<Outcome> {
+async fn write(dataset: &Dataset, shard: ShardIndex, rows: u32, flavour: u32) -> crate::Result<Outcome> {
     let all = rows_of(rows, flavour);
     let mut batches = Vec::new();
     for rows in all.chunks(64) {
         batches.push(QuarantineRow::encode(rows)?);
     }
-    dataset
-        .write_shard(shard, QuarantineRow::schema(), batches, &[])
-        .await
+    dataset.write_shard(shard, QuarantineRow::schema(), batches, &[]).await
 }
 
 /// Rows of the smallest table there is; `flavour` makes their bytes different.

@@ -105,40 +105,16 @@ async fn run(place: &Store, depth: Depth, checks: &mut Vec<Check>) -> Result<()>
         checks.push(Check { promise, broken });
         Ok(())
     };
-    note(
-        "what was written is read and listed at once",
-        objects::reads_its_writes(place).await,
-    )?;
-    note(
-        "a missing object is told from a failing store",
-        objects::missing_is_missing(place).await,
-    )?;
+    note("what was written is read and listed at once", objects::reads_its_writes(place).await)?;
+    note("a missing object is told from a failing store", objects::missing_is_missing(place).await)?;
     note("a range is that range", objects::ranges(place).await)?;
-    note(
-        "an existing object is not created again",
-        races::refuses_a_second_creator(place).await,
-    )?;
-    note(
-        "of racing creators one wins",
-        races::one_winner(place, depth).await,
-    )?;
+    note("an existing object is not created again", races::refuses_a_second_creator(place).await)?;
+    note("of racing creators one wins", races::one_winner(place, depth).await)?;
     if depth == Depth::Full {
-        note(
-            "a listing is complete beyond a page",
-            objects::long_listing(place).await,
-        )?;
-        note(
-            "an upload in parts is whole or not there",
-            objects::parts(place).await,
-        )?;
-        note(
-            "racing workers leave one shard",
-            datasets::racing_workers(place).await,
-        )?;
-        note(
-            "a dataset goes through its life",
-            datasets::life(place).await,
-        )?;
+        note("a listing is complete beyond a page", objects::long_listing(place).await)?;
+        note("an upload in parts is whole or not there", objects::parts(place).await)?;
+        note("racing workers leave one shard", datasets::racing_workers(place).await)?;
+        note("a dataset goes through its life", datasets::life(place).await)?;
     }
     Ok(())
 }
@@ -146,9 +122,7 @@ async fn run(place: &Store, depth: Depth, checks: &mut Vec<Check>) -> Result<()>
 /// Removes what the checks left; a store that fails here has been reported on already.
 async fn remove(place: &Store) {
     let keys = place.list_keys("").await.unwrap_or_default();
-    let removed = stream::iter(keys)
-        .map(|key| async move { (place.delete(&key).await, key) })
-        .buffer_unordered(16);
+    let removed = stream::iter(keys).map(|key| async move { (place.delete(&key).await, key) }).buffer_unordered(16);
     removed
         .for_each(|(result, key)| async move {
             if let Err(error) = result {

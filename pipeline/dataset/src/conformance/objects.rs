@@ -17,30 +17,22 @@ pub(super) async fn reads_its_writes(place: &Store) -> Verdict {
         let key = "objects/written.txt";
         place.put(key, Bytes::from_static(text.as_bytes())).await?;
         let read = place.get(key).await?;
-        expect(read == text, || {
-            format!("wrote `{text}`, read {} other bytes", read.len())
-        })?;
+        expect(read == text, || format!("wrote `{text}`, read {} other bytes", read.len()))?;
     }
     let listed = place.list_keys("objects").await?;
-    expect(listed == ["objects/written.txt"], || {
-        format!("wrote one object, listed {listed:?}")
-    })
+    expect(listed == ["objects/written.txt"], || format!("wrote one object, listed {listed:?}"))
 }
 
 pub(super) async fn missing_is_missing(place: &Store) -> Verdict {
     let key = "objects/deleted.txt";
     let never = place.get_if_there("objects/never.txt").await?;
-    expect(never.is_none(), || {
-        "an object that was never written is there".to_owned()
-    })?;
+    expect(never.is_none(), || "an object that was never written is there".to_owned())?;
     place.put(key, Bytes::from_static(b"x")).await?;
     place.delete(key).await?;
     // Deleting is retried, so it must not matter that it was done before.
     place.delete(key).await?;
     let deleted = place.get_if_there(key).await?;
-    expect(deleted.is_none(), || {
-        "a deleted object is still there".to_owned()
-    })
+    expect(deleted.is_none(), || "a deleted object is still there".to_owned())
 }
 
 pub(super) async fn ranges(place: &Store) -> Verdict {
@@ -53,26 +45,19 @@ pub(super) async fn ranges(place: &Store) -> Verdict {
         let expected = &bytes[range.start as usize..range.end as usize];
         let alone = place.get_range(key, range.clone()).await?;
         let same = alone == expected && together == expected;
-        expect(same, || {
-            format!("bytes {range:?} are not those that were written there")
-        })?;
+        expect(same, || format!("bytes {range:?} are not those that were written there"))?;
     }
     Ok(())
 }
 
 pub(super) async fn long_listing(place: &Store) -> Verdict {
-    let written = stream::iter(0..MANY).map(|number| async move {
-        place
-            .put(&format!("many/{number:05}"), Bytes::from_static(b"x"))
-            .await
-    });
+    let written = stream::iter(0..MANY)
+        .map(|number| async move { place.put(&format!("many/{number:05}"), Bytes::from_static(b"x")).await });
     let () = written.buffer_unordered(16).try_collect().await?;
     let mut listed = place.list_keys("many").await?;
     listed.sort();
     listed.dedup();
-    expect(listed.len() == MANY, || {
-        format!("wrote {MANY} objects, listed {}", listed.len())
-    })
+    expect(listed.len() == MANY, || format!("wrote {MANY} objects, listed {}", listed.len()))
 }
 
 pub(super) async fn parts(place: &Store) -> Verdict {
@@ -86,21 +71,12 @@ pub(super) async fn parts(place: &Store) -> Verdict {
         given_up.push(piece).await?;
     }
     let early = place.list_keys("parts").await?;
-    expect(early.is_empty(), || {
-        format!("{early:?} can be seen before the upload ended")
-    })?;
+    expect(early.is_empty(), || format!("{early:?} can be seen before the upload ended"))?;
     given_up.abort().await;
     let (digest, size) = whole.finish().await?;
     let read = place.get("parts/whole.bin").await?;
     let same = size == LARGE as u64 && read == bytes;
-    expect(same, || {
-        format!(
-            "uploaded {LARGE} bytes ({digest}), read {} others",
-            read.len()
-        )
-    })?;
+    expect(same, || format!("uploaded {LARGE} bytes ({digest}), read {} others", read.len()))?;
     let listed = place.list_keys("parts").await?;
-    expect(listed == ["parts/whole.bin"], || {
-        format!("an upload that was given up left {listed:?}")
-    })
+    expect(listed == ["parts/whole.bin"], || format!("an upload that was given up left {listed:?}"))
 }

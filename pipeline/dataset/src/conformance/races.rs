@@ -11,9 +11,7 @@ use crate::store::Store;
 pub(super) async fn refuses_a_second_creator(place: &Store) -> Verdict {
     let key = "races/second.json";
     let first = create(place, key, Bytes::from_static(b"first")).await?;
-    expect(first == Created::New, || {
-        "a new object is said to exist already".to_owned()
-    })?;
+    expect(first == Created::New, || "a new object is said to exist already".to_owned())?;
     let second = create(place, key, Bytes::from_static(b"second")).await?;
     let stored = place.get(key).await?;
     let kept = stored == "first" && matches!(second, Created::Found(_));
@@ -52,14 +50,9 @@ async fn race(place: &Store, key: &str, racers: usize) -> Verdict {
         }
     }
     expect(winners.len() == 1, || {
-        format!(
-            "of {racers} creators of one object {} were told that they made it",
-            winners.len()
-        )
+        format!("of {racers} creators of one object {} were told that they made it", winners.len())
     })?;
     let stored = place.get(key).await?;
     let same = winners.iter().chain(&told).all(|bytes| *bytes == stored);
-    expect(same, || {
-        "the object does not hold what its creator wrote".to_owned()
-    })
+    expect(same, || "the object does not hold what its creator wrote".to_owned())
 }

@@ -52,10 +52,7 @@ fn section(text: &str, name: &str) -> HashMap<String, String> {
     let mut inside = false;
     let mut values = HashMap::new();
     for line in text.lines().map(str::trim) {
-        if let Some(head) = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
+        if let Some(head) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             inside = head.trim() == name;
         } else if let Some((key, value)) = line.split_once('=')
             && inside

@@ -1,8 +1,8 @@
 //! Azure's connection string: account, credential and endpoint in one variable, as its portal and command line
 //! give it. The object store's own client does not know it.
 
-use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::ClientConfigKey;
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 
 /// The variable that Azure's own tools read.
 pub(super) const VARIABLE: &str = "AZURE_STORAGE_CONNECTION_STRING";
@@ -27,7 +27,8 @@ pub(super) fn fill(builder: MicrosoftAzureBuilder, text: &str) -> Result<Microso
     let account = part("accountname");
     let protocol = part("defaultendpointsprotocol").unwrap_or("https");
     let endpoint = part("blobendpoint").map(|endpoint| endpoint.trim_end_matches('/').to_owned());
-    let named = account.map(|account| format!("{protocol}://{account}.blob.{}", part("endpointsuffix").unwrap_or(SUFFIX)));
+    let named =
+        account.map(|account| format!("{protocol}://{account}.blob.{}", part("endpointsuffix").unwrap_or(SUFFIX)));
     let endpoint = endpoint.or(named);
     if endpoint.is_none() {
         return Err(format!("`{VARIABLE}` has neither `AccountName` nor `BlobEndpoint`"));
@@ -71,7 +72,9 @@ mod tests {
 
     #[test]
     fn an_account_and_its_key() {
-        let value = filled("DefaultEndpointsProtocol=https;AccountName=lab;AccountKey=c2VjcmV0==;EndpointSuffix=core.windows.net");
+        let value = filled(
+            "DefaultEndpointsProtocol=https;AccountName=lab;AccountKey=c2VjcmV0==;EndpointSuffix=core.windows.net",
+        );
         assert_eq!(value(AzureConfigKey::AccountName).as_deref(), Some("lab"));
         assert_eq!(value(AzureConfigKey::AccessKey).as_deref(), Some("c2VjcmV0=="));
         assert_eq!(value(AzureConfigKey::Endpoint).as_deref(), Some("https://lab.blob.core.windows.net"));

@@ -68,32 +68,19 @@ enum Disk {
 /// The store's own clients print their credentials; this one prints its name.
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store")
-            .field("uri", &self.uri)
-            .finish_non_exhaustive()
+        f.debug_struct("Store").field("uri", &self.uri).finish_non_exhaustive()
     }
 }
 
 impl Store {
     /// A store of any kind, e.g. a wrapper that injects faults; `uri` names it in errors.
     pub fn custom(inner: Arc<dyn ObjectStore>, uri: &str, retry: RetryPolicy) -> Self {
-        Self {
-            inner,
-            prefix: Path::default(),
-            uri: uri.to_owned(),
-            retry,
-            disk: Disk::Elsewhere,
-            uploads: None,
-        }
+        Self { inner, prefix: Path::default(), uri: uri.to_owned(), retry, disk: Disk::Elsewhere, uploads: None }
     }
 
     /// The same store with a folder below this one's root as its root.
     pub fn below(&self, folder: &str) -> Self {
-        Self {
-            prefix: self.path(folder),
-            uri: format!("{}/{folder}", self.uri.trim_end_matches('/')),
-            ..self.clone()
-        }
+        Self { prefix: self.path(folder), uri: format!("{}/{folder}", self.uri.trim_end_matches('/')), ..self.clone() }
     }
 
     /// The URI it was opened with.
@@ -182,9 +169,7 @@ impl Store {
             .run(|| async {
                 let pieces = self.inner.get_ranges(&path, ranges).await?;
                 let pairs = ranges.iter().zip(pieces);
-                pairs
-                    .map(|(range, bytes)| whole(range.end - range.start, bytes))
-                    .collect()
+                pairs.map(|(range, bytes)| whole(range.end - range.start, bytes)).collect()
             })
             .await
             .map_err(|e| self.error(key, e))
@@ -208,10 +193,7 @@ impl Store {
     pub(crate) async fn create_once(&self, key: &str, bytes: Bytes) -> object_store::Result<()> {
         let options = PutOptions::from(PutMode::Create);
         let payload = PutPayload::from(bytes);
-        self.inner
-            .put_opts(&self.path(key), payload, options)
-            .await
-            .map(drop)
+        self.inner.put_opts(&self.path(key), payload, options).await.map(drop)
     }
 
     /// Deletes an object; one that is not there is no error.
@@ -253,11 +235,7 @@ impl Store {
     pub async fn list_keys(&self, prefix: &str) -> Result<Vec<String>> {
         let mut failed = 0;
         loop {
-            let keys = self
-                .list(prefix)
-                .map_ok(|entry| entry.key)
-                .try_collect()
-                .await;
+            let keys = self.list(prefix).map_ok(|entry| entry.key).try_collect().await;
             match keys {
                 Err(error) if error.is_transient() && failed + 1 < self.retry.attempts => {
                     failed += 1;
@@ -274,10 +252,7 @@ impl Store {
     /// [`DatasetError::Denied`], [`DatasetError::Store`].
     pub async fn list_folders(&self, prefix: &str) -> Result<Vec<String>> {
         let path = self.path(prefix);
-        let listed = self
-            .retry
-            .run(|| self.inner.list_with_delimiter(Some(&path)))
-            .await;
+        let listed = self.retry.run(|| self.inner.list_with_delimiter(Some(&path))).await;
         let folders = listed.map_err(|e| self.bucket_error(prefix, e))?.common_prefixes;
         let name = |folder: &Path| folder.filename().map(str::to_owned);
         Ok(folders.iter().filter_map(name).collect())
@@ -327,8 +302,5 @@ fn whole(expected: u64, bytes: Bytes) -> object_store::Result<Bytes> {
         return Ok(bytes);
     }
     let message = format!("{} of {expected} bytes came", bytes.len());
-    Err(object_store::Error::Generic {
-        store: "store",
-        source: message.into(),
-    })
+    Err(object_store::Error::Generic { store: "store", source: message.into() })
 }

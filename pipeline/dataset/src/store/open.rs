@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use glass_schemas::spec::Addressing;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
-use object_store::client::{HttpClient, HttpConnector, ReqwestConnector};
 use object_store::azure::{AzureConfigKey, MicrosoftAzure, MicrosoftAzureBuilder};
+use object_store::client::{HttpClient, HttpConnector, ReqwestConnector};
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::limit::LimitStore;
 use object_store::local::LocalFileSystem;
@@ -84,16 +84,10 @@ impl From<object_store::Error> for Refused {
 
 fn open(uri: &str, options: &StoreOptions) -> Result<Store, Refused> {
     redact::refuse_secrets("the URI", uri)?;
-    for (what, address) in [
-        ("the endpoint", &options.endpoint),
-        ("the proxy", &options.proxy),
-    ] {
+    for (what, address) in [("the endpoint", &options.endpoint), ("the proxy", &options.proxy)] {
         redact::refuse_secrets(what, address.as_deref().unwrap_or_default())?;
     }
-    let limited = |attempts: u32| RetryPolicy {
-        attempts: options.retry.attempts.min(attempts),
-        ..options.retry
-    };
+    let limited = |attempts: u32| RetryPolicy { attempts: options.retry.attempts.min(attempts), ..options.retry };
     let scheme = Scheme::of(uri)?;
     let disk = match scheme {
         Scheme::Folder(_) => Disk::Folder,
@@ -116,14 +110,7 @@ fn open(uri: &str, options: &StoreOptions) -> Result<Store, Refused> {
             (built, prefix, limited(BUCKET_ATTEMPTS))
         }
     };
-    Ok(Store {
-        inner,
-        prefix,
-        uri: uri.to_owned(),
-        retry,
-        disk,
-        uploads,
-    })
+    Ok(Store { inner, prefix, uri: uri.to_owned(), retry, disk, uploads })
 }
 
 enum Scheme {
@@ -169,11 +156,7 @@ impl Scheme {
 }
 
 impl Cloud {
-    fn build(
-        self,
-        bucket: &str,
-        options: &StoreOptions,
-    ) -> Result<(Arc<dyn ObjectStore>, Option<Uploads>), Refused> {
+    fn build(self, bucket: &str, options: &StoreOptions) -> Result<(Arc<dyn ObjectStore>, Option<Uploads>), Refused> {
         let limit = options.concurrency;
         Ok(match self {
             Self::S3 => {
@@ -212,8 +195,7 @@ fn s3(bucket: &str, options: &StoreOptions) -> Result<(AmazonS3, HttpClient), Re
         builder = builder.with_endpoint(endpoint);
     }
     if let Some(addressing) = options.addressing {
-        builder =
-            builder.with_virtual_hosted_style_request(addressing == Addressing::VirtualHosted);
+        builder = builder.with_virtual_hosted_style_request(addressing == Addressing::VirtualHosted);
     }
     refuse_secrets("AWS_ENDPOINT_URL", builder.get_config_value(&AmazonS3ConfigKey::Endpoint))?;
     let builder = with_profile(builder);
@@ -232,40 +214,25 @@ fn with_profile(mut builder: AmazonS3Builder) -> AmazonS3Builder {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let profile = Profile::from_environment(set);
     // A role of the machine or of the job wins over files, as it does for the command line.
-    let given = [
-        "AWS_ACCESS_KEY_ID",
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_SKIP_SIGNATURE",
-    ];
+    let given = ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_SKIP_SIGNATURE"];
     if given.iter().all(|name| set(name).is_none())
         && let Some((key, secret, token)) = profile.credentials()
     {
-        builder = builder
-            .with_access_key_id(key)
-            .with_secret_access_key(secret);
+        builder = builder.with_access_key_id(key).with_secret_access_key(secret);
         if let Some(token) = token {
             builder = builder.with_token(token);
         }
     }
     match profile.region() {
-        Some(region)
-            if set("AWS_REGION")
-                .or_else(|| set("AWS_DEFAULT_REGION"))
-                .is_none() =>
-        {
+        Some(region) if set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION")).is_none() => {
             builder.with_region(region)
         }
         _ => builder,
     }
 }
 
-fn google(
-    bucket: &str,
-    options: &StoreOptions,
-) -> Result<GoogleCloudStorage, Refused> {
-    let mut builder = GoogleCloudStorageBuilder::from_env()
-        .with_bucket_name(bucket)
-        .with_retry(retries(options));
+fn google(bucket: &str, options: &StoreOptions) -> Result<GoogleCloudStorage, Refused> {
+    let mut builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).with_retry(retries(options));
     for (key, value) in client_values(options) {
         builder = builder.with_config(GoogleConfigKey::Client(key), value);
     }
@@ -278,13 +245,8 @@ fn google(
     Ok(builder.build()?)
 }
 
-fn azure(
-    container: &str,
-    options: &StoreOptions,
-) -> Result<MicrosoftAzure, Refused> {
-    let mut builder = MicrosoftAzureBuilder::from_env()
-        .with_container_name(container)
-        .with_retry(retries(options));
+fn azure(container: &str, options: &StoreOptions) -> Result<MicrosoftAzure, Refused> {
+    let mut builder = MicrosoftAzureBuilder::from_env().with_container_name(container).with_retry(retries(options));
     for (key, value) in client_values(options) {
         builder = builder.with_config(AzureConfigKey::Client(key), value);
     }
@@ -318,11 +280,7 @@ fn client_values(options: &StoreOptions) -> Vec<(ClientConfigKey, String)> {
 
 fn retries(options: &StoreOptions) -> RetryConfig {
     RetryConfig {
-        backoff: BackoffConfig {
-            init_backoff: options.retry.first_wait,
-            max_backoff: MAX_BACKOFF,
-            base: 2.0,
-        },
+        backoff: BackoffConfig { init_backoff: options.retry.first_wait, max_backoff: MAX_BACKOFF, base: 2.0 },
         max_retries: options.retry.attempts.saturating_sub(1) as usize,
         retry_timeout: options.retry_for,
     }
@@ -335,9 +293,7 @@ fn without_parents(folder: &std::path::Path) -> std::io::Result<PathBuf> {
     if !folder.components().any(|part| part == Component::ParentDir) {
         return Ok(folder);
     }
-    let there = folder
-        .ancestors()
-        .find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
+    let there = folder.ancestors().find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
     Ok(match there {
         Some((ancestor, real)) => real.join(folder.strip_prefix(ancestor).unwrap_or(&folder)),
         None => folder,

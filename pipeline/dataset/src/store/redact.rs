@@ -40,21 +40,13 @@ mod tests {
         ] {
             assert_eq!(shown(given), expected);
             let refused = refuse_secrets("the URI", given);
-            assert!(
-                refused
-                    .is_err_and(|message| !message.contains("secret") && !message.contains("p@ss"))
-            );
+            assert!(refused.is_err_and(|message| !message.contains("secret") && !message.contains("p@ss")));
         }
     }
 
     #[test]
     fn what_has_no_secret_stays_as_it_is() {
-        for given in [
-            "s3://bucket/a@b/c",
-            "folder/a?b",
-            "file:///a/b",
-            "http://127.0.0.1:80",
-        ] {
+        for given in ["s3://bucket/a@b/c", "folder/a?b", "file:///a/b", "http://127.0.0.1:80"] {
             assert_eq!(refuse_secrets("the URI", given), Ok(()));
         }
     }

@@ -16,16 +16,11 @@ impl Store {
         let mut found = Vec::new();
         walk(&folder, &mut |file, metadata| {
             let below = file.strip_prefix(&folder).unwrap_or(file).display();
-            let modified = metadata
-                .modified()
-                .ok()
-                .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
             let entry = Entry {
                 key: format!("{prefix}/{below}"),
                 bytes: metadata.len(),
-                modified: modified.map_or(i64::MAX, |time| {
-                    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
-                }),
+                modified: modified.map_or(i64::MAX, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX)),
             };
             found.push((file.to_owned(), entry));
         });
@@ -47,7 +42,6 @@ fn walk(folder: &File, found: &mut impl FnMut(&File, &std::fs::Metadata)) {
 
 fn is_unfinished(path: &File) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.rsplit_once('#').is_some_and(|(_, number)| {
-        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-    })
+    name.rsplit_once('#')
+        .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }

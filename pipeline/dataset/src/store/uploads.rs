@@ -118,11 +118,7 @@ impl Store {
 }
 
 impl Uploads {
-    async fn page(
-        &self,
-        folder: &str,
-        after: Option<&(String, String)>,
-    ) -> object_store::Result<Answer> {
+    async fn page(&self, folder: &str, after: Option<&(String, String)>) -> object_store::Result<Answer> {
         let mut query = vec![("uploads", ""), ("prefix", folder), ("max-uploads", PAGE)];
         if let Some((key, id)) = after {
             query.extend([("key-marker", key.as_str()), ("upload-id-marker", id.as_str())]);
@@ -153,10 +149,7 @@ impl Uploads {
 }
 
 fn failed(what: &str) -> object_store::Error {
-    object_store::Error::Generic {
-        store: "uploads",
-        source: format!("cannot list unfinished uploads: {what}").into(),
-    }
+    object_store::Error::Generic { store: "uploads", source: format!("cannot list unfinished uploads: {what}").into() }
 }
 
 #[cfg(test)]

@@ -56,9 +56,7 @@ async fn no_sample_is_lost_doubled_or_changed() {
         println!("| {name} | {count} |");
     }
     let all: u64 = injected.values().sum();
-    println!(
-        "| all, seed {seed}, {rounds} rounds of {SHARDS} shards and {WORKERS} workers | {all} |"
-    );
+    println!("| all, seed {seed}, {rounds} rounds of {SHARDS} shards and {WORKERS} workers | {all} |");
     println!(
         "| **samples lost** | {} |\n| **samples doubled** | {} |\n| **shards changed** | {} |",
         toll.lost, toll.doubled, toll.changed
@@ -75,10 +73,7 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 /// Fills a dataset with several workers that all do every shard; returns how many rows a reader saw
 /// on the way that no commit names.
 async fn run(chaos: &ChaosStore) -> u64 {
-    let retry = RetryPolicy {
-        attempts: 3,
-        first_wait: Duration::from_micros(200),
-    };
+    let retry = RetryPolicy { attempts: 3, first_wait: Duration::from_micros(200) };
     let store = Store::custom(Arc::new(chaos.clone()), "chaos://", retry);
     let workers = (0..WORKERS).map(|worker| tokio::spawn(work(store.clone(), worker as u32)));
     let reader = tokio::spawn(read_on(Arc::clone(&chaos.inner)));
@@ -109,17 +104,13 @@ async fn attempt(dataset: &Dataset, shard: ShardIndex) -> glass_dataset::Result<
     for chunk in shard_rows(shard).chunks(4) {
         writer.write(batch(chunk)).await?;
     }
-    let written = writer
-        .finish(&[quarantined(&format!("{}.jpg", shard.0))])
-        .await?;
+    let written = writer.finish(&[quarantined(&format!("{}.jpg", shard.0))]).await?;
     written.commit().await.map(drop)
 }
 
 /// Tries until it works, as a scheduler starts a job again. An error that another try does not
 /// change is one of the protocol.
-async fn insist<T, F: Future<Output = glass_dataset::Result<T>>>(
-    mut operation: impl FnMut() -> F,
-) -> T {
+async fn insist<T, F: Future<Output = glass_dataset::Result<T>>>(mut operation: impl FnMut() -> F) -> T {
     for _ in 0..500 {
         match operation().await {
             Ok(value) => return value,
@@ -171,13 +162,8 @@ async fn inspect(store: &InMemory, toll: &mut Toll) {
             continue;
         };
         let same_digest = digest(&bytes) == commit["digest"];
-        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
-            .unwrap()
-            .build()
-            .unwrap();
-        let found: Vec<MaskRow> = reader
-            .flat_map(|batch| MaskRow::decode(&batch.unwrap()).unwrap())
-            .collect();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
+        let found: Vec<MaskRow> = reader.flat_map(|batch| MaskRow::decode(&batch.unwrap()).unwrap()).collect();
         for row in &found {
             *times.entry(row.sample_id.to_string()).or_default() += 1;
         }
@@ -211,8 +197,5 @@ async fn object(store: &dyn ObjectStore, relative: &str) -> Option<bytes::Bytes>
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -23,7 +23,13 @@ async fn a_card_comes_with_the_manifest_and_says_the_same_every_time() {
     for shard in &manifest.shards {
         assert!(written.contains(&format!("    - {}\n", shard.data_key)), "{written}");
     }
-    for part in ["num_examples: 6", "| samples that failed (`quarantine/`) | 2 |", "| coverage | 0.7500 |", "| `mask` | image", "None was stated"] {
+    for part in [
+        "num_examples: 6",
+        "| samples that failed (`quarantine/`) | 2 |",
+        "| coverage | 0.7500 |",
+        "| `mask` | image",
+        "None was stated",
+    ] {
         assert!(written.contains(part), "{part} is not in\n{written}");
     }
     // One that is gone comes back with the next run.

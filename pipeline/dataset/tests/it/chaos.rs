@@ -12,9 +12,8 @@ use futures::stream::{self, BoxStream, StreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload,
-    PutResult, Result, UploadPart,
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 
 /// One request in so many goes wrong.
@@ -37,11 +36,7 @@ const WRITE_FAULTS: [&str; 9] = [
 /// What may happen to a read.
 const READ_FAULTS: [&str; 4] = ["read: 429", "read: 500", "read: cut off", "read: short"];
 /// What may happen to a part of an upload or to its end.
-const PART_FAULTS: [&str; 3] = [
-    "part: 500",
-    "part: answer dropped",
-    "part: end's answer dropped",
-];
+const PART_FAULTS: [&str; 3] = ["part: 500", "part: answer dropped", "part: end's answer dropped"];
 /// What may happen to a listing or a deletion.
 const OTHER_FAULTS: [&str; 2] = ["list: breaks off", "delete: answer dropped"];
 
@@ -62,20 +57,10 @@ struct Dice {
 
 impl ChaosStore {
     pub fn new(seed: u64) -> Self {
-        let names = WRITE_FAULTS
-            .iter()
-            .chain(&READ_FAULTS)
-            .chain(&PART_FAULTS)
-            .chain(&OTHER_FAULTS);
+        let names = WRITE_FAULTS.iter().chain(&READ_FAULTS).chain(&PART_FAULTS).chain(&OTHER_FAULTS);
         let injected = names.map(|name| (*name, 0)).collect();
-        let dice = Dice {
-            state: seed,
-            injected,
-        };
-        Self {
-            inner: Arc::default(),
-            dice: Arc::new(Mutex::new(dice)),
-        }
+        let dice = Dice { state: seed, injected };
+        Self { inner: Arc::default(), dice: Arc::new(Mutex::new(dice)) }
     }
 
     pub fn injected(&self) -> Counts {
@@ -106,20 +91,12 @@ impl fmt::Display for ChaosStore {
 }
 
 fn broken(what: &'static str) -> Error {
-    Error::Generic {
-        store: "chaos",
-        source: what.into(),
-    }
+    Error::Generic { store: "chaos", source: what.into() }
 }
 
 #[async_trait]
 impl ObjectStore for ChaosStore {
-    async fn put_opts(
-        &self,
-        path: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> Result<PutResult> {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         let write = || self.inner.put_opts(path, payload.clone(), options.clone());
         let Some(fault) = self.roll(&WRITE_FAULTS) else {
             return write().await;
@@ -146,22 +123,15 @@ impl ObjectStore for ChaosStore {
                 let _ = write().await;
                 write().await
             }
-            "write: 409" => Err(Error::AlreadyExists {
-                path: path.to_string(),
-                source: "409".into(),
-            }),
-            "write: 412" if options.mode == PutMode::Create => Err(Error::AlreadyExists {
-                path: path.to_string(),
-                source: "412".into(),
-            }),
+            "write: 409" => Err(Error::AlreadyExists { path: path.to_string(), source: "409".into() }),
+            "write: 412" if options.mode == PutMode::Create => {
+                Err(Error::AlreadyExists { path: path.to_string(), source: "412".into() })
+            }
             // Half of a plain object is there. A store that tears what it creates conditionally is
             // none that a dataset may be trusted to.
             "write: cut off" if options.mode == PutMode::Overwrite => {
                 let bytes = Bytes::from(payload.clone());
-                let _ = self
-                    .inner
-                    .put(path, bytes.slice(..bytes.len() / 2).into())
-                    .await;
+                let _ = self.inner.put(path, bytes.slice(..bytes.len() / 2).into()).await;
                 Err(broken("connection reset"))
             }
             "write: 429" => Err(broken("429")),
@@ -169,16 +139,9 @@ impl ObjectStore for ChaosStore {
         }
     }
 
-    async fn put_multipart_opts(
-        &self,
-        path: &Path,
-        options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         let inner = self.inner.put_multipart_opts(path, options).await?;
-        Ok(Box::new(ChaosUpload {
-            inner,
-            store: self.clone(),
-        }))
+        Ok(Box::new(ChaosUpload { inner, store: self.clone() }))
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
@@ -189,22 +152,13 @@ impl ObjectStore for ChaosStore {
             Some(fault) => (self.inner.get_opts(path, options).await?, fault),
         };
         let (attributes, range) = (answer.0.attributes.clone(), answer.0.range.clone());
-        let (meta, extensions) = (
-            answer.0.meta.clone(),
-            std::mem::take(&mut answer.0.extensions),
-        );
+        let (meta, extensions) = (answer.0.meta.clone(), std::mem::take(&mut answer.0.extensions));
         let bytes = answer.0.bytes().await?;
         let half = bytes.slice(..bytes.len() / 2);
         // Cut off with an error, or without one as behind a careless proxy.
         let end = (answer.1 == "read: cut off").then(|| Err(broken("connection reset")));
         let body = stream::iter([Ok(half)].into_iter().chain(end)).boxed();
-        Ok(GetResult {
-            payload: GetResultPayload::Stream(body),
-            meta,
-            range,
-            attributes,
-            extensions,
-        })
+        Ok(GetResult { payload: GetResultPayload::Stream(body), meta, range, attributes, extensions })
     }
 
     async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
@@ -221,15 +175,10 @@ impl ObjectStore for ChaosStore {
         }
     }
 
-    fn delete_stream(
-        &self,
-        paths: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         let deleted = self.inner.delete_stream(paths);
         match self.roll(&OTHER_FAULTS) {
-            Some("delete: answer dropped") => deleted
-                .map(|result| result.and(Err(broken("connection reset"))))
-                .boxed(),
+            Some("delete: answer dropped") => deleted.map(|result| result.and(Err(broken("connection reset")))).boxed(),
             _ => deleted,
         }
     }
@@ -237,10 +186,7 @@ impl ObjectStore for ChaosStore {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let listed = self.inner.list(prefix);
         match self.roll(&OTHER_FAULTS) {
-            Some("list: breaks off") => listed
-                .take(1)
-                .chain(stream::iter([Err(broken("connection reset"))]))
-                .boxed(),
+            Some("list: breaks off") => listed.take(1).chain(stream::iter([Err(broken("connection reset"))])).boxed(),
             _ => listed,
         }
     }

@@ -24,20 +24,11 @@ impl Bench {
         let faulty = FaultyStore::default();
         let store = Store::custom(Arc::new(faulty.clone()), "faulty://", RETRY);
         let dataset = dataset(&store, 1).await;
-        Self {
-            faulty,
-            store,
-            dataset,
-        }
+        Self { faulty, store, dataset }
     }
 
     fn next_create(&self, faults: &[CreateFault]) {
-        self.faulty
-            .faults
-            .lock()
-            .unwrap()
-            .creates
-            .extend(faults.iter().cloned());
+        self.faulty.faults.lock().unwrap().creates.extend(faults.iter().cloned());
     }
 
     async fn written(&self, flavour: f32) -> WrittenShard {
@@ -55,23 +46,13 @@ impl Bench {
     /// Rows that readers see, after checking that exactly one data object and one quarantine
     /// object of the committed attempt are named.
     async fn visible(&self) -> Vec<f32> {
-        let batches = self
-            .dataset
-            .read_shard(SHARD, glass_dataset::Columns::All)
-            .await
-            .unwrap();
-        let rows = batches
-            .iter()
-            .flat_map(|batch| MaskRow::decode(batch).unwrap());
+        let batches = self.dataset.read_shard(SHARD, glass_dataset::Columns::All).await.unwrap();
+        let rows = batches.iter().flat_map(|batch| MaskRow::decode(batch).unwrap());
         rows.map(|row| row.agreement).collect()
     }
 
     async fn data_objects(&self) -> usize {
-        keys(&self.store)
-            .await
-            .iter()
-            .filter(|key| key.contains("/data/"))
-            .count()
+        keys(&self.store).await.iter().filter(|key| key.contains("/data/")).count()
     }
 }
 
@@ -97,11 +78,7 @@ async fn meeting_our_own_record_is_a_commit() {
 async fn unavailable_and_conflict_are_tried_again() {
     let bench = Bench::new().await;
     let shard = bench.written(0.0).await;
-    bench.next_create(&[
-        CreateFault::Unavailable,
-        CreateFault::Conflict,
-        CreateFault::Unavailable,
-    ]);
+    bench.next_create(&[CreateFault::Unavailable, CreateFault::Conflict, CreateFault::Unavailable]);
     assert_eq!(shard.commit().await.unwrap(), Outcome::Committed);
     assert_eq!(bench.visible().await.len(), 3);
 }
@@ -181,10 +158,7 @@ async fn a_failing_multipart_upload_is_aborted() {
     for (number, row) in big.iter_mut().enumerate() {
         row.mask.bytes = incompressible(1 << 20, number as u64);
     }
-    let mut writer = bench
-        .dataset
-        .shard_writer(SHARD, MaskRow::schema())
-        .unwrap();
+    let mut writer = bench.dataset.shard_writer(SHARD, MaskRow::schema()).unwrap();
     let mut result = Ok(());
     for chunk in big.chunks(8) {
         result = writer.write(batch(chunk)).await;
@@ -208,25 +182,15 @@ async fn a_large_shard_goes_up_in_parts_and_reads_back() {
     for (number, row) in big.iter_mut().enumerate() {
         row.mask.bytes = incompressible(1 << 20, number as u64);
     }
-    let mut writer = bench
-        .dataset
-        .shard_writer(SHARD, MaskRow::schema())
-        .unwrap();
+    let mut writer = bench.dataset.shard_writer(SHARD, MaskRow::schema()).unwrap();
     for chunk in big.chunks(7) {
         writer.write(batch(chunk)).await.unwrap();
     }
     let shard = writer.finish(&[]).await.unwrap();
     assert!(shard.record().bytes > 30 << 20);
     shard.commit().await.unwrap();
-    let batches = bench
-        .dataset
-        .read_shard(SHARD, glass_dataset::Columns::All)
-        .await
-        .unwrap();
-    let read: Vec<MaskRow> = batches
-        .iter()
-        .flat_map(|b| MaskRow::decode(b).unwrap())
-        .collect();
+    let batches = bench.dataset.read_shard(SHARD, glass_dataset::Columns::All).await.unwrap();
+    let read: Vec<MaskRow> = batches.iter().flat_map(|b| MaskRow::decode(b).unwrap()).collect();
     assert_eq!(read, big);
 }
 
@@ -258,10 +222,7 @@ async fn a_create_that_arrives_after_its_process_died_is_a_commit() {
     tokio::time::sleep(Duration::from_millis(60)).await;
     assert_eq!(bench.visible().await, [0.0, 1.0, 2.0]);
     // The run that follows makes the shard again, perhaps, and finds it there.
-    assert_eq!(
-        bench.written(0.5).await.commit().await.unwrap(),
-        Outcome::Lost
-    );
+    assert_eq!(bench.written(0.5).await.commit().await.unwrap(), Outcome::Lost);
     assert_eq!(bench.visible().await, [0.0, 1.0, 2.0]);
 }
 
@@ -272,10 +233,7 @@ async fn an_attempt_that_never_commits_is_invisible() {
     assert_eq!(bench.data_objects().await, 1);
     assert!(bench.dataset.committed().await.unwrap().is_empty());
     assert!(bench.dataset.finish().await.unwrap().is_none());
-    let read = bench
-        .dataset
-        .read_shard(SHARD, glass_dataset::Columns::All)
-        .await;
+    let read = bench.dataset.read_shard(SHARD, glass_dataset::Columns::All).await;
     assert!(matches!(read, Err(DatasetError::NotCommitted { .. })));
 }
 
@@ -326,9 +284,5 @@ async fn racing_finishers_write_one_manifest() {
     });
     let manifests: Vec<_> = futures::future::join_all(running).await;
     let stored = bench.dataset.manifest().await.unwrap().unwrap();
-    assert!(
-        manifests
-            .into_iter()
-            .all(|manifest| manifest.unwrap() == stored)
-    );
+    assert!(manifests.into_iter().all(|manifest| manifest.unwrap() == stored));
 }

@@ -12,8 +12,8 @@ use glass_dataset::{DatasetError, Store, StoreOptions};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 use crate::support::{RETRY, keys, local, memory};
@@ -41,40 +41,18 @@ async fn a_local_folder_conforms() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_ignores_the_condition_is_refused_by_both_forms() {
     for depth in [Depth::Short, Depth::Full] {
-        let store = Store::custom(
-            Arc::new(Careless::new(Carelessness::Condition)),
-            "careless://",
-            RETRY,
-        );
+        let store = Store::custom(Arc::new(Careless::new(Carelessness::Condition)), "careless://", RETRY);
         let report = check(&store, depth).await.unwrap();
-        let broken: Vec<_> = report
-            .checks
-            .iter()
-            .filter(|check| check.broken.is_some())
-            .collect();
+        let broken: Vec<_> = report.checks.iter().filter(|check| check.broken.is_some()).collect();
         assert!(!report.conforms());
-        assert!(
-            broken
-                .iter()
-                .any(|check| check.promise == "an existing object is not created again"),
-            "{broken:?}"
-        );
-        assert!(
-            broken
-                .iter()
-                .any(|check| check.promise == "of racing creators one wins"),
-            "{broken:?}"
-        );
+        assert!(broken.iter().any(|check| check.promise == "an existing object is not created again"), "{broken:?}");
+        assert!(broken.iter().any(|check| check.promise == "of racing creators one wins"), "{broken:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_lists_late_is_refused() {
-    let store = Store::custom(
-        Arc::new(Careless::new(Carelessness::Listing)),
-        "careless://",
-        RETRY,
-    );
+    let store = Store::custom(Arc::new(Careless::new(Carelessness::Listing)), "careless://", RETRY);
     let report = check(&store, Depth::Short).await.unwrap();
     let first = report.checks[0].broken.as_deref().unwrap();
     assert!(first.contains("wrote one object, listed []"), "{first}");
@@ -106,10 +84,7 @@ struct Careless {
 
 impl Careless {
     fn new(how: Carelessness) -> Self {
-        Self {
-            inner: InMemory::new(),
-            how,
-        }
+        Self { inner: InMemory::new(), how }
     }
 }
 
@@ -121,23 +96,14 @@ impl fmt::Display for Careless {
 
 #[async_trait]
 impl ObjectStore for Careless {
-    async fn put_opts(
-        &self,
-        path: &Path,
-        payload: PutPayload,
-        mut options: PutOptions,
-    ) -> Result<PutResult> {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, mut options: PutOptions) -> Result<PutResult> {
         if self.how == Carelessness::Condition {
             options.mode = PutMode::Overwrite;
         }
         self.inner.put_opts(path, payload, options).await
     }
 
-    async fn put_multipart_opts(
-        &self,
-        path: &Path,
-        options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         self.inner.put_multipart_opts(path, options).await
     }
 
@@ -149,10 +115,7 @@ impl ObjectStore for Careless {
         self.inner.get_ranges(path, ranges).await
     }
 
-    fn delete_stream(
-        &self,
-        paths: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         self.inner.delete_stream(paths)
     }
 

@@ -12,9 +12,8 @@ use futures::stream::BoxStream;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
-    Result, UploadPart,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 
 /// What happens to one conditional create.
@@ -63,26 +62,15 @@ impl fmt::Display for FaultyStore {
 }
 
 fn broken(what: &'static str) -> Error {
-    Error::Generic {
-        store: "faulty",
-        source: what.into(),
-    }
+    Error::Generic { store: "faulty", source: what.into() }
 }
 
 fn already(path: &Path) -> Error {
-    Error::AlreadyExists {
-        path: path.to_string(),
-        source: "409".into(),
-    }
+    Error::AlreadyExists { path: path.to_string(), source: "409".into() }
 }
 
 impl FaultyStore {
-    async fn create(
-        &self,
-        path: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> Result<PutResult> {
+    async fn create(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         let fault = self.faults.lock().unwrap().creates.pop_front();
         let Some(fault) = fault else {
             return self.inner.put_opts(path, payload, options).await;
@@ -120,12 +108,7 @@ impl FaultyStore {
 
 #[async_trait]
 impl ObjectStore for FaultyStore {
-    async fn put_opts(
-        &self,
-        path: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> Result<PutResult> {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         if options.mode == PutMode::Create {
             return self.create(path, payload, options).await;
         }
@@ -139,16 +122,9 @@ impl ObjectStore for FaultyStore {
         self.inner.put_opts(path, payload, options).await
     }
 
-    async fn put_multipart_opts(
-        &self,
-        path: &Path,
-        options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         let inner = self.inner.put_multipart_opts(path, options).await?;
-        Ok(Box::new(FaultyUpload {
-            inner,
-            faults: Arc::clone(&self.faults),
-        }))
+        Ok(Box::new(FaultyUpload { inner, faults: Arc::clone(&self.faults) }))
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
@@ -166,10 +142,7 @@ impl ObjectStore for FaultyStore {
         self.inner.get_ranges(path, ranges).await
     }
 
-    fn delete_stream(
-        &self,
-        paths: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         self.inner.delete_stream(paths)
     }
 

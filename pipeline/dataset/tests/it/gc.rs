@@ -27,23 +27,13 @@ impl Bench {
         let dataset = dataset(&store, 3).await;
         let batches = vec![batch(&rows(3, 0.0))];
         let failed = [quarantined("x.jpg")];
-        dataset
-            .write_shard(ShardIndex(0), MaskRow::schema(), batches, &failed)
-            .await
-            .unwrap();
-        Self {
-            folder,
-            store,
-            dataset,
-        }
+        dataset.write_shard(ShardIndex(0), MaskRow::schema(), batches, &failed).await.unwrap();
+        Self { folder, store, dataset }
     }
 
     /// The objects of an attempt that died before its commit.
     async fn dead_attempt(&self, shard: u32) {
-        let mut writer = self
-            .dataset
-            .shard_writer(ShardIndex(shard), MaskRow::schema())
-            .unwrap();
+        let mut writer = self.dataset.shard_writer(ShardIndex(shard), MaskRow::schema()).unwrap();
         writer.write(batch(&rows(2, 1.0))).await.unwrap();
         drop(writer.finish(&[quarantined("y.jpg")]).await.unwrap());
     }
@@ -51,10 +41,7 @@ impl Bench {
     fn age(&self, hours: u32) {
         let time = SystemTime::now() - HOUR * hours;
         for file in files(self.folder.path()) {
-            std::fs::File::open(file)
-                .unwrap()
-                .set_modified(time)
-                .unwrap();
+            std::fs::File::open(file).unwrap().set_modified(time).unwrap();
         }
     }
 
@@ -65,18 +52,8 @@ impl Bench {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    entries
-        .flat_map(|path| {
-            if path.is_dir() {
-                files(&path)
-            } else {
-                vec![path]
-            }
-        })
-        .collect()
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 #[tokio::test]
@@ -85,11 +62,7 @@ async fn what_dead_attempts_left_goes_and_what_is_committed_stays() {
     let committed = keys(&bench.store).await;
     bench.dead_attempt(0).await;
     bench.dead_attempt(1).await;
-    let torn = bench
-        .folder
-        .path()
-        .join(bench.dataset.id().path())
-        .join("data/00002-1.parquet#1");
+    let torn = bench.folder.path().join(bench.dataset.id().path()).join("data/00002-1.parquet#1");
     std::fs::write(&torn, "half").unwrap();
     bench.age(30);
     let rubbish = gc::find(&bench.dataset, 24 * HOUR, Clock::Here).await.unwrap();
@@ -98,10 +71,7 @@ async fn what_dead_attempts_left_goes_and_what_is_committed_stays() {
     assert_eq!(count(Kind::UncommittedAttempt), 2);
     assert_eq!(count(Kind::UnfinishedFile), 1);
     for found in &rubbish {
-        assert_eq!(
-            gc::remove(&bench.store, found).await.unwrap(),
-            Removed::Gone
-        );
+        assert_eq!(gc::remove(&bench.store, found).await.unwrap(), Removed::Gone);
     }
     assert_eq!(keys(&bench.store).await, committed);
     assert!(!torn.exists());
@@ -116,8 +86,7 @@ async fn only_spills_that_nobody_can_take_up_go() {
     for (shard, start) in [(0, 0), (1, 0), (1, 2)] {
         let attempt = Attempt::new();
         let schema = MaskRow::schema();
-        let mut writer =
-            bench.dataset.spill_writer(ShardIndex(shard), start, &attempt, schema).unwrap();
+        let mut writer = bench.dataset.spill_writer(ShardIndex(shard), start, &attempt, schema).unwrap();
         writer.write(batch(&rows(2, 1.0))).await.unwrap();
         let spill = writer.finish(start + 2, Vec::new()).await.unwrap();
         if start == 2 {
@@ -158,38 +127,23 @@ async fn no_grace_period_is_shorter_than_an_hour() {
 #[tokio::test]
 async fn an_attempt_that_commits_between_the_look_and_the_removal_keeps_its_objects() {
     let bench = Bench::new().await;
-    let mut writer = bench
-        .dataset
-        .shard_writer(ShardIndex(1), MaskRow::schema())
-        .unwrap();
+    let mut writer = bench.dataset.shard_writer(ShardIndex(1), MaskRow::schema()).unwrap();
     writer.write(batch(&rows(2, 1.0))).await.unwrap();
     let late = writer.finish(&[]).await.unwrap();
     bench.age(30);
     let rubbish = gc::find(&bench.dataset, 24 * HOUR, Clock::Here).await.unwrap();
     assert_eq!(rubbish.len(), 1);
     late.commit().await.unwrap();
-    assert_eq!(
-        gc::remove(&bench.store, &rubbish[0]).await.unwrap(),
-        Removed::Kept
-    );
+    assert_eq!(gc::remove(&bench.store, &rubbish[0]).await.unwrap(), Removed::Kept);
     bench.dataset.verify_shard(ShardIndex(1)).await.unwrap();
 }
 
 #[tokio::test]
 async fn strangers_are_not_ours_to_remove() {
     let bench = Bench::new().await;
-    for name in [
-        "data/notes.txt",
-        "data/README.parquet",
-        "data/00001-mine.parquet",
-        "x/00001-1.parquet",
-    ] {
+    for name in ["data/notes.txt", "data/README.parquet", "data/00001-mine.parquet", "x/00001-1.parquet"] {
         let key = format!("{}/{name}", bench.dataset.id().path());
-        bench
-            .store
-            .put(&key, Bytes::from_static(b"x"))
-            .await
-            .unwrap();
+        bench.store.put(&key, Bytes::from_static(b"x")).await.unwrap();
     }
     bench.age(1000);
     assert!(bench.kinds(HOUR).await.is_empty());
@@ -200,11 +154,7 @@ async fn a_commit_that_cannot_be_read_makes_nothing_rubbish() {
     let bench = Bench::new().await;
     bench.dead_attempt(1).await;
     let commit = format!("{}/commits/00000.json", bench.dataset.id().path());
-    bench
-        .store
-        .put(&commit, Bytes::from_static(b"{"))
-        .await
-        .unwrap();
+    bench.store.put(&commit, Bytes::from_static(b"{")).await.unwrap();
     bench.age(30);
     assert!(gc::find(&bench.dataset, HOUR, Clock::Here).await.is_err());
 }

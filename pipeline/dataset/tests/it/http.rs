@@ -33,7 +33,8 @@ pub fn serve(answer: impl Fn(Request) -> Answer + Send + Sync + 'static) -> Stri
             let head = request.method == "HEAD";
             if let Answer::Reply(status, headers, body) = answer(request) {
                 let length = body.len();
-                let lines = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{headers}connection: close\r\n\r\n");
+                let lines =
+                    format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{headers}connection: close\r\n\r\n");
                 let _ = stream.write_all(lines.as_bytes());
                 let _ = stream.write_all(if head { &[] } else { &body });
             }

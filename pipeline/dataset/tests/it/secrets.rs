@@ -15,9 +15,7 @@ const DEAD: &str = "http://127.0.0.1:9";
 
 /// Everything an error tells anybody.
 fn told(error: &DatasetError) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| {
-        error.source()
-    });
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     let causes: Vec<String> = causes.map(ToString::to_string).collect();
     format!("{causes:?} {error:?} {:?}", error.hint())
 }
@@ -119,7 +117,8 @@ fn a_proxys_password_is_not_shown() {
                 ("az://container/x", &[("AZURE_STORAGE_ACCOUNT_NAME", "a"), ("AZURE_STORAGE_TOKEN", "b")]),
             ];
             for (uri, environment) in of_cloud {
-                let cloud = [("s3", "AWS"), ("gs", "GOOGLE"), ("az", "AZURE")].map(|(scheme, cloud)| uri.starts_with(scheme).then_some(cloud));
+                let cloud = [("s3", "AWS"), ("gs", "GOOGLE"), ("az", "AZURE")]
+                    .map(|(scheme, cloud)| uri.starts_with(scheme).then_some(cloud));
                 let own = cloud.iter().flatten().any(|cloud| variable.starts_with(cloud));
                 if variable.ends_with("_URL") && !own {
                     continue;
@@ -158,7 +157,11 @@ fn keys_that_cannot_be_used_are_named_and_not_shown() {
         ("gs://bucket", &[("GOOGLE_SERVICE_ACCOUNT", inside)], "cannot read the key file"),
         ("gs://bucket", &[("GOOGLE_SERVICE_ACCOUNT_KEY", "{hunter2}")], "`GOOGLE_SERVICE_ACCOUNT_KEY` is no JSON"),
         ("gs://bucket", &[("GOOGLE_SERVICE_ACCOUNT_KEY", with_password)], "`gcs_base_url` of the key file"),
-        ("az://c", &[("AZURE_STORAGE_CONNECTION_STRING", "AccountKey=hunter2")], "`AZURE_STORAGE_CONNECTION_STRING` has neither"),
+        (
+            "az://c",
+            &[("AZURE_STORAGE_CONNECTION_STRING", "AccountKey=hunter2")],
+            "`AZURE_STORAGE_CONNECTION_STRING` has neither",
+        ),
         ("az://c", &[("AZURE_STORAGE_ACCOUNT_NAME", "a"), ("AZURE_STORAGE_ACCOUNT_KEY", "hunter2!")], "is not base64"),
         ("s3://b", &[("AWS_ENDPOINT_URL", "http://me:hunter2@localhost:1")], "AWS_ENDPOINT_URL"),
     ];

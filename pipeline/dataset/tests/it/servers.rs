@@ -17,14 +17,8 @@ async fn server(variable: &str) {
     let Ok(uri) = std::env::var(variable) else {
         return;
     };
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_nanos();
-    let options = StoreOptions {
-        plain_http: PlainHttp::Allow,
-        ..StoreOptions::default()
-    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let options = StoreOptions { plain_http: PlainHttp::Allow, ..StoreOptions::default() };
     let store = Store::open(&format!("{uri}/{now}"), &options).unwrap();
     conforms(&store).await;
     println!("{uri} conforms");
@@ -42,10 +36,7 @@ async fn unfinished_uploads_of_a_real_s3_server_go() {
         return;
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let options = StoreOptions {
-        plain_http: PlainHttp::Allow,
-        ..StoreOptions::default()
-    };
+    let options = StoreOptions { plain_http: PlainHttp::Allow, ..StoreOptions::default() };
     let store = Store::open(&format!("{uri}/uploads/{}", now.as_nanos()), &options).unwrap();
     let dataset = dataset(&store, 3).await;
     // A row group and more: the upload is begun, and nobody is there to abort it.

@@ -50,12 +50,7 @@ async fn a_folder_that_does_not_exist_reads_as_empty_and_is_not_made() {
     let missing = folder.path().join("missing");
     let store = open(missing.to_str().unwrap()).unwrap();
     assert!(store.list_keys("masks").await.unwrap().is_empty());
-    assert!(
-        Dataset::list(&store, DatasetKind::Masks)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(Dataset::list(&store, DatasetKind::Masks).await.unwrap().is_empty());
     assert!(store.get_if_there("x").await.unwrap().is_none());
     assert!(!missing.exists());
 }
@@ -66,9 +61,7 @@ async fn a_file_in_the_way_is_the_users_to_mend() {
     let file = folder.path().join("file");
     std::fs::write(&file, "x").unwrap();
     let store = open(file.join("below").to_str().unwrap()).unwrap();
-    let error = Dataset::create(&store, &identity("a", 1))
-        .await
-        .unwrap_err();
+    let error = Dataset::create(&store, &identity("a", 1)).await.unwrap_err();
     assert!(error.is_user_input(), "{error:?}");
     assert!(error.hint().is_some());
 }
@@ -80,12 +73,7 @@ async fn datasets_of_a_kind_are_listed() {
     let made = dataset(&store, 1).await;
     let listed = Dataset::list(&store, DatasetKind::Masks).await.unwrap();
     assert_eq!(listed, [made.id().clone()]);
-    assert!(
-        Dataset::list(&store, DatasetKind::Captions)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(Dataset::list(&store, DatasetKind::Captions).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -12,10 +12,7 @@ use glass_schemas::manifest::{Identity, IdentityParts};
 use object_store::memory::InMemory;
 
 /// Tries quickly, so that tests with many failures take no time.
-pub const RETRY: RetryPolicy = RetryPolicy {
-    attempts: 4,
-    first_wait: Duration::from_micros(100),
-};
+pub const RETRY: RetryPolicy = RetryPolicy { attempts: 4, first_wait: Duration::from_micros(100) };
 
 pub fn memory() -> Store {
     Store::custom(Arc::new(InMemory::new()), "memory://", RETRY)
@@ -39,9 +36,7 @@ pub fn identity(name: &str, shards: u32) -> Identity {
 }
 
 pub async fn dataset(store: &Store, shards: u32) -> Dataset {
-    Dataset::create(store, &identity("a", shards))
-        .await
-        .unwrap()
+    Dataset::create(store, &identity("a", shards)).await.unwrap()
 }
 
 pub fn sample(number: u32) -> SampleId {
@@ -52,14 +47,8 @@ pub fn sample(number: u32) -> SampleId {
 pub fn rows(count: u32, flavour: f32) -> Vec<MaskRow> {
     let row = |number: u32| MaskRow {
         sample_id: sample(number),
-        classes: vec![ClassLabel {
-            id: number,
-            name: format!("class {number}"),
-        }],
-        mask: EncodedImage {
-            bytes: number.to_le_bytes().repeat(64),
-            path: format!("{number}.png"),
-        },
+        classes: vec![ClassLabel { id: number, name: format!("class {number}") }],
+        mask: EncodedImage { bytes: number.to_le_bytes().repeat(64), path: format!("{number}.png") },
         width: 8,
         height: 8,
         extractor: "test".to_owned(),

@@ -40,8 +40,8 @@ pub(crate) struct Cost {
 pub(crate) async fn of(store: &Store, run: &str) -> anyhow::Result<Cost> {
     let mut cost = Cost::default();
     for key in store.list_keys(&format!("runs/{run}/attempts")).await? {
-        let attempt: Attempt = serde_json::from_slice(&store.get(&key).await?)
-            .with_context(|| format!("cannot read `{key}`"))?;
+        let attempt: Attempt =
+            serde_json::from_slice(&store.get(&key).await?).with_context(|| format!("cannot read `{key}`"))?;
         cost.attempts += 1;
         cost.steps = cost.steps.max(attempt.to);
         cost.processor_seconds += attempt.processor_seconds;

@@ -33,10 +33,7 @@ struct Printed {
 ///
 /// # Errors
 /// What `trainer compare` could not do.
-pub(crate) async fn differences(
-    bench: &Bench<'_>,
-    measured: &[Measured],
-) -> anyhow::Result<Vec<(String, Difference)>> {
+pub(crate) async fn differences(bench: &Bench<'_>, measured: &[Measured]) -> anyhow::Result<Vec<(String, Difference)>> {
     let reference = &bench.reference()?.name;
     let mut methods: Vec<&Method> = bench.methods.iter().collect();
     methods.sort_by_key(|method| method.name != *reference);

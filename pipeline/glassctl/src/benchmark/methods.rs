@@ -101,8 +101,9 @@ pub(crate) fn teacher_is(run: &str) -> String {
 /// The same steps of the same batch for all, in one phase: what a method would do in a second one is
 /// training too.
 fn budget(spec: &BenchmarkSpec) -> Vec<String> {
-    let steps = spec.steps.iter().flat_map(|steps| {
-        [format!("trainer.phase1.steps={steps}"), "trainer.phase2.steps=0".to_owned()]
-    });
+    let steps = spec
+        .steps
+        .iter()
+        .flat_map(|steps| [format!("trainer.phase1.steps={steps}"), "trainer.phase2.steps=0".to_owned()]);
     steps.chain(spec.batch.iter().map(|batch| format!("trainer.phase1.batch={batch}"))).collect()
 }

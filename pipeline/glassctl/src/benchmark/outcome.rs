@@ -130,12 +130,7 @@ fn row(method: &Method, measured: &[Measured], differences: &[(String, Differenc
         peak_memory: runs.iter().filter_map(|run| run.cost.peak_memory).max(),
         runs: runs
             .iter()
-            .map(|run| Run {
-                seed: run.seed,
-                run: run.run.clone(),
-                evaluation: run.folder.clone(),
-                cost: run.cost,
-            })
+            .map(|run| Run { seed: run.seed, run: run.run.clone(), evaluation: run.folder.clone(), cost: run.cost })
             .collect(),
         name: method.name.clone(),
         title: method.title.clone(),

@@ -26,12 +26,7 @@ struct Sums {
     classes_changed: u64,
 }
 
-pub(super) async fn diff(
-    left: &Dataset,
-    right: &Dataset,
-    json: bool,
-    context: &Context,
-) -> anyhow::Result<ExitStatus> {
+pub(super) async fn diff(left: &Dataset, right: &Dataset, json: bool, context: &Context) -> anyhow::Result<ExitStatus> {
     let mut sums = Sums::default();
     let (both, skipped) = shards(left, right).await?;
     let mut changes = json.then(Array::printed);
@@ -92,9 +87,7 @@ fn change<'a>(a: &'a CaptionRow, b: &'a CaptionRow) -> Change<'a> {
 }
 
 fn print(change: &Change<'_>) -> anyhow::Result<()> {
-    let line = |mark: char, caption: &str, classes: &[&str]| {
-        format!("  {mark} {caption} [{}]\n", classes.join(", "))
-    };
+    let line = |mark: char, caption: &str, classes: &[&str]| format!("  {mark} {caption} [{}]\n", classes.join(", "));
     let before = line('-', change.a, &change.classes_a);
     let after = line('+', change.b, &change.classes_b);
     output::text(&format!("{}\n{before}{after}", change.source_uri))

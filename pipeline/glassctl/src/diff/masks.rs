@@ -60,12 +60,7 @@ struct Class {
     pixels_b: u64,
 }
 
-pub(super) async fn diff(
-    left: &Dataset,
-    right: &Dataset,
-    json: bool,
-    context: &Context,
-) -> anyhow::Result<ExitStatus> {
+pub(super) async fn diff(left: &Dataset, right: &Dataset, json: bool, context: &Context) -> anyhow::Result<ExitStatus> {
     let (mut overlap, mut tally) = (Overlap::default(), Tally::default());
     let (both, skipped) = shards(left, right).await?;
     overlap.shards_skipped = skipped;

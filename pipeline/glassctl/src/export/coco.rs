@@ -125,28 +125,24 @@ impl Format for Coco {
         let categories = classes.categories();
         write!(file, ",\n\"annotations\":")?;
         let mut id = 0_u64;
-        let objects = folder.entries::<Pictured>()?.zip(1_u64..).flat_map(|(pictured, image_id)| {
-            match pictured {
-                Ok(pictured) => annotations(&pictured, image_id, &mut id, &categories).into_iter().map(Ok).collect(),
-                Err(error) => vec![Err(error)],
-            }
+        let objects = folder.entries::<Pictured>()?.zip(1_u64..).flat_map(|(pictured, image_id)| match pictured {
+            Ok(pictured) => annotations(&pictured, image_id, &mut id, &categories).into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
         });
         json_array(&mut file, objects)?;
         write!(file, ",\n\"categories\":")?;
         let names: BTreeMap<u32, &str> = categories.iter().map(|(class, &id)| (id, class.name.as_str())).collect();
-        json_array(&mut file, names.iter().map(|(id, name)| Ok(json!({ "id": id, "name": name, "supercategory": "" }))))?;
+        json_array(
+            &mut file,
+            names.iter().map(|(id, name)| Ok(json!({ "id": id, "name": name, "supercategory": "" }))),
+        )?;
         writeln!(file, "}}")?;
         Ok(file.finish()?)
     }
 }
 
 /// The annotations of a picture, numbered after `id`.
-fn annotations(
-    pictured: &Pictured,
-    image_id: u64,
-    id: &mut u64,
-    categories: &BTreeMap<ClassLabel, u32>,
-) -> Vec<Value> {
+fn annotations(pictured: &Pictured, image_id: u64, id: &mut u64, categories: &BTreeMap<ClassLabel, u32>) -> Vec<Value> {
     let annotation = |object: &Object| {
         *id += 1;
         json!({

@@ -47,10 +47,7 @@ pub(crate) async fn places(dataset: &Dataset, family: &BTreeSet<SampleId>) -> an
 }
 
 /// The quarantine rows of these samples.
-pub(super) async fn failures(
-    dataset: &Dataset,
-    family: &BTreeSet<SampleId>,
-) -> anyhow::Result<Vec<QuarantineRow>> {
+pub(super) async fn failures(dataset: &Dataset, family: &BTreeSet<SampleId>) -> anyhow::Result<Vec<QuarantineRow>> {
     let mut failures = Vec::new();
     for shard in dataset.committed().await? {
         let rows = dataset.quarantine(shard).await?.into_iter();

@@ -138,10 +138,8 @@ fn page(known: &Known) -> String {
     for found in &known.rows {
         let Found { dataset, stage, row, commit, .. } = found;
         page.push_str(&format!("\n{dataset}  {stage}, run seed {}\n", found.run_seed));
-        let mut lines = vec![
-            ["shard".to_owned(), format!("{} row {row}", commit.shard)],
-            ["object".to_owned(), object(commit)],
-        ];
+        let mut lines =
+            vec![["shard".to_owned(), format!("{} row {row}", commit.shard)], ["object".to_owned(), object(commit)]];
         let columns = found.columns.as_object().into_iter().flatten();
         lines.extend(columns.map(|(key, value)| [key.clone(), on_a_line(value)]));
         page.extend(text::table(&lines).lines().map(|line| format!("  {line}\n")));

@@ -107,11 +107,7 @@ impl Sheet<'_> {
 
 fn text(line: &Line) -> String {
     let agreement = line.agreement.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
-    let columns = [
-        &line.sample_id.to_string(),
-        &line.shard.to_string(),
-        &agreement,
-        &line.prompt.replace(['\n', '\t'], " "),
-    ];
+    let columns =
+        [&line.sample_id.to_string(), &line.shard.to_string(), &agreement, &line.prompt.replace(['\n', '\t'], " ")];
     format!("{}\n", columns.map(String::as_str).join("\t"))
 }

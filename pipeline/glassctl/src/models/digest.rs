@@ -47,7 +47,5 @@ impl Running {
 pub(super) async fn of_file(path: &Path) -> io::Result<Running> {
     let path = path.to_owned();
     // Gigabytes take seconds; signals must be seen meanwhile.
-    tokio::task::spawn_blocking(move || Running::of_file(&path))
-        .await
-        .map_err(io::Error::other)?
+    tokio::task::spawn_blocking(move || Running::of_file(&path)).await.map_err(io::Error::other)?
 }

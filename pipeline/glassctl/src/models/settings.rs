@@ -45,10 +45,7 @@ impl Settings {
         Self::from_variables(cache, |name| std::env::var(name).ok())
     }
 
-    fn from_variables(
-        cache: Option<&Path>,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> anyhow::Result<Self> {
+    fn from_variables(cache: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let home = home(&variable);
         let cache = match (cache, variable("HF_HUB_CACHE"), &home) {

@@ -49,16 +49,10 @@ fn words_capture(sides: &[usize], context: &Tensor<3>) -> Result<Option<Capture>
         return Ok(None);
     }
     let [batch, tokens, _] = context.dims();
-    let options = CaptureOptions {
-        cross: sides.to_vec(),
-        self_attention: sides.to_vec(),
-        division: Division::Together,
-    };
+    let options =
+        CaptureOptions { cross: sides.to_vec(), self_attention: sides.to_vec(), division: Division::Together };
     let prompt = |sample| ClassPrompt { sample, positions: (0..tokens).map(|t| vec![t]).collect() };
-    let classes = ClassContext {
-        prompts: (0..batch).map(prompt).collect(),
-        states: context.clone(),
-    };
+    let classes = ClassContext { prompts: (0..batch).map(prompt).collect(), states: context.clone() };
     Capture::new(options, batch, Some(classes)).map(Some)
 }
 
@@ -66,25 +60,19 @@ fn words_capture(sides: &[usize], context: &Tensor<3>) -> Result<Option<Capture>
 fn maps(mut outputs: Outputs, samples: &[Vec<CapturedMap>], sides: &[usize], tokens: usize) -> Outputs {
     for &side in sides {
         let positions = side * side;
-        for (kind, name, width) in
-            [(MapKind::Cross, "cross", tokens), (MapKind::SelfAttention, "self", positions)]
-        {
+        for (kind, name, width) in [(MapKind::Cross, "cross", tokens), (MapKind::SelfAttention, "self", positions)] {
             let mut values = Vec::with_capacity(samples.len() * positions * width);
             let wanted = |map: &&CapturedMap| map.kind == kind && map.resolution == side;
             for map in samples.iter().filter_map(|maps| maps.iter().find(wanted)) {
                 match kind {
                     // Kept word by word, written position by position.
-                    MapKind::Cross => values.extend(
-                        (0..positions).flat_map(|at| map.values.iter().skip(at).step_by(positions)),
-                    ),
+                    MapKind::Cross => {
+                        values.extend((0..positions).flat_map(|at| map.values.iter().skip(at).step_by(positions)))
+                    }
                     MapKind::SelfAttention => values.extend_from_slice(&map.values),
                 }
             }
-            outputs = outputs.floats(
-                &format!("{name}_{side}"),
-                &values,
-                vec![samples.len(), positions, width],
-            );
+            outputs = outputs.floats(&format!("{name}_{side}"), &values, vec![samples.len(), positions, width]);
         }
     }
     outputs
@@ -202,7 +190,5 @@ pub(super) fn schedule(job: &Job<'_>) -> anyhow::Result<Outputs> {
         samples.push(sample.clone());
     }
     let count = timesteps.len();
-    Outputs::new()
-        .floats("timesteps", &timesteps, vec![count])
-        .tensor("samples", Tensor::stack::<5>(samples, 0))
+    Outputs::new().floats("timesteps", &timesteps, vec![count]).tensor("samples", Tensor::stack::<5>(samples, 0))
 }

@@ -83,10 +83,7 @@ fn generate<N>(
 ) -> anyhow::Result<Outputs> {
     let inputs = job.inputs()?;
     let pixels = inputs.floats::<4>("pixel_values")?;
-    let text = inputs
-        .contains("input_ids")
-        .then(|| text(&inputs, "input_ids", "attention_mask"))
-        .transpose()?;
+    let text = inputs.contains("input_ids").then(|| text(&inputs, "input_ids", "attention_mask")).transpose()?;
     let options = job.args.generation.options();
     job.timed(load, |network| {
         let rows = sequences(network, pixels.clone(), text.as_ref(), &options).map_err(explained)?;

@@ -40,20 +40,14 @@ impl<'a> Inputs<'a> {
     pub(super) fn shape<const D: usize>(&self, name: &str) -> anyhow::Result<[usize; D]> {
         let shape = self.any_shape(name)?;
         <[usize; D]>::try_from(shape).ok().with_context(|| {
-            format!(
-                "tensor `{name}` in `{}` has shape {shape:?}, expected {D} axes",
-                self.file.path().display()
-            )
+            format!("tensor `{name}` in `{}` has shape {shape:?}, expected {D} axes", self.file.path().display())
         })
     }
 
     fn any_shape(&self, name: &str) -> anyhow::Result<&[usize]> {
         self.file.shape(name).with_context(|| {
             let there: Vec<&str> = self.file.names().take(12).collect();
-            format!(
-                "tensor `{name}` is missing from `{}`, which holds {there:?}",
-                self.file.path().display()
-            )
+            format!("tensor `{name}` is missing from `{}`, which holds {there:?}", self.file.path().display())
         })
     }
 

@@ -37,9 +37,11 @@ pub(super) fn tokenize(job: &Job<'_>) -> anyhow::Result<Outputs> {
     let tokens = tokens.map_err(explained)?;
     let shape = vec![lines.len(), tokens.ids.first().map_or(0, Vec::len)];
     let flat = |rows: Vec<Vec<u32>>| -> Vec<i64> { rows.into_iter().flatten().map(i64::from).collect() };
-    Ok(Outputs::new()
-        .integers("input_ids", &flat(tokens.ids), shape.clone())
-        .integers("attention_mask", &flat(tokens.mask), shape))
+    Ok(Outputs::new().integers("input_ids", &flat(tokens.ids), shape.clone()).integers(
+        "attention_mask",
+        &flat(tokens.mask),
+        shape,
+    ))
 }
 
 /// CLIP's prompts, which always have its full length.

@@ -28,9 +28,7 @@ pub(super) fn clip(job: &Job<'_>) -> anyhow::Result<Outputs> {
         || ClipVisionModel::load(&job.args.weights, &job.device),
         |network| {
             let hidden = network.forward(pixels.clone()).map_err(explained)?;
-            Outputs::new()
-                .tensor("last_hidden_state", hidden.clone())?
-                .tensor("image_embeds", network.embed(hidden))
+            Outputs::new().tensor("last_hidden_state", hidden.clone())?.tensor("image_embeds", network.embed(hidden))
         },
     )
 }

@@ -37,10 +37,13 @@ fn line(error: &anyhow::Error) -> String {
 }
 
 pub(super) fn programs(found: &anyhow::Result<Programs>) -> Check {
-    Check::new("programs", match found {
-        Ok(_) => Ok("captioner, sd-generator, attention-mask-extractor, trainer".to_owned()),
-        Err(error) => Err(line(error)),
-    })
+    Check::new(
+        "programs",
+        match found {
+            Ok(_) => Ok("captioner, sd-generator, attention-mask-extractor, trainer".to_owned()),
+            Err(error) => Err(line(error)),
+        },
+    )
 }
 
 pub(super) fn device(spec: &RunSpec) -> Check {
@@ -51,21 +54,14 @@ pub(super) fn device(spec: &RunSpec) -> Check {
 
 /// Every folder of weights that the spec names: is it there, and is each of its files whole?
 pub(super) fn weights(spec: &RunSpec) -> Vec<Check> {
-    let folders = [
-        ("captioner.weights", &spec.captioner.weights),
-        ("generator.weights", &spec.generator.weights),
-    ];
+    let folders = [("captioner.weights", &spec.captioner.weights), ("generator.weights", &spec.generator.weights)];
     let trainer = [
         ("trainer.encoder.weights", &spec.trainer.encoder.weights),
         ("trainer.diffusion.weights", &spec.trainer.diffusion.weights),
     ];
     let trainer = trainer.map(|(field, folder)| (field, folder.display().to_string()));
     let folders = folders.map(|(field, folder)| (field, folder.clone()));
-    folders
-        .into_iter()
-        .chain(trainer)
-        .map(|(field, folder)| Check::new(field, weight_files(field, &folder)))
-        .collect()
+    folders.into_iter().chain(trainer).map(|(field, folder)| Check::new(field, weight_files(field, &folder))).collect()
 }
 
 fn weight_files(field: &str, folder: &str) -> Result<String, String> {
@@ -127,20 +123,26 @@ pub(super) async fn store(spec: &RunSpec) -> Vec<Check> {
 }
 
 pub(super) fn source(listed: &anyhow::Result<Source>) -> Check {
-    Check::new("source", match listed {
-        Ok(source) => Ok(format!("{} images in {} shards", source.images, source.shards)),
-        Err(error) => Err(line(error)),
-    })
+    Check::new(
+        "source",
+        match listed {
+            Ok(source) => Ok(format!("{} images in {} shards", source.images, source.shards)),
+            Err(error) => Err(line(error)),
+        },
+    )
 }
 
 pub(super) fn measured(stages: &anyhow::Result<Vec<Stage>>) -> Check {
-    Check::new("a few samples through every stage", match stages {
-        Ok(stages) => {
-            let total: f64 = stages.iter().map(|stage| stage.loading_seconds + stage.computing_seconds).sum();
-            Ok(format!("in {total:.1} s"))
-        }
-        Err(error) => Err(line(error)),
-    })
+    Check::new(
+        "a few samples through every stage",
+        match stages {
+            Ok(stages) => {
+                let total: f64 = stages.iter().map(|stage| stage.loading_seconds + stage.computing_seconds).sum();
+                Ok(format!("in {total:.1} s"))
+            }
+            Err(error) => Err(line(error)),
+        },
+    )
 }
 
 /// Whether memory and disk are large enough for what was measured.
@@ -176,9 +178,7 @@ fn free_disk(folder: &Path) -> Option<u64> {
     let name = std::ffi::CString::new(there.as_os_str().as_bytes()).ok()?;
     let mut answer = std::mem::MaybeUninit::<libc::statvfs>::uninit();
     // SAFETY: the name ends with a zero byte and the call fills the answer when it returns 0.
-    let answer = unsafe {
-        (libc::statvfs(name.as_ptr(), answer.as_mut_ptr()) == 0).then(|| answer.assume_init())?
-    };
+    let answer = unsafe { (libc::statvfs(name.as_ptr(), answer.as_mut_ptr()) == 0).then(|| answer.assume_init())? };
     Some(answer.f_bavail * answer.f_frsize)
 }
 

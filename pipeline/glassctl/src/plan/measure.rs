@@ -87,7 +87,8 @@ impl Bench<'_> {
     }
 
     async fn stage(&self, name: &'static str, set: &[String], store: &str) -> anyhow::Result<Stage> {
-        let mut flags: Vec<String> = ["--log-format", "json", "--index", "0", "--count", "1"].map(str::to_owned).to_vec();
+        let mut flags: Vec<String> =
+            ["--log-format", "json", "--index", "0", "--count", "1"].map(str::to_owned).to_vec();
         flags.extend(set.iter().flat_map(|change| ["--set".to_owned(), change.clone()]));
         let (_, log) = self.run(name, &flags, Some(store)).await?;
         let ended = log

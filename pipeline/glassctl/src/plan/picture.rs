@@ -8,11 +8,8 @@ use crate::text::{self, bytes};
 
 pub(super) fn text(plan: &Plan) -> String {
     let mark = |ok: bool| if ok { "✔" } else { "✖" };
-    let checks: Vec<[String; 3]> = plan
-        .checks
-        .iter()
-        .map(|check| [mark(check.ok).to_owned(), check.name.clone(), check.found.clone()])
-        .collect();
+    let checks: Vec<[String; 3]> =
+        plan.checks.iter().map(|check| [mark(check.ok).to_owned(), check.name.clone(), check.found.clone()]).collect();
     let mut parts = vec![text::table(&checks)];
     if let Some(estimate) = &plan.estimate {
         let mut rows = vec![["stage", "samples", "stored", "time", "memory of a worker"].map(str::to_owned)];

@@ -150,7 +150,9 @@ mod tests {
         assert_eq!(difference(&numbers(&[1.0]), &numbers(&[f32::NAN])), Difference::Other);
         assert_eq!(difference(&text("a"), &text("b")), Difference::Other);
         assert!(Difference::By(0.5).within(0.5.into()) && !Difference::By(0.5).within(0.4.into()));
-        assert!(Difference::Levels(1.0).within(Tolerance::ROUNDING) && !Difference::By(1.0).within(Tolerance::ROUNDING));
+        assert!(
+            Difference::Levels(1.0).within(Tolerance::ROUNDING) && !Difference::By(1.0).within(Tolerance::ROUNDING)
+        );
         assert!(!Difference::Levels(1.0).within(0.0.into()));
     }
 }

@@ -60,19 +60,11 @@ struct Compared {
 /// # Errors
 /// The user's: a sample that no dataset of the spec has, or one that comes out otherwise; what a
 /// stage could not do.
-pub async fn regenerate(
-    args: RegenerateArgs,
-    threads: Option<usize>,
-    context: Context,
-) -> anyhow::Result<ExitStatus> {
+pub async fn regenerate(args: RegenerateArgs, threads: Option<usize>, context: Context) -> anyhow::Result<ExitStatus> {
     stopped_or(again(&args, threads, &context).await)
 }
 
-async fn again(
-    args: &RegenerateArgs,
-    threads: Option<usize>,
-    context: &Context,
-) -> anyhow::Result<ExitStatus> {
+async fn again(args: &RegenerateArgs, threads: Option<usize>, context: &Context) -> anyhow::Result<ExitStatus> {
     let spec = args.spec.load()?;
     let store = SpecArgs::open_store(&spec)?;
     let stored = stored(&store, &spec, args).await?;
@@ -108,11 +100,7 @@ async fn again(
 }
 
 /// Where the sample's rows are in the datasets of the spec.
-async fn stored(
-    store: &Store,
-    spec: &RunSpec,
-    args: &RegenerateArgs,
-) -> anyhow::Result<BTreeMap<DatasetKind, Place>> {
+async fn stored(store: &Store, spec: &RunSpec, args: &RegenerateArgs) -> anyhow::Result<BTreeMap<DatasetKind, Place>> {
     let mut found = BTreeMap::new();
     for kind in DatasetKind::ALL {
         if args.kind.is_some_and(|wanted| wanted != kind) {
@@ -128,9 +116,11 @@ async fn stored(
     }
     match found.is_empty() {
         false => Ok(found),
-        true => Err(anyhow::anyhow!("no dataset of `{}` has a row of sample {}", args.spec.path.display(), args.sample))
-            .blame_user()
-            .hint("`glassctl inspect` lists samples; one in quarantine is made again by `glassctl retry`"),
+        true => {
+            Err(anyhow::anyhow!("no dataset of `{}` has a row of sample {}", args.spec.path.display(), args.sample))
+                .blame_user()
+                .hint("`glassctl inspect` lists samples; one in quarantine is made again by `glassctl retry`")
+        }
     }
 }
 
@@ -166,10 +156,8 @@ async fn first_row(dataset: &Dataset, shard: ShardIndex) -> anyhow::Result<Optio
 }
 
 fn table(compared: &[Compared], wrong: usize) -> String {
-    let lines: Vec<[String; 3]> = compared
-        .iter()
-        .map(|it| [it.dataset.clone(), it.column.clone(), it.difference.to_string()])
-        .collect();
+    let lines: Vec<[String; 3]> =
+        compared.iter().map(|it| [it.dataset.clone(), it.column.clone(), it.difference.to_string()]).collect();
     let verdict = match wrong {
         0 => "all as stored, but for rounding".to_owned(),
         wrong => format!("{wrong} otherwise than stored"),

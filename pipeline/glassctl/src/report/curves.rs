@@ -65,9 +65,8 @@ pub(crate) fn draw(name: &str, curves: &[Points]) -> String {
         }
         let _ = write!(paths, "\" fill=none stroke={colour} stroke-width=1.6 />");
     }
-    let label = |x: f64, y: f64, text: String| {
-        format!("<text x={x} y={y} font-size=11 fill=currentColor>{text}</text>")
-    };
+    let label =
+        |x: f64, y: f64, text: String| format!("<text x={x} y={y} font-size=11 fill=currentColor>{text}</text>");
     format!(
         "<div class=curve><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=img aria-label=\"{name}\">\
          {paths}{}{}{}{}{}</svg></div>",

@@ -40,10 +40,7 @@ pub(crate) fn overlay(picture: &RgbImage, mask: &GrayImage, order: &[u32]) -> Rg
         }
     };
     RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
-        let (sx, sy) = (
-            x * mask.width() / picture.width(),
-            y * mask.height() / picture.height(),
-        );
+        let (sx, sy) = (x * mask.width() / picture.width(), y * mask.height() / picture.height());
         blend(picture.get_pixel(x, y), mask.get_pixel(sx, sy)[0])
     })
 }

@@ -21,11 +21,7 @@ use crate::text;
 /// The stages in their order: program, what it does, the datasets it makes.
 pub(crate) const STAGES: [(&str, &str, &[DatasetKind]); 3] = [
     ("captioner", "real images → captions, classes, prompts", &[DatasetKind::Captions]),
-    (
-        "sd-generator",
-        "prompts → images, latents, attention means",
-        &[DatasetKind::Generations, DatasetKind::Attention],
-    ),
+    ("sd-generator", "prompts → images, latents, attention means", &[DatasetKind::Generations, DatasetKind::Attention]),
     ("attention-mask-extractor", "attention means → pseudo-masks", &[DatasetKind::Masks]),
 ];
 
@@ -72,8 +68,7 @@ impl Runner {
         context: &Context,
     ) -> anyhow::Result<Self> {
         let root = std::env::current_dir().context("cannot find the current folder")?;
-        std::fs::create_dir_all(logs)
-            .with_context(|| format!("cannot write logs to `{}`", logs.display()))?;
+        std::fs::create_dir_all(logs).with_context(|| format!("cannot write logs to `{}`", logs.display()))?;
         let runner = Self {
             programs: Programs::find(&root, context).await?,
             root,
@@ -127,12 +122,7 @@ impl Runner {
     }
 
     /// Evaluates; what was printed.
-    pub(crate) async fn evaluate(
-        &self,
-        run: &str,
-        numbers: Numbers,
-        context: &Context,
-    ) -> anyhow::Result<String> {
+    pub(crate) async fn evaluate(&self, run: &str, numbers: Numbers, context: &Context) -> anyhow::Result<String> {
         let mut arguments = ["evaluate", "--run", run].map(str::to_owned).to_vec();
         arguments.extend((numbers == Numbers::Folder).then(|| "--folder".to_owned()));
         let what = "slots → numbers beside baselines";
@@ -205,9 +195,7 @@ impl Runner {
         let mut children = Vec::with_capacity(workers);
         for index in 0..workers {
             let name = format!("{program}-{index}");
-            let mut slot = ["--index", &index.to_string(), "--count", &workers.to_string()]
-                .map(str::to_owned)
-                .to_vec();
+            let mut slot = ["--index", &index.to_string(), "--count", &workers.to_string()].map(str::to_owned).to_vec();
             slot.extend(self.threads.iter().flat_map(|n| ["--threads".to_owned(), n.to_string()]));
             slot.extend_from_slice(flags);
             children.push((self.start(program, &name, &slot, &[])?, self.log(&name)));
@@ -219,13 +207,7 @@ impl Runner {
         self.logs.join(format!("{name}.log"))
     }
 
-    fn start(
-        &self,
-        program: &str,
-        name: &str,
-        arguments: &[String],
-        set: &[String],
-    ) -> anyhow::Result<Child> {
+    fn start(&self, program: &str, name: &str, arguments: &[String], set: &[String]) -> anyhow::Result<Child> {
         let mut command = Command::new(self.programs.path(program));
         command.current_dir(&self.root).args(arguments);
         command.arg("--spec").arg(&self.spec);
@@ -243,8 +225,7 @@ impl Runner {
 
     fn spawn(&self, mut command: Command, name: &str) -> anyhow::Result<Child> {
         let path = self.log(name);
-        let log = std::fs::File::create(&path)
-            .with_context(|| format!("cannot write the log `{}`", path.display()))?;
+        let log = std::fs::File::create(&path).with_context(|| format!("cannot write the log `{}`", path.display()))?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         command.spawn().with_context(|| format!("cannot start `{name}`"))
     }
@@ -268,11 +249,7 @@ impl Step {
     }
 
     /// Waits for all processes. A signal is handed on, and they are given time to stop cleanly.
-    async fn finish(
-        self,
-        children: Vec<(Child, PathBuf)>,
-        context: &Context,
-    ) -> anyhow::Result<Output> {
+    async fn finish(self, children: Vec<(Child, PathBuf)>, context: &Context) -> anyhow::Result<Output> {
         let ids: Vec<u32> = children.iter().filter_map(|(child, _)| child.id()).collect();
         let relay = async {
             context.stop.wait().await;

@@ -49,12 +49,7 @@ impl Programs {
     }
 }
 
-async fn build(
-    cargo: &OsStr,
-    root: &Path,
-    folder: &Path,
-    context: &Context,
-) -> anyhow::Result<()> {
+async fn build(cargo: &OsStr, root: &Path, folder: &Path, context: &Context) -> anyhow::Result<()> {
     let mut command = tokio::process::Command::new(cargo);
     command.current_dir(root).arg("build").stdin(Stdio::null()).kill_on_drop(true);
     if folder.ends_with("release") {

@@ -29,25 +29,18 @@ struct Applied {
 
 pub(super) async fn submit(args: &SubmitArgs, folder: &Path) -> anyhow::Result<ExitStatus> {
     let unreadable = || format!("cannot read `{}`", args.spec.path.display());
-    let spec = std::fs::read_to_string(&args.spec.path)
-        .with_context(unreadable)
-        .blame_user()?;
+    let spec = std::fs::read_to_string(&args.spec.path).with_context(unreadable).blame_user()?;
     let run = run_name(args, &spec);
     let mut manifests = config_map(&run, &spec);
     for file in files(args) {
         let path = folder.join(file);
-        let manifest = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read `{}`", path.display()))
-            .blame_user()?;
+        let manifest =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display())).blame_user()?;
         manifests.push_str("---\n");
         manifests.push_str(&filled(&manifest, args, &run));
     }
     if args.dry_run {
-        let applied = Applied {
-            run,
-            objects: None,
-            manifests,
-        };
+        let applied = Applied { run, objects: None, manifests };
         match args.json {
             true => crate::output::json(&applied)?,
             false => crate::output::text(&applied.manifests)?,
@@ -55,20 +48,14 @@ pub(super) async fn submit(args: &SubmitArgs, folder: &Path) -> anyhow::Result<E
         return Ok(ExitStatus::Done);
     }
     let mut kubectl = Command::new("kubectl");
-    kubectl
-        .args(["apply", "--filename=-", "--output=name"])
-        .args(&args.engine_flags);
+    kubectl.args(["apply", "--filename=-", "--output=name"]).args(&args.engine_flags);
     let answer = output(kubectl, &manifests)
         .await
         .hint("a Job cannot be changed: delete the old one, the new one goes on where it was")?;
     match args.json {
         true => {
             let objects = Some(answer.lines().map(str::to_owned).collect());
-            crate::output::json(&Applied {
-                run,
-                objects,
-                manifests,
-            })?;
+            crate::output::json(&Applied { run, objects, manifests })?;
         }
         false => crate::output::text(&answer)?,
     }
@@ -78,11 +65,7 @@ pub(super) async fn submit(args: &SubmitArgs, folder: &Path) -> anyhow::Result<E
 fn files(args: &SubmitArgs) -> Vec<String> {
     match args.schedule {
         Some(_) => vec!["cronjob.yaml".to_owned()],
-        None => STAGES
-            .iter()
-            .chain([&TRAINER])
-            .map(|name| format!("{name}.yaml"))
-            .collect(),
+        None => STAGES.iter().chain([&TRAINER]).map(|name| format!("{name}.yaml")).collect(),
     }
 }
 
@@ -96,23 +79,11 @@ fn run_name(args: &SubmitArgs, spec: &str) -> String {
         .map(|stem| stem.to_string_lossy().to_lowercase())
         .unwrap_or_default()
         .chars()
-        .map(|letter| {
-            if letter.is_ascii_alphanumeric() {
-                letter
-            } else {
-                '-'
-            }
-        })
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
         .take(NAME_LENGTH)
         .collect();
     name = name.trim_matches('-').to_owned();
-    let settings = (
-        args.changes(),
-        args.workers,
-        args.at_once(),
-        &args.image,
-        &args.schedule,
-    );
+    let settings = (args.changes(), args.workers, args.at_once(), &args.image, &args.schedule);
     let hash = hex::encode(Sha256::digest(format!("{spec}\n{settings:?}")));
     let name = if name.is_empty() { "run" } else { &name };
     format!("glass-{name}-{}", &hash[..8])
@@ -120,10 +91,7 @@ fn run_name(args: &SubmitArgs, spec: &str) -> String {
 
 /// The spec as the pods read it.
 fn config_map(run: &str, spec: &str) -> String {
-    let lines: Vec<String> = spec
-        .lines()
-        .map(|line| format!("    {line}").trim_end().to_owned())
-        .collect();
+    let lines: Vec<String> = spec.lines().map(|line| format!("    {line}").trim_end().to_owned()).collect();
     format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {run}\n  labels: \
          {{app.kubernetes.io/name: glass, app.kubernetes.io/instance: {run}}}\ndata:\n  run.toml: |\n{}\n",
@@ -144,10 +112,7 @@ fn filled(manifest: &str, args: &SubmitArgs, run: &str) -> String {
             Some("parallelism") if shared => Some(format!("parallelism: {}", args.at_once())),
             Some("- --count") => Some(format!("- --count={}", args.workers)),
             Some("image") => Some(format!("image: {}", scalar(&args.image))),
-            Some("schedule") => args
-                .schedule
-                .as_ref()
-                .map(|times| format!("schedule: {}", scalar(times))),
+            Some("schedule") => args.schedule.as_ref().map(|times| format!("schedule: {}", scalar(times))),
             _ => None,
         };
         let value = value.unwrap_or_else(|| content.replace(PLACEHOLDER, run));
@@ -155,10 +120,7 @@ fn filled(manifest: &str, args: &SubmitArgs, run: &str) -> String {
         if content.starts_with("- --spec=") {
             for flag in args.changes() {
                 // `$(` would name a variable there, `$$(` stands for itself.
-                text.push_str(&format!(
-                    "{indent}- {}\n",
-                    scalar(&flag.replace("$(", "$$("))
-                ));
+                text.push_str(&format!("{indent}- {}\n", scalar(&flag.replace("$(", "$$("))));
             }
         }
     }

@@ -79,8 +79,7 @@ impl SubmitArgs {
     /// What the programs are told, but for the spec's path: `--set=…` and `--store=…`.
     fn changes(&self) -> Vec<String> {
         let set = self.spec.set.iter().map(|change| format!("--set={change}"));
-        set.chain(self.spec.store.iter().map(|uri| format!("--store={uri}")))
-            .collect()
+        set.chain(self.spec.store.iter().map(|uri| format!("--store={uri}"))).collect()
     }
 
     fn at_once(&self) -> NonZeroU32 {
@@ -97,15 +96,11 @@ pub async fn submit(args: SubmitArgs) -> anyhow::Result<ExitStatus> {
     args.spec.load()?;
     let checkout = checkout()?;
     match args.engine {
-        Engine::Slurm if args.schedule.is_some() => {
-            Err(anyhow::anyhow!("`--schedule` is for Kubernetes"))
-                .blame_user()
-                .hint("with Slurm, put this command into scrontab or cron: it does what is left")
-        }
+        Engine::Slurm if args.schedule.is_some() => Err(anyhow::anyhow!("`--schedule` is for Kubernetes"))
+            .blame_user()
+            .hint("with Slurm, put this command into scrontab or cron: it does what is left"),
         Engine::Slurm => slurm::submit(&args, &checkout).await,
-        Engine::Kubernetes => {
-            kubernetes::submit(&args, &checkout.join(FOLDER).join("kubernetes")).await
-        }
+        Engine::Kubernetes => kubernetes::submit(&args, &checkout.join(FOLDER).join("kubernetes")).await,
     }
 }
 

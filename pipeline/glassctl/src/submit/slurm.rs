@@ -55,10 +55,7 @@ pub(super) async fn submit(args: &SubmitArgs, checkout: &Path) -> anyhow::Result
     let calls = calls(args, checkout, &arguments);
     let environment = environment(checkout)?;
     let submitted = match args.dry_run {
-        true => calls
-            .iter()
-            .map(|call| entry(call, None, call.words(Some("JOB"))))
-            .collect(),
+        true => calls.iter().map(|call| entry(call, None, call.words(Some("JOB")))).collect(),
         false => sbatch(&calls, &environment).await?,
     };
     match (args.json, args.dry_run) {
@@ -76,12 +73,7 @@ fn calls<'a>(args: &SubmitArgs, checkout: &Path, arguments: &'a [String]) -> Vec
         some => format!("%{some}"),
     };
     let array = format!("--array=0-{}{throttle}", workers - 1);
-    let script = |program| {
-        checkout
-            .join(FOLDER)
-            .join("slurm")
-            .join(format!("{program}.sbatch"))
-    };
+    let script = |program| checkout.join(FOLDER).join("slurm").join(format!("{program}.sbatch"));
     let mut calls: Vec<Call<'a>> = STAGES
         .into_iter()
         .enumerate()
@@ -91,9 +83,7 @@ fn calls<'a>(args: &SubmitArgs, checkout: &Path, arguments: &'a [String]) -> Vec
             // Shard k of a stage is made of shard k of the one before, and both stages have as many
             // workers, so a task needs what the task of its own number made and nothing else.
             dependency: (place > 0).then_some("aftercorr"),
-            flags: std::iter::once(array.clone())
-                .chain(args.engine_flags.iter().cloned())
-                .collect(),
+            flags: std::iter::once(array.clone()).chain(args.engine_flags.iter().cloned()).collect(),
             script: script(program),
             arguments,
         })
@@ -118,40 +108,23 @@ fn environment(checkout: &Path) -> anyhow::Result<[(&'static str, String); 2]> {
             this.parent().unwrap_or(checkout).display().to_string()
         }
     };
-    Ok([
-        ("GLASS_HOME", checkout.display().to_string()),
-        ("GLASS_BIN", programs),
-    ])
+    Ok([("GLASS_HOME", checkout.display().to_string()), ("GLASS_BIN", programs)])
 }
 
-async fn sbatch(
-    calls: &[Call<'_>],
-    environment: &[(&str, String)],
-) -> anyhow::Result<Vec<Submitted>> {
+async fn sbatch(calls: &[Call<'_>], environment: &[(&str, String)]) -> anyhow::Result<Vec<Submitted>> {
     let mut submitted: Vec<Submitted> = Vec::new();
     for call in calls {
         let before = submitted.last().and_then(|last| last.job.clone());
         let words = call.words(before.as_deref());
         let mut command = Command::new("sbatch");
-        command
-            .args(&words)
-            .envs(environment.iter().map(|(name, value)| (name, value)));
+        command.args(&words).envs(environment.iter().map(|(name, value)| (name, value)));
         let answer = match output(command, "").await {
             Ok(answer) => answer,
             Err(error) => return Err(error).hint(advice(&submitted)),
         };
         // `--parsable` answers `JOB` or `JOB;CLUSTER`.
-        let job = answer
-            .trim()
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        anyhow::ensure!(
-            !job.is_empty(),
-            "`sbatch` named no job for {}",
-            call.program
-        );
+        let job = answer.trim().split(';').next().unwrap_or_default().to_owned();
+        anyhow::ensure!(!job.is_empty(), "`sbatch` named no job for {}", call.program);
         submitted.push(entry(call, Some(job), words));
     }
     Ok(submitted)
@@ -159,26 +132,15 @@ async fn sbatch(
 
 /// What to do when a later call fails: the earlier jobs are in the queue.
 fn advice(submitted: &[Submitted]) -> String {
-    let jobs: Vec<&str> = submitted
-        .iter()
-        .filter_map(|entry| entry.job.as_deref())
-        .collect();
+    let jobs: Vec<&str> = submitted.iter().filter_map(|entry| entry.job.as_deref()).collect();
     match jobs.is_empty() {
         true => "nothing was submitted; flags after `--` go to sbatch".to_owned(),
-        false => format!(
-            "already submitted: `scancel {}` takes it back",
-            jobs.join(" ")
-        ),
+        false => format!("already submitted: `scancel {}` takes it back", jobs.join(" ")),
     }
 }
 
 fn entry(call: &Call<'_>, job: Option<String>, arguments: Vec<String>) -> Submitted {
-    Submitted {
-        program: call.program,
-        tasks: call.tasks,
-        job,
-        arguments,
-    }
+    Submitted { program: call.program, tasks: call.tasks, job, arguments }
 }
 
 fn table(submitted: &[Submitted]) -> String {
@@ -187,11 +149,7 @@ fn table(submitted: &[Submitted]) -> String {
         .map(|entry| {
             let tasks = if entry.tasks == 1 { "task" } else { "tasks" };
             let job = entry.job.clone().unwrap_or_default();
-            [
-                job,
-                entry.program.to_owned(),
-                format!("{} {tasks}", entry.tasks),
-            ]
+            [job, entry.program.to_owned(), format!("{} {tasks}", entry.tasks)]
         })
         .collect();
     text::table(&rows)
@@ -205,21 +163,14 @@ fn script(calls: &[Call<'_>], environment: &[(&str, String)]) -> String {
     }
     for call in calls {
         // No word needs the shell but the job of the line before.
-        let words =
-            call.words(Some("JOB"))
-                .into_iter()
-                .map(|word| match word.strip_suffix(":JOB") {
-                    Some(dependency) if dependency.starts_with("--dependency=") => {
-                        format!("{dependency}:\"$job\"")
-                    }
-                    _ => quoted(&word),
-                });
+        let words = call.words(Some("JOB")).into_iter().map(|word| match word.strip_suffix(":JOB") {
+            Some(dependency) if dependency.starts_with("--dependency=") => {
+                format!("{dependency}:\"$job\"")
+            }
+            _ => quoted(&word),
+        });
         let words: Vec<String> = words.collect();
-        script.push_str(&format!(
-            "job=$(sbatch {}) && echo \"$job {}\"\n",
-            words.join(" "),
-            call.program
-        ));
+        script.push_str(&format!("job=$(sbatch {}) && echo \"$job {}\"\n", words.join(" "), call.program));
     }
     script
 }

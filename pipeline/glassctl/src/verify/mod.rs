@@ -127,11 +127,7 @@ fn lines(findings: &Findings) -> String {
 }
 
 /// Checks one dataset; `None` if a signal ended it.
-async fn check(
-    store: &Store,
-    id: &DatasetId,
-    context: &Context,
-) -> anyhow::Result<Option<Findings>> {
+async fn check(store: &Store, id: &DatasetId, context: &Context) -> anyhow::Result<Option<Findings>> {
     let mut findings = Findings { dataset: id.to_string(), ..Findings::default() };
     let Some(identity) = identity(store, id, &mut findings).await? else {
         return Ok(Some(findings));
@@ -163,11 +159,7 @@ async fn check(
 }
 
 /// `SPEC.json`, if it is one and the dataset's name is the hash of what it says.
-async fn identity(
-    store: &Store,
-    id: &DatasetId,
-    findings: &mut Findings,
-) -> anyhow::Result<Option<Identity>> {
+async fn identity(store: &Store, id: &DatasetId, findings: &mut Findings) -> anyhow::Result<Option<Identity>> {
     let key = format!("{}/SPEC.json", id.path());
     let Some(bytes) = store.get_if_there(&key).await? else {
         findings.problems.push(Problem::new(key, "missing"));
@@ -248,9 +240,8 @@ async fn rounds(
     for key in store.list_keys(&folder).await? {
         let name = key.rsplit('/').next().unwrap_or_default();
         let numbers = name.strip_suffix(".json").and_then(|name| name.split_once('-'));
-        let numbers = numbers.and_then(|(shard, round)| {
-            Some((ShardIndex(shard.parse().ok()?), round.parse::<usize>().ok()?))
-        });
+        let numbers =
+            numbers.and_then(|(shard, round)| Some((ShardIndex(shard.parse().ok()?), round.parse::<usize>().ok()?)));
         match numbers {
             Some(numbers) => drop(keys.insert(numbers, key)),
             None => findings.problems.push(Problem::new(key, "is no round of retries")),

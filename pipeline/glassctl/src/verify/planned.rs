@@ -27,11 +27,7 @@ pub(super) enum Planned {
 }
 
 impl Planned {
-    pub(super) async fn open(
-        store: &Store,
-        identity: &Identity,
-        notes: &mut Vec<String>,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn open(store: &Store, identity: &Identity, notes: &mut Vec<String>) -> anyhow::Result<Self> {
         let spec = &identity.spec;
         if identity.id.kind() == DatasetKind::Captions {
             return Ok(match spec["source"]["rows_per_shard"].as_u64() {
@@ -40,7 +36,9 @@ impl Planned {
             });
         }
         let Some(upstream) = upstream(store, identity).await? else {
-            notes.push("what it was made from is not in this store: its samples are not compared with a plan".to_owned());
+            notes.push(
+                "what it was made from is not in this store: its samples are not compared with a plan".to_owned(),
+            );
             return Ok(Self::Unknown);
         };
         Ok(match identity.id.kind() {

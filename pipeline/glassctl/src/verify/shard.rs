@@ -145,11 +145,7 @@ async fn rows(
 }
 
 /// The samples in quarantine, as far as they have a name.
-async fn quarantine(
-    store: &Store,
-    id: &DatasetId,
-    record: &Record,
-) -> anyhow::Result<Result<Vec<String>, Problem>> {
+async fn quarantine(store: &Store, id: &DatasetId, record: &Record) -> anyhow::Result<Result<Vec<String>, Problem>> {
     let Some(relative) = &record.quarantine_key else {
         let commit = format!("{}/commits/{:05}.json", id.path(), record.shard);
         let what = format!("{} samples are quarantined in no table", record.quarantined);
@@ -164,7 +160,10 @@ async fn quarantine(
     };
     let read = async {
         let batches = table::columns(store, &key, bytes, &["shard", "sample_id"]).await?;
-        Ok::<_, parquet::errors::ParquetError>((table::numbers(&batches, "shard")?, table::texts(&batches, "sample_id")?))
+        Ok::<_, parquet::errors::ParquetError>((
+            table::numbers(&batches, "shard")?,
+            table::texts(&batches, "sample_id")?,
+        ))
     };
     let (shards, samples) = match read.await {
         Ok(columns) => columns,
@@ -192,9 +191,9 @@ fn compare(key: &str, mut plan: Counts, rows: &[String], failed: &[String]) -> V
     }
     let mut missing: Vec<_> = plan.into_iter().filter(|(_, left)| *left > 0).collect();
     missing.sort();
-    let lost = missing.into_iter().map(|(sample, _)| {
-        Problem::new(key, format!("sample {sample} is neither committed nor quarantined"))
-    });
+    let lost = missing
+        .into_iter()
+        .map(|(sample, _)| Problem::new(key, format!("sample {sample} is neither committed nor quarantined")));
     problems.extend(lost);
     problems
 }

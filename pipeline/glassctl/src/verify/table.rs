@@ -44,12 +44,7 @@ impl AsyncFileReader for File {
 }
 
 /// These top-level columns of an object, in batches.
-pub(super) async fn columns(
-    store: &Store,
-    key: &str,
-    bytes: u64,
-    columns: &[&str],
-) -> Result<Vec<RecordBatch>> {
+pub(super) async fn columns(store: &Store, key: &str, bytes: u64, columns: &[&str]) -> Result<Vec<RecordBatch>> {
     let file = File { store: store.clone(), key: key.to_owned(), bytes };
     let builder = ParquetRecordBatchStreamBuilder::new(file).await?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());

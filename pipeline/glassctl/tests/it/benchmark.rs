@@ -114,16 +114,19 @@ fn every_method_is_trained_once_a_seed_and_students_after_their_teachers() {
     said.says(0, &["page: "]);
     let trained = case.0.read("out/trained");
     let lines: Vec<&str> = trained.lines().collect();
-    assert_eq!(lines, [
-        "glass 3 none",
-        "spot-teacher 3 none",
-        "glass-half 3 none",
-        "spot-student 3 run-spot-teacher-3",
-        "glass 4 none",
-        "spot-teacher 4 none",
-        "glass-half 4 none",
-        "spot-student 4 run-spot-teacher-4",
-    ]);
+    assert_eq!(
+        lines,
+        [
+            "glass 3 none",
+            "spot-teacher 3 none",
+            "glass-half 3 none",
+            "spot-student 3 run-spot-teacher-3",
+            "glass 4 none",
+            "spot-teacher 4 none",
+            "glass-half 4 none",
+            "spot-student 4 run-spot-teacher-4",
+        ]
+    );
 
     let made: Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(made, serde_json::from_str::<Value>(&case.0.read("out/benchmark.json")).unwrap());
@@ -137,7 +140,10 @@ fn every_method_is_trained_once_a_seed_and_students_after_their_teachers() {
     assert_eq!(methods[0]["processor_seconds"], json!({"mean": 5.0, "sd": 0.0}));
     assert_eq!(methods[0]["runs"][1]["attempts"], 2);
     assert_eq!(methods[0]["peak_memory_bytes"], 70_000_000);
-    assert_eq!((&methods[0]["differences"], &methods[3]["differences"][0]["interval"]), (&json!([]), &json!([-0.25, -0.0625])));
+    assert_eq!(
+        (&methods[0]["differences"], &methods[3]["differences"][0]["interval"]),
+        (&json!([]), &json!([-0.25, -0.0625]))
+    );
     assert_eq!(made["untrained"][0]["scores"]["rules"]["miou_i"]["mean"], 0.25);
 
     let page = case.0.read("out/benchmark.html");
@@ -162,12 +168,8 @@ fn a_method_that_fails_keeps_what_is_finished_and_the_same_command_goes_on() {
     case.run(&[]).says(1, &["train-spot-teacher-3 failed", "error: broken"]);
     assert_eq!(case.0.read("out/trained"), "glass 3 none\n");
     std::fs::remove_file(case.0.path("out/broken-spot-teacher")).unwrap();
-    case.run(&["--methods", "glass,spot-teacher", "--seeds", "3"]).says(0, &[
-        "method",
-        "mIoU_i",
-        "every training: 70 steps, batches of 5",
-        "70.0 MB",
-    ]);
+    case.run(&["--methods", "glass,spot-teacher", "--seeds", "3"])
+        .says(0, &["method", "mIoU_i", "every training: 70 steps, batches of 5", "70.0 MB"]);
     assert_eq!(case.0.read("out/trained"), "glass 3 none\nspot-teacher 3 none\n");
 }
 
@@ -180,14 +182,17 @@ fn the_plan_tells_what_each_method_changes() {
     let methods: Vec<Value> = serde_json::from_str(&said.stdout).unwrap();
     let student = methods.iter().find(|method| method["name"] == "spot-student").unwrap();
     assert_eq!((&student["teacher"], &student["wave"]), (&json!("spot-teacher"), &json!(1)));
-    assert_eq!(methods[3]["set"], json!([
-        "method=\"glass\"",
-        "method=glass",
-        "trainer.loss.instance=0.5",
-        "trainer.phase1.steps=9",
-        "trainer.phase2.steps=0",
-        "trainer.phase1.batch=5",
-    ]));
+    assert_eq!(
+        methods[3]["set"],
+        json!([
+            "method=\"glass\"",
+            "method=glass",
+            "trainer.loss.instance=0.5",
+            "trainer.phase1.steps=9",
+            "trainer.phase2.steps=0",
+            "trainer.phase1.batch=5",
+        ])
+    );
     assert!(!case.0.path("out/trained").exists());
 }
 
@@ -197,6 +202,7 @@ fn wrong_methods_are_refused_before_anything_is_trained() {
     case.run(&["--methods", "glas"]).says(1, &["`glas`", "did you mean `glass`?"]);
     case.run(&["--set", "benchmark.methods=[]"]).says(1, &["`benchmark.methods` is empty", "`spot-student`"]);
     case.run(&["--set", "benchmark.reference=x"]).says(1, &["`benchmark.reference` is `x`"]);
-    case.run(&["--set", "benchmark.changes.half=[\"method=glass\", \"trainer.slots.cuont=3\"]"]).says(1, &["cuont", "`count`"]);
+    case.run(&["--set", "benchmark.changes.half=[\"method=glass\", \"trainer.slots.cuont=3\"]"])
+        .says(1, &["cuont", "`count`"]);
     assert!(!case.0.path("out/trained").exists());
 }

@@ -39,7 +39,11 @@ async fn a_whole_dataset_is_right_and_one_under_way_is_not() {
 async fn garbage_is_shown_before_it_is_removed() {
     let shelf = Shelf::new().await;
     check("gc-nothing", &shelf.run(&["gc"]), shelf.root());
-    for name in ["data/00000-00000000-0000000000000000.parquet", "data/00002-00000000-0000000000000001.parquet", "commits/00002.json#3"] {
+    for name in [
+        "data/00000-00000000-0000000000000000.parquet",
+        "data/00002-00000000-0000000000000001.parquet",
+        "commits/00002.json#3",
+    ] {
         std::fs::write(shelf.path(&shelf.masks, name), "dead").unwrap();
     }
     shelf.run(&["gc"]).says(0, &["0 objects"]);

@@ -11,9 +11,9 @@ use glass_schemas::ids::ShardIndex;
 use image::GrayImage;
 use serde_json::Value;
 
+use crate::support::Outcome;
 use crate::support::datasets::{Shelf, add_round, files, mask_of, write};
 use crate::support::snapshot::check;
-use crate::support::Outcome;
 
 /// A store and a folder to export to.
 struct Export {
@@ -174,7 +174,10 @@ async fn a_tar_holds_the_files_of_each_sample_in_a_row() {
     }
     assert!(pairs.is_empty(), "{pairs:?}");
     let shards = export.json("index.json")["shardlist"].clone();
-    assert_eq!(shards, serde_json::json!([{ "url": "00000.tar", "nsamples": 3 }, { "url": "00001.tar", "nsamples": 3 }]));
+    assert_eq!(
+        shards,
+        serde_json::json!([{ "url": "00000.tar", "nsamples": 3 }, { "url": "00001.tar", "nsamples": 3 }])
+    );
 }
 
 #[tokio::test]

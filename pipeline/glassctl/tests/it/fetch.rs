@@ -25,10 +25,7 @@ fn files_land_in_the_standard_layout_and_the_folder_is_printed() {
     assert_eq!(branch, Hub::COMMIT);
     let blobs = std::fs::read_dir(place.repository().join("blobs")).unwrap().count();
     assert_eq!(blobs, 2, "nothing unfinished is left");
-    assert_eq!(
-        hub.log(),
-        ["HEAD config.json", "HEAD model.safetensors", "GET config.json", "GET model.safetensors"]
-    );
+    assert_eq!(hub.log(), ["HEAD config.json", "HEAD model.safetensors", "GET config.json", "GET model.safetensors"]);
 }
 
 #[test]

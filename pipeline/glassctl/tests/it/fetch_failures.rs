@@ -22,7 +22,8 @@ fn whole(place: &Place) -> Vec<u8> {
 fn nothing_kept(place: &Place) {
     assert!(!place.snapshot().join(FILE).exists());
     let blobs = place.repository().join("blobs");
-    let names: Vec<_> = std::fs::read_dir(blobs).into_iter().flatten().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> =
+        std::fs::read_dir(blobs).into_iter().flatten().map(|entry| entry.unwrap().file_name()).collect();
     assert!(names.is_empty(), "{names:?}");
 }
 
@@ -42,7 +43,9 @@ fn a_cut_line_is_taken_up_where_it_broke() {
 fn another_process_goes_on_where_one_gave_up() {
     let (hub, place, large) = one();
     hub.fault("GET", FILE, Fault::Cut(100_000)).fault("GET", FILE, Fault::Cut(0));
-    place.run(&["fetch", "net", "--retries", "0"]).says(2, &["connection to the hub broke", "goes on where it stopped"]);
+    place
+        .run(&["fetch", "net", "--retries", "0"])
+        .says(2, &["connection to the hub broke", "goes on where it stopped"]);
     hub.fault("GET", FILE, Fault::Status(503, ""));
     hub.log();
     place.run(&["fetch", "net"]).says(0, &[]);

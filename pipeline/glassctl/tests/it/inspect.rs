@@ -78,7 +78,10 @@ async fn what_is_known_of_a_quarantined_sample_is_that_it_failed() {
         .collect();
     crate::support::datasets::write::<glass_schemas::dataset::MaskRow>(&shelf.masks, ShardIndex(2), &[], &failed).await;
     let outcome = shelf.run(&["inspect", &drawn[0].sample_id.to_string()]);
-    outcome.says(0, &["quarantined by attention-mask-extractor", "shard 00002, no-mask, attempt 1: nothing above the threshold"]);
+    outcome.says(
+        0,
+        &["quarantined by attention-mask-extractor", "shard 00002, no-mask, attempt 1: nothing above the threshold"],
+    );
 }
 
 #[tokio::test]

@@ -110,7 +110,8 @@ fn trained(workshop: &Workshop, run: &str) {
     let samples = json!({"protocol": "rules", "samples": [{"image": "a.jpg", "views": views}]});
     put(&format!("{eval}/results.json"), results.to_string());
     put(&format!("{eval}/samples/samples.json"), samples.to_string());
-    let edits = json!({"compositions": [{"edit": "remove", "image": "a.jpg", "slot": 2, "other": null, "other_slot": null}]});
+    let edits =
+        json!({"compositions": [{"edit": "remove", "image": "a.jpg", "slot": 2, "other": null, "other_slot": null}]});
     put(&format!("{composed}/compositions.json"), edits.to_string());
     for folder in [&generated, &composed] {
         put(&format!("{folder}/metrics.json"), json!({"scores": []}).to_string());
@@ -118,7 +119,8 @@ fn trained(workshop: &Workshop, run: &str) {
     for picture in [format!("{eval}/samples/x.png"), format!("{generated}/grid.png"), format!("{composed}/sheet.png")] {
         put(&picture, "a picture".to_owned());
     }
-    let losses = [3.0, 1.0].iter().zip(1..).map(|(loss, step)| format!("{}\n", json!({"step": step, "loss/total": loss})));
+    let losses =
+        [3.0, 1.0].iter().zip(1..).map(|(loss, step)| format!("{}\n", json!({"step": step, "loss/total": loss})));
     put(&format!("runs/{run}/metrics.jsonl"), losses.collect());
     workshop.answers("trainer", "train", &format!("{run}\n"));
     workshop.answers("trainer", "evaluate", "protocol rules\nslots, attention masks  0.571 ± 0.003\n");

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use safetensors::tensor::{Dtype, TensorView};
 use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 
 use crate::support::Outcome;
 use crate::support::snapshot::{Masked, check, check_masked};
@@ -64,8 +64,7 @@ fn run(net: &str, weights: &Path, folder: &Path, more: &[&str]) -> Outcome {
 
 fn unet(folder: &Path) -> Tensors {
     let golden = read(&goldens("unet-mini.safetensors"));
-    let names =
-        [("sample", "sample"), ("timesteps", "timestep"), ("context", "encoder_hidden_states")];
+    let names = [("sample", "sample"), ("timesteps", "timestep"), ("context", "encoder_hidden_states")];
     inputs(&golden, &names, &folder.join("in.safetensors"));
     golden
 }

@@ -10,7 +10,10 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 fn plan(store: &Path, flags: &[&str]) -> Outcome {
     let mut command = Command::new(env!("CARGO_BIN_EXE_glassctl"));
-    command.args(["plan", "--spec", "manifests/runs/mini/demo.toml", "--measure", "0", "--store"]).arg(store).args(flags);
+    command
+        .args(["plan", "--spec", "manifests/runs/mini/demo.toml", "--measure", "0", "--store"])
+        .arg(store)
+        .args(flags);
     // Under cargo the programs would be built first.
     Outcome::of(command.current_dir(ROOT).env_remove("CARGO"))
 }
@@ -37,14 +40,17 @@ fn weights_that_are_absent_unset_or_cut_off_are_named() {
     std::fs::write(folder.path().join("model.safetensors"), &bytes[..bytes.len() - 5]).unwrap();
     let cut = format!("trainer.encoder.weights=\"{}\"", folder.path().display());
     let flags = ["--set", &cut, "--set", "generator.weights=no/such", "--set", "captioner.weights=\"\""];
-    plan(&folder.path().join("store"), &flags).says(1, &[
-        "✖  trainer.encoder.weights",
-        "model.safetensors`: ",
-        "✖  generator.weights",
-        "glassctl models fetch",
-        "`captioner.weights` is not set",
-        "not ready",
-    ]);
+    plan(&folder.path().join("store"), &flags).says(
+        1,
+        &[
+            "✖  trainer.encoder.weights",
+            "model.safetensors`: ",
+            "✖  generator.weights",
+            "glassctl models fetch",
+            "`captioner.weights` is not set",
+            "not ready",
+        ],
+    );
 }
 
 #[test]

@@ -7,8 +7,7 @@ use std::process::Command;
 use crate::support::Outcome;
 use crate::support::snapshot::check;
 
-const SPEC: &str =
-    "version = 1\nname = \"night\"\n\n[source]\nuri = \"data/images\" # all of them\n";
+const SPEC: &str = "version = 1\nname = \"night\"\n\n[source]\nuri = \"data/images\" # all of them\n";
 
 /// A folder with a run spec, and programs that are found before any other.
 struct Desk {
@@ -49,53 +48,22 @@ impl Desk {
             .env("GLASS_BIN", "programs")
             .env_remove("RUST_LOG");
         let outcome = Outcome::of(&mut command);
-        Outcome {
-            stdout: outcome
-                .stdout
-                .replace(checkout().to_str().unwrap(), "<checkout>"),
-            ..outcome
-        }
+        Outcome { stdout: outcome.stdout.replace(checkout().to_str().unwrap(), "<checkout>"), ..outcome }
     }
 }
 
 fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()
-        .unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
 #[test]
 fn what_slurm_would_get() {
     let desk = Desk::new();
-    let run = [
-        "--engine",
-        "slurm",
-        "--store",
-        "s3://bucket/glass",
-        "--workers",
-        "8",
-        "--at-once",
-        "4",
-        "--dry-run",
-    ];
-    let changed = [
-        "--set",
-        "masks.low=0.4",
-        "--set",
-        "trainer.loss.semantic_ramp={ start = 1, end = 2 }",
-    ];
+    let run = ["--engine", "slurm", "--store", "s3://bucket/glass", "--workers", "8", "--at-once", "4", "--dry-run"];
+    let changed = ["--set", "masks.low=0.4", "--set", "trainer.loss.semantic_ramp={ start = 1, end = 2 }"];
     let flags = ["--", "--partition=gpu", "--comment=it's ours"];
-    check(
-        "submit-slurm",
-        &desk.submit(&[&run[..], &changed, &flags].concat()),
-        desk.folder.path(),
-    );
-    check(
-        "submit-slurm-json",
-        &desk.submit(&[&run[..], &["--json"]].concat()),
-        desk.folder.path(),
-    );
+    check("submit-slurm", &desk.submit(&[&run[..], &changed, &flags].concat()), desk.folder.path());
+    check("submit-slurm-json", &desk.submit(&[&run[..], &["--json"]].concat()), desk.folder.path());
 }
 
 #[test]
@@ -112,74 +80,30 @@ fn what_kubernetes_would_get() {
         "team/glass:2",
         "--dry-run",
     ];
-    let changed = [
-        "--at-once",
-        "3",
-        "--set",
-        "generator.class_prompt=a $(photo) of a {class}",
-    ];
-    check(
-        "submit-kubernetes",
-        &desk.submit(&[&run[..], &changed].concat()),
-        desk.folder.path(),
-    );
+    let changed = ["--at-once", "3", "--set", "generator.class_prompt=a $(photo) of a {class}"];
+    check("submit-kubernetes", &desk.submit(&[&run[..], &changed].concat()), desk.folder.path());
     let nightly = [&run[..], &["--schedule", "0 1 * * 6"]].concat();
-    check(
-        "submit-kubernetes-nightly",
-        &desk.submit(&nightly),
-        desk.folder.path(),
-    );
+    check("submit-kubernetes-nightly", &desk.submit(&nightly), desk.folder.path());
 }
 
 /// The dry run is a script, and running it calls sbatch as submitting does.
 #[test]
 fn slurm_jobs_wait_for_each_other() {
     let desk = Desk::new();
-    desk.program(
-        "sbatch",
-        "echo \"$GLASS_BIN $*\" >>\"$DESK/calls\"; echo \"$(wc -l <\"$DESK/calls\");cluster\"",
-    );
-    let run = [
-        "--engine",
-        "slurm",
-        "--store",
-        "s3://bucket/glass",
-        "--workers",
-        "2",
-        "--set",
-        "name=a b",
-    ];
-    check(
-        "submit-slurm-submitted",
-        &desk.submit(&run),
-        desk.folder.path(),
-    );
+    desk.program("sbatch", "echo \"$GLASS_BIN $*\" >>\"$DESK/calls\"; echo \"$(wc -l <\"$DESK/calls\");cluster\"");
+    let run = ["--engine", "slurm", "--store", "s3://bucket/glass", "--workers", "2", "--set", "name=a b"];
+    check("submit-slurm-submitted", &desk.submit(&run), desk.folder.path());
     let calls = std::fs::read_to_string(desk.path("calls")).unwrap();
-    let waits: Vec<&str> = calls
-        .lines()
-        .map(|call| call.split(' ').nth(2).unwrap())
-        .collect();
-    let expected = [
-        "--array=0-1",
-        "--dependency=aftercorr:1",
-        "--dependency=aftercorr:2",
-        "--dependency=afterok:3",
-    ];
+    let waits: Vec<&str> = calls.lines().map(|call| call.split(' ').nth(2).unwrap()).collect();
+    let expected = ["--array=0-1", "--dependency=aftercorr:1", "--dependency=aftercorr:2", "--dependency=afterok:3"];
     assert_eq!(waits, expected, "{calls}");
 
     std::fs::remove_file(desk.path("calls")).unwrap();
-    desk.program(
-        "sbatch",
-        "echo \"$GLASS_BIN $*\" >>\"$DESK/calls\"; wc -l <\"$DESK/calls\"",
-    );
+    desk.program("sbatch", "echo \"$GLASS_BIN $*\" >>\"$DESK/calls\"; wc -l <\"$DESK/calls\"");
     let script = desk.submit(&[&run[..], &["--dry-run"]].concat()).stdout;
     let script = script.replace("<checkout>", checkout().to_str().unwrap());
     let path = format!("{}:/usr/bin:/bin", desk.path("bin").display());
-    let ran = Command::new("sh")
-        .args(["-c", &script])
-        .env("PATH", path)
-        .env("DESK", desk.folder.path())
-        .status();
+    let ran = Command::new("sh").args(["-c", &script]).env("PATH", path).env("DESK", desk.folder.path()).status();
     assert!(ran.unwrap().success(), "{script}");
     assert_eq!(std::fs::read_to_string(desk.path("calls")).unwrap(), calls);
 }
@@ -187,22 +111,15 @@ fn slurm_jobs_wait_for_each_other() {
 #[test]
 fn kubectl_gets_what_the_dry_run_shows() {
     let desk = Desk::new();
-    desk.program("kubectl", "echo \"$*\" >\"$DESK/flags\"; cat >\"$DESK/applied\"; echo job.batch/one; echo job.batch/two");
-    let run = [
-        "--engine",
-        "kubernetes",
-        "--store",
-        "s3://bucket/glass",
-        "--workers",
-        "2",
-    ];
+    desk.program(
+        "kubectl",
+        "echo \"$*\" >\"$DESK/flags\"; cat >\"$DESK/applied\"; echo job.batch/one; echo job.batch/two",
+    );
+    let run = ["--engine", "kubernetes", "--store", "s3://bucket/glass", "--workers", "2"];
     let shown = desk.submit(&[&run[..], &["--dry-run"]].concat());
     let submitted = desk.submit(&[&run[..], &["--json", "--", "--namespace=ml"]].concat());
     submitted.says(0, &["\"job.batch/two\""]);
-    assert_eq!(
-        std::fs::read_to_string(desk.path("applied")).unwrap(),
-        shown.stdout
-    );
+    assert_eq!(std::fs::read_to_string(desk.path("applied")).unwrap(), shown.stdout);
     assert_eq!(
         std::fs::read_to_string(desk.path("flags")).unwrap(),
         "apply --filename=- --output=name --namespace=ml\n"
@@ -214,30 +131,14 @@ fn kubectl_gets_what_the_dry_run_shows() {
 fn what_differs_has_another_name() {
     let desk = Desk::new();
     let name = |more: &[&str]| {
-        let shown = desk.submit(
-            &[
-                &[
-                    "--engine",
-                    "kubernetes",
-                    "--dry-run",
-                    "--json",
-                    "--store",
-                    "s3://b/g",
-                ],
-                more,
-            ]
-            .concat(),
-        );
+        let shown =
+            desk.submit(&[&["--engine", "kubernetes", "--dry-run", "--json", "--store", "s3://b/g"], more].concat());
         let document: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
         document["run"].as_str().unwrap().to_owned()
     };
     let plain = name(&[]);
     assert_eq!(plain, name(&["--workers", "1"]));
-    for more in [
-        ["--workers", "2"],
-        ["--set", "masks.low=0.3"],
-        ["--image", "glass:2"],
-    ] {
+    for more in [["--workers", "2"], ["--set", "masks.low=0.3"], ["--image", "glass:2"]] {
         assert_ne!(plain, name(&more), "{more:?}");
     }
 }
@@ -248,18 +149,13 @@ fn what_cannot_be_submitted_is_said_with_a_hint() {
     let slurm = ["--engine", "slurm", "--store", "s3://bucket/glass"];
     desk.submit(&[&slurm[..], &["--set", "masks.lo=0.4", "--dry-run"]].concat())
         .says(1, &["unknown field `lo`", "hint: did you mean `low`?"]);
-    desk.submit(&[&slurm[..], &["--schedule", "0 1 * * *"]].concat())
-        .says(1, &["for Kubernetes", "hint: "]);
-    desk.submit(&[&slurm[..], &["--workers", "0"]].concat())
-        .says(1, &["--workers"]);
-    desk.program("sbatch", "[ -e \"$DESK/one\" ] && { echo 'invalid partition' >&2; exit 1; }; touch \"$DESK/one\"; echo 77");
-    desk.submit(&slurm).says(
-        1,
-        &[
-            "`sbatch` refused: invalid partition",
-            "hint: already submitted: `scancel 77`",
-        ],
+    desk.submit(&[&slurm[..], &["--schedule", "0 1 * * *"]].concat()).says(1, &["for Kubernetes", "hint: "]);
+    desk.submit(&[&slurm[..], &["--workers", "0"]].concat()).says(1, &["--workers"]);
+    desk.program(
+        "sbatch",
+        "[ -e \"$DESK/one\" ] && { echo 'invalid partition' >&2; exit 1; }; touch \"$DESK/one\"; echo 77",
     );
+    desk.submit(&slurm).says(1, &["`sbatch` refused: invalid partition", "hint: already submitted: `scancel 77`"]);
 }
 
 #[test]
@@ -267,22 +163,12 @@ fn a_scheduler_that_is_not_there_is_named() {
     let desk = Desk::new();
     let output = Command::new(env!("CARGO_BIN_EXE_glassctl"))
         .current_dir(checkout())
-        .args([
-            "submit",
-            "--engine",
-            "slurm",
-            "--store",
-            "memory://",
-            "--spec",
-        ])
+        .args(["submit", "--engine", "slurm", "--store", "memory://", "--spec"])
         .arg(desk.path("Night run.toml"))
         .env("PATH", desk.path("bin"))
         .output()
         .unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(
-        stderr.contains("`sbatch` is not installed here") && stderr.contains("hint: "),
-        "{stderr}"
-    );
+    assert!(stderr.contains("`sbatch` is not installed here") && stderr.contains("hint: "), "{stderr}");
 }

@@ -124,11 +124,7 @@ impl BlipConfig {
     pub(super) fn check(&self) -> Result<(), (String, String)> {
         let (vision, text) = (&self.vision_config, &self.text_config);
         let parts = [
-            (
-                "vision_config",
-                vision.hidden_size,
-                vision.num_attention_heads,
-            ),
+            ("vision_config", vision.hidden_size, vision.num_attention_heads),
             ("text_config", text.hidden_size, text.num_attention_heads),
         ];
         for (part, dim, heads) in parts {
@@ -143,8 +139,7 @@ impl BlipConfig {
             return Err(("vision_config.patch_size".to_owned(), message));
         }
         if !text.is_decoder {
-            let message =
-                "`false`: the text model does not look at the image, so it cannot describe it";
+            let message = "`false`: the text model does not look at the image, so it cannot describe it";
             return Err(("text_config.is_decoder".to_owned(), message.to_owned()));
         }
         Ok(())

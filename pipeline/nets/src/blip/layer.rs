@@ -26,8 +26,7 @@ impl Layer {
             hidden: config.intermediate_size,
             eps: config.layer_norm_eps,
         };
-        let attention =
-            |name, key_dim| Attention::load(&scope.enter(name), "self", &sizes, key_dim);
+        let attention = |name, key_dim| Attention::load(&scope.enter(name), "self", &sizes, key_dim);
         let halves = ["intermediate", "output"];
         Ok(Self {
             own: attention("attention", sizes.dim)?,

@@ -69,9 +69,7 @@ impl Blip {
     pub fn caption(&self, pixels: Tensor<4>, options: &GenerateOptions) -> Result<Vec<String>> {
         let generated = self.generate(pixels, options)?;
         let (config, end) = (&self.config().text_config, self.model.end(options));
-        let special = |id: u32| {
-            end.contains(&id) || id == config.bos_token_id || Some(id) == config.pad_token_id
-        };
+        let special = |id: u32| end.contains(&id) || id == config.bos_token_id || Some(id) == config.pad_token_id;
         let text = |tokens: &Vec<u32>| {
             let words: Vec<u32> = tokens.iter().copied().filter(|id| !special(*id)).collect();
             Ok(self.tokenizer.decode(&words)?.trim().to_owned())

@@ -34,13 +34,7 @@ impl BlipModel {
     pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = folder.as_ref().join("config.json");
         let config: BlipConfig = crate::config::read(&path)?;
-        config
-            .check()
-            .map_err(|(field, message)| NetsError::Config {
-                path,
-                field,
-                message,
-            })?;
+        config.check().map_err(|(field, message)| NetsError::Config { path, field, message })?;
         let weights = Weights::open(folder, "model")?;
         let scope = weights.root(device);
         let image_dim = config.vision_config.hidden_size;
@@ -55,11 +49,7 @@ impl BlipModel {
             "text_decoder.cls.predictions.decoder.weight",
             "*.position_ids",
         ])?;
-        Ok(Self {
-            network,
-            config,
-            device: device.clone(),
-        })
+        Ok(Self { network, config, device: device.clone() })
     }
 
     /// The configuration.
@@ -86,11 +76,7 @@ impl BlipModel {
         self.check_length(text.tokens())?;
         let (image, text) = self.both(pixels, text)?;
         let ids = text.tensor(self.config.text_config.vocab_size, &self.device)?;
-        Ok(self
-            .network
-            .text
-            .logits(&image, ids, &text)
-            .narrow(0, 0, rows))
+        Ok(self.network.text.logits(&image, ids, &text).narrow(0, 0, rows))
     }
 
     /// The sequences that transformers' `generate(pixel_values, input_ids, attention_mask, …)` returns.
@@ -110,22 +96,14 @@ impl BlipModel {
         let config = &self.config.text_config;
         let text = match text {
             Some(text) if text.tokens() < 2 => {
-                return Err(NetsError::input(
-                    "a text needs a first and a last token, which are replaced and dropped",
-                ));
+                return Err(NetsError::input("a text needs a first and a last token, which are replaced and dropped"));
             }
             Some(text) => text.clone().without_last().with_first(config.bos_token_id),
             None => self.prompt(pixels.dims()[0], &[])?,
         };
         let end = self.end(options);
         let new = self.generate(pixels, &text, options)?;
-        Ok(sequences(
-            text.ids(),
-            new,
-            options,
-            config.pad_token_id,
-            end,
-        ))
+        Ok(sequences(text.ids(), new, options, config.pad_token_id, end))
     }
 
     /// The prompt of as many pictures: the beginning of text, then `text`.
@@ -158,12 +136,7 @@ impl BlipModel {
         let (image, prompt) = self.both(pixels, &prompt)?;
         let ids = prompt.tensor(config.vocab_size, &self.device)?;
         let (memory, scores) = self.network.text.start(&image, ids, &prompt);
-        let start = Start {
-            memory,
-            scores,
-            texts: &texts,
-            end,
-        };
+        let start = Start { memory, scores, texts: &texts, end };
         generate(&self.network.text, start, options)
     }
 
@@ -171,17 +144,10 @@ impl BlipModel {
     fn both(&self, pixels: Tensor<4>, text: &TokenBatch) -> Result<(Tensor<3>, TokenBatch)> {
         let [pictures, ..] = pixels.dims();
         if pictures != text.rows() {
-            return Err(NetsError::input(format!(
-                "the text has {} rows, expected {pictures}",
-                text.rows()
-            )));
+            return Err(NetsError::input(format!("the text has {} rows, expected {pictures}", text.rows())));
         }
         let image = self.image_tokens(pixels)?;
-        let image = if pictures == 1 {
-            image.repeat_dim(0, 2)
-        } else {
-            image
-        };
+        let image = if pictures == 1 { image.repeat_dim(0, 2) } else { image };
         Ok((image, text.clone().doubled()))
     }
 

@@ -55,26 +55,18 @@ impl TextDecoder {
     pub(super) fn load(scope: &Scope, config: &BlipTextConfig, image_dim: usize) -> Result<Self> {
         let (dim, vocabulary) = (config.hidden_size, config.vocab_size);
         let norm = LayerNormConfig::new(dim).with_epsilon(config.layer_norm_eps);
-        let (embeddings, predictions) = (
-            scope.enter("bert.embeddings"),
-            scope.enter("cls.predictions"),
-        );
+        let (embeddings, predictions) = (scope.enter("bert.embeddings"), scope.enter("cls.predictions"));
         let transform = predictions.enter("transform");
         // As upstream: a file with an output layer of its own has an untied one, whatever it is called.
         let head = "cls.predictions.decoder.weight";
-        let own_head = scope.contains(head)
-            && !scope.same_bytes(head, "bert.embeddings.word_embeddings.weight");
+        let own_head = scope.contains(head) && !scope.same_bytes(head, "bert.embeddings.word_embeddings.weight");
         let head = LinearConfig::new(dim, vocabulary).with_bias(false);
         let bias = match predictions.contains("decoder.bias") {
             true => "decoder.bias",
             false => "bias",
         };
         Ok(Self {
-            words: embedding(
-                &embeddings,
-                "word_embeddings",
-                &EmbeddingConfig::new(vocabulary, dim),
-            )?,
+            words: embedding(&embeddings, "word_embeddings", &EmbeddingConfig::new(vocabulary, dim))?,
             positions: embedding(
                 &embeddings,
                 "position_embeddings",
@@ -89,9 +81,7 @@ impl TextDecoder {
                 .collect::<Result<_>>()?,
             dense: linear(&transform, "dense", &LinearConfig::new(dim, dim))?,
             dense_norm: layer_norm(&transform, "LayerNorm", &norm)?,
-            head: own_head
-                .then(|| linear(&predictions, "decoder", &head))
-                .transpose()?,
+            head: own_head.then(|| linear(&predictions, "decoder", &head)).transpose()?,
             head_bias: predictions.param(bias, [vocabulary])?,
             activation: config.hidden_act,
         })
@@ -100,33 +90,18 @@ impl TextDecoder {
     /// Looks at image tokens `[rows, image_tokens, image_dim]` and reads a prompt's ids `[rows, tokens]`,
     /// padded as `prompt` says; gives what is remembered of both and the scores of the next token
     /// `[rows, vocab_size]`.
-    pub(super) fn start(
-        &self,
-        image: &Tensor<3>,
-        ids: Tensor<2, Int>,
-        prompt: &TokenBatch,
-    ) -> (TextMemory, Tensor<2>) {
+    pub(super) fn start(&self, image: &Tensor<3>, ids: Tensor<2, Int>, prompt: &TokenBatch) -> (TextMemory, Tensor<2>) {
         let device = ids.device();
         let mut memory = self.memory(image);
         memory.padding = Padding::of(prompt, HIDDEN, &device);
         let positions = prompt.positions(Positions::AtFirst, &device);
-        let x = self.read(
-            ids,
-            positions,
-            prompt.causal_bias(HIDDEN, &device),
-            &mut memory,
-        );
+        let x = self.read(ids, positions, prompt.causal_bias(HIDDEN, &device), &mut memory);
         (memory, self.last_scores(x))
     }
 
     /// As [`TextDecoder::start`], but gives the scores of the token after each, `[rows, tokens, vocab_size]`.
     /// Padding has positions of its own here, as upstream's `forward` does not look at the mask for them.
-    pub(super) fn logits(
-        &self,
-        image: &Tensor<3>,
-        ids: Tensor<2, Int>,
-        prompt: &TokenBatch,
-    ) -> Tensor<3> {
+    pub(super) fn logits(&self, image: &Tensor<3>, ids: Tensor<2, Int>, prompt: &TokenBatch) -> Tensor<3> {
         let device = ids.device();
         let tokens = ids.dims()[1];
         let positions = Tensor::<1, Int>::arange(0..tokens as i64, &device).unsqueeze();
@@ -142,11 +117,7 @@ impl TextDecoder {
             let (key, value) = layer.image_keys(image);
             keys.extend(index, key, value);
         }
-        TextMemory {
-            written: KeyValues::default(),
-            image: keys,
-            padding: None,
-        }
+        TextMemory { written: KeyValues::default(), image: keys, padding: None }
     }
 
     /// Reads tokens after those that the memory holds; gives their states `[rows, new, dim]`.

@@ -140,8 +140,7 @@ impl TryFrom<Value> for LanguageConfig {
             Some("t5") => serde_json::from_value(value).map(Self::T5).map_err(text),
             _ => Err(format!(
                 "the language model is `{}`, expected `opt` or `t5`",
-                kind.as_ref()
-                    .map_or("", |kind| kind.as_str().unwrap_or("no text"))
+                kind.as_ref().map_or("", |kind| kind.as_str().unwrap_or("no text"))
             )),
         }
     }

@@ -54,11 +54,7 @@ impl Blip2 {
             .eos_token_id
             .map_or(text.end_tokens().to_vec(), |end| end.as_slice().to_vec());
         let tokenizer = TextTokenizer::load(folder, kind)?;
-        Ok(Self {
-            model,
-            tokenizer,
-            end,
-        })
+        Ok(Self { model, tokenizer, end })
     }
 
     /// The configuration.
@@ -86,22 +82,10 @@ impl Blip2 {
     fn prompt(&self, pictures: usize, text: &str) -> Result<TokenBatch> {
         let text = match (text, &self.config().text_config) {
             ("", _) => self.model.begin_ids(),
-            (text, LanguageConfig::Opt(config)) => {
-                [vec![config.bos_token_id], self.tokenizer.encode(text)?].concat()
-            }
+            (text, LanguageConfig::Opt(config)) => [vec![config.bos_token_id], self.tokenizer.encode(text)?].concat(),
             (text, LanguageConfig::T5(_)) => {
-                let end = self
-                    .config()
-                    .text_config
-                    .end_tokens()
-                    .iter()
-                    .take(1)
-                    .copied();
-                self.tokenizer
-                    .encode(text)?
-                    .into_iter()
-                    .chain(end)
-                    .collect()
+                let end = self.config().text_config.end_tokens().iter().take(1).copied();
+                self.tokenizer.encode(text)?.into_iter().chain(end).collect()
             }
         };
         TokenBatch::new(vec![self.model.prompt(&text); pictures])
@@ -136,10 +120,7 @@ impl Blip2 {
     pub fn caption(&self, pixels: Tensor<4>, options: &GenerateOptions) -> Result<Vec<String>> {
         let generated = self.generate(pixels, options)?;
         let end = options.end_tokens.as_deref().unwrap_or(&self.end);
-        generated
-            .iter()
-            .map(|tokens| self.text(tokens, end))
-            .collect()
+        generated.iter().map(|tokens| self.text(tokens, end)).collect()
     }
 
     fn text(&self, tokens: &[u32], end: &[u32]) -> Result<String> {

@@ -38,11 +38,7 @@ impl Blip2Model {
             "language_model.decoder.embed_tokens.weight",
             "*.position_ids",
         ])?;
-        Ok(Self {
-            network,
-            config,
-            device: device.clone(),
-        })
+        Ok(Self { network, config, device: device.clone() })
     }
 
     /// The configuration.
@@ -65,12 +61,7 @@ impl Blip2Model {
     ///
     /// # Errors
     /// [`NetsError::Input`] when shapes or ids do not fit, or T5 is given no `decoder_ids`.
-    pub fn logits(
-        &self,
-        pixels: Tensor<4>,
-        text: &TokenBatch,
-        decoder_ids: Option<&TokenBatch>,
-    ) -> Result<Tensor<3>> {
+    pub fn logits(&self, pixels: Tensor<4>, text: &TokenBatch, decoder_ids: Option<&TokenBatch>) -> Result<Tensor<3>> {
         let rows = text.rows();
         let Prompt { embeddings, tokens } = self.read(pixels, text)?;
         self.check_length(tokens.tokens())?;
@@ -114,22 +105,13 @@ impl Blip2Model {
             None => TokenBatch::new(vec![self.prompt(&self.begin_ids()); pixels.dims()[0]])?,
         };
         let language = &self.config.text_config;
-        let end = options
-            .end_tokens
-            .as_deref()
-            .unwrap_or(language.end_tokens());
+        let end = options.end_tokens.as_deref().unwrap_or(language.end_tokens());
         let new = self.generate(pixels, &text, options, end)?;
         let prompts = match language {
             LanguageConfig::Opt(_) => text.ids().to_vec(),
             LanguageConfig::T5(_) => vec![vec![self.start_token()?]; text.rows()],
         };
-        Ok(sequences(
-            &prompts,
-            new,
-            options,
-            language.padding_token(),
-            end,
-        ))
+        Ok(sequences(&prompts, new, options, language.padding_token(), end))
     }
 
     /// The new tokens of each text, with the one that ended it.
@@ -148,31 +130,13 @@ impl Blip2Model {
                 options.check_length(tokens.tokens(), positions)?;
                 let (memory, scores) = language.start(embeddings, &tokens);
                 let texts = text.texts();
-                generate(
-                    language,
-                    Start {
-                        memory,
-                        scores,
-                        texts: &texts,
-                        end,
-                    },
-                    options,
-                )
+                generate(language, Start { memory, scores, texts: &texts, end }, options)
             }
             Language::T5(language) => {
                 let (start, padding) = self.t5_start(&tokens)?;
                 let (memory, scores) = language.start(embeddings, padding, start);
                 let texts = vec![vec![self.start_token()?]; text.rows()];
-                generate(
-                    language,
-                    Start {
-                        memory,
-                        scores,
-                        texts: &texts,
-                        end,
-                    },
-                    options,
-                )
+                generate(language, Start { memory, scores, texts: &texts, end }, options)
             }
         }
     }
@@ -194,10 +158,7 @@ impl Blip2Model {
     /// The placeholders of a picture and a text behind them.
     pub(super) fn prompt(&self, text: &[u32]) -> Vec<u32> {
         let queries = self.config.num_query_tokens;
-        let picture = self
-            .config
-            .image_token_index
-            .map(|image| vec![image; queries]);
+        let picture = self.config.image_token_index.map(|image| vec![image; queries]);
         [picture.as_deref().unwrap_or_default(), text].concat()
     }
 
@@ -206,11 +167,9 @@ impl Blip2Model {
     pub(super) fn begin_ids(&self) -> Vec<u32> {
         match &self.config.text_config {
             LanguageConfig::Opt(config) => vec![config.bos_token_id],
-            LanguageConfig::T5(config) => config
-                .bos_token_id
-                .or(self.config.text_config.end_tokens().first().copied())
-                .into_iter()
-                .collect(),
+            LanguageConfig::T5(config) => {
+                config.bos_token_id.or(self.config.text_config.end_tokens().first().copied()).into_iter().collect()
+            }
         }
     }
 

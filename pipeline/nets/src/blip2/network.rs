@@ -33,11 +33,7 @@ pub(super) enum Language {
 
 impl Blip2Network {
     /// `kind` is the feed-forward layer where the language model is T5.
-    pub(super) fn load(
-        scope: &Scope,
-        config: &Blip2Config,
-        kind: Option<FeedForwardKind>,
-    ) -> Result<Self> {
+    pub(super) fn load(scope: &Scope, config: &Blip2Config, kind: Option<FeedForwardKind>) -> Result<Self> {
         let query_dim = config.qformer_config.hidden_size;
         let image_dim = config.vision_config.hidden_size;
         let projection = LinearConfig::new(query_dim, config.text_config.word_dim());
@@ -49,9 +45,7 @@ impl Blip2Network {
             projection: linear(scope, "language_projection", &projection)?,
             language: match &config.text_config {
                 LanguageConfig::Opt(config) => Language::Opt(Opt::load(&language, config)?),
-                LanguageConfig::T5(config) => {
-                    Language::T5(T5::load(&language, config, kind.unwrap_or_default())?)
-                }
+                LanguageConfig::T5(config) => Language::T5(T5::load(&language, config, kind.unwrap_or_default())?),
             },
             image_dim,
         })
@@ -74,10 +68,7 @@ impl Blip2Network {
     pub fn query_states(&self, image_tokens: Tensor<3>) -> Result<Tensor<3>> {
         let [batch, _, width] = image_tokens.dims();
         if width != self.image_dim {
-            return Err(NetsError::input(format!(
-                "image tokens are {width} wide, expected {}",
-                self.image_dim
-            )));
+            return Err(NetsError::input(format!("image tokens are {width} wide, expected {}", self.image_dim)));
         }
         let queries = self.query_tokens.val().repeat_dim(0, batch);
         Ok(self.qformer.forward(queries, image_tokens))

@@ -49,15 +49,7 @@ impl Opt {
         let (dim, words) = (config.hidden_size, config.word_dim());
         let decoder = scope.enter("model.decoder");
         let projection = |name: &str, from: usize, to: usize| {
-            (words != dim)
-                .then(|| {
-                    linear(
-                        &decoder,
-                        name,
-                        &LinearConfig::new(from, to).with_bias(false),
-                    )
-                })
-                .transpose()
+            (words != dim).then(|| linear(&decoder, name, &LinearConfig::new(from, to).with_bias(false))).transpose()
         };
         let last_norm = config.do_layer_norm_before && !config.remove_final_layer_norm;
         let positions = EmbeddingConfig::new(config.max_position_embeddings + POSITION_OFFSET, dim);
@@ -67,23 +59,15 @@ impl Opt {
             && !scope.same_bytes("lm_head.weight", "model.decoder.embed_tokens.weight")
             || !config.tie_word_embeddings;
         Ok(Self {
-            words: embedding(
-                &decoder,
-                "embed_tokens",
-                &EmbeddingConfig::new(config.vocab_size, words),
-            )?,
+            words: embedding(&decoder, "embed_tokens", &EmbeddingConfig::new(config.vocab_size, words))?,
             positions: embedding(&decoder, "embed_positions", &positions)?,
             project_in: projection("project_in", words, dim)?,
             layers: (0..config.num_hidden_layers)
                 .map(|index| Layer::load(&decoder.enter("layers").enter(index), config))
                 .collect::<Result<_>>()?,
-            norm: last_norm
-                .then(|| norm(&decoder, "final_layer_norm", config))
-                .transpose()?,
+            norm: last_norm.then(|| norm(&decoder, "final_layer_norm", config)).transpose()?,
             project_out: projection("project_out", dim, words)?,
-            head: own_head
-                .then(|| linear(scope, "lm_head", &head))
-                .transpose()?,
+            head: own_head.then(|| linear(scope, "lm_head", &head)).transpose()?,
         })
     }
 
@@ -94,16 +78,10 @@ impl Opt {
 
     /// Reads a prompt of embeddings `[rows, tokens, word_dim]`; gives what OPT remembers of it and the scores
     /// of the token that follows the last one, `[rows, vocab_size]`. Only the mask of `prompt` is looked at.
-    pub(super) fn start(
-        &self,
-        embeddings: Tensor<3>,
-        prompt: &TokenBatch,
-    ) -> (OptMemory, Tensor<2>) {
+    pub(super) fn start(&self, embeddings: Tensor<3>, prompt: &TokenBatch) -> (OptMemory, Tensor<2>) {
         let device = embeddings.device();
-        let mut memory = OptMemory {
-            keys: KeyValues::default(),
-            padding: Padding::of(prompt, f32::NEG_INFINITY, &device),
-        };
+        let mut memory =
+            OptMemory { keys: KeyValues::default(), padding: Padding::of(prompt, f32::NEG_INFINITY, &device) };
         let positions = prompt.positions(Positions::AtFirst, &device);
         let bias = prompt.causal_bias(f32::NEG_INFINITY, &device);
         let x = self.read(embeddings, positions, bias, &mut memory.keys);
@@ -190,9 +168,7 @@ struct Layer {
 impl Layer {
     fn load(scope: &Scope, config: &OptConfig) -> Result<Self> {
         let dim = config.hidden_size;
-        let layer = |input: usize, output: usize| {
-            LinearConfig::new(input, output).with_bias(config.enable_bias)
-        };
+        let layer = |input: usize, output: usize| LinearConfig::new(input, output).with_bias(config.enable_bias);
         let attention = scope.enter("self_attn");
         let square = layer(dim, dim);
         Ok(Self {
@@ -210,42 +186,20 @@ impl Layer {
         })
     }
 
-    fn forward(
-        &self,
-        x: Tensor<3>,
-        index: usize,
-        bias: &Option<Tensor<4>>,
-        keys: &mut KeyValues,
-    ) -> Tensor<3> {
-        let x = self.around(x, &self.attention_norm, |x| {
-            self.attention(x, index, bias, keys)
-        });
-        self.around(x, &self.norm, |x| {
-            self.fc2
-                .forward(self.activation.forward(self.fc1.forward(x)))
-        })
+    fn forward(&self, x: Tensor<3>, index: usize, bias: &Option<Tensor<4>>, keys: &mut KeyValues) -> Tensor<3> {
+        let x = self.around(x, &self.attention_norm, |x| self.attention(x, index, bias, keys));
+        self.around(x, &self.norm, |x| self.fc2.forward(self.activation.forward(self.fc1.forward(x))))
     }
 
     /// Adds what `inner` makes of the input, with the norm before it or after the sum.
-    fn around(
-        &self,
-        x: Tensor<3>,
-        norm: &LayerNorm,
-        inner: impl FnOnce(Tensor<3>) -> Tensor<3>,
-    ) -> Tensor<3> {
+    fn around(&self, x: Tensor<3>, norm: &LayerNorm, inner: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
         match self.norm_first {
             true => x.clone() + inner(norm.forward(x)),
             false => norm.forward(x.clone() + inner(x)),
         }
     }
 
-    fn attention(
-        &self,
-        x: Tensor<3>,
-        index: usize,
-        bias: &Option<Tensor<4>>,
-        keys: &mut KeyValues,
-    ) -> Tensor<3> {
+    fn attention(&self, x: Tensor<3>, index: usize, bias: &Option<Tensor<4>>, keys: &mut KeyValues) -> Tensor<3> {
         let split = |layer: &Linear| split_heads(layer.forward(x.clone()), self.heads);
         let (key, value) = keys.extend(index, split(&self.key), split(&self.value));
         let attended = attend_on_past(split(&self.query), key, value, bias.clone());

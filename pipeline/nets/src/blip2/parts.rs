@@ -77,9 +77,7 @@ impl Blip2Queries {
             }
         };
         let dim = config.hidden_size;
-        let queries = |whole: &Blip2Config| {
-            root.param("query_tokens", [1, whole.num_query_tokens, dim])
-        };
+        let queries = |whole: &Blip2Config| root.param("query_tokens", [1, whole.num_query_tokens, dim]);
         Ok(Self {
             qformer: QFormer::load(&scope, &config, image_dim)?,
             queries: whole.as_ref().map(queries).transpose()?,
@@ -101,10 +99,9 @@ impl Blip2Queries {
                 "a Q-Former without the rest of BLIP-2 has no queries of its own: give `query_embeds`",
             ));
         };
-        for (name, width, expected) in [
-            ("image tokens", image.dims()[2], self.image_dim),
-            ("queries", queries.dims()[2], self.dim),
-        ] {
+        for (name, width, expected) in
+            [("image tokens", image.dims()[2], self.image_dim), ("queries", queries.dims()[2], self.dim)]
+        {
             if width != expected {
                 return Err(NetsError::input(format!("{name} are {width} wide, expected {expected}")));
             }

@@ -16,12 +16,7 @@ pub(super) struct Prompt {
 impl Prompt {
     /// Puts pictures `[rows, queries, word_dim]` in the places of their placeholders `image` in texts, whose
     /// words are `[rows, tokens, word_dim]`; before the texts where there are no placeholders.
-    pub(super) fn new(
-        picture: Tensor<3>,
-        words: Tensor<3>,
-        text: &TokenBatch,
-        image: Option<u32>,
-    ) -> Result<Self> {
+    pub(super) fn new(picture: Tensor<3>, words: Tensor<3>, text: &TokenBatch, image: Option<u32>) -> Result<Self> {
         let [rows, queries, dim] = picture.dims();
         let (tokens, sources) = match image {
             None => {
@@ -34,18 +29,16 @@ impl Prompt {
         let width = queries + text.tokens();
         let place = |(row, places): (usize, &Vec<usize>)| {
             let first = row * width;
-            places
-                .iter()
-                .map(|place| (first + place) as i64)
-                .collect::<Vec<_>>()
+            places.iter().map(|place| (first + place) as i64).collect::<Vec<_>>()
         };
         let index: Vec<i64> = sources.iter().enumerate().flat_map(place).collect();
         let count = index.len();
         let index = Tensor::<1, Int>::from_data(TensorData::new(index, [count]), &words.device());
-        let embeddings = Tensor::cat(vec![picture, words], 1)
-            .reshape([rows * width, dim])
-            .select(0, index)
-            .reshape([rows, tokens.tokens(), dim]);
+        let embeddings = Tensor::cat(vec![picture, words], 1).reshape([rows * width, dim]).select(0, index).reshape([
+            rows,
+            tokens.tokens(),
+            dim,
+        ]);
         let embeddings = match rows {
             1 => embeddings.repeat_dim(0, 2),
             _ => embeddings,

@@ -20,11 +20,7 @@ pub(super) struct QFormer {
 
 impl QFormer {
     /// `image_dim` is the width of the image tokens.
-    pub(super) fn load(
-        scope: &Scope,
-        config: &Blip2QFormerConfig,
-        image_dim: usize,
-    ) -> Result<Self> {
+    pub(super) fn load(scope: &Scope, config: &Blip2QFormerConfig, image_dim: usize) -> Result<Self> {
         let layers = (0..config.num_hidden_layers)
             .map(|index| {
                 let sees_image = index % config.cross_attention_frequency.max(1) == 0;
@@ -32,18 +28,13 @@ impl QFormer {
                 Layer::load(&scope.enter("encoder.layer").enter(index), config, image)
             })
             .collect::<Result<_>>()?;
-        Ok(Self {
-            norm: layer_norm(scope, "layernorm", &sizes(config).norm())?,
-            layers,
-        })
+        Ok(Self { norm: layer_norm(scope, "layernorm", &sizes(config).norm())?, layers })
     }
 
     /// Queries `[batch, queries, dim]` and image tokens `[batch, tokens, image_dim]` to `[batch, queries, dim]`.
     pub(super) fn forward(&self, queries: Tensor<3>, image: Tensor<3>) -> Tensor<3> {
         let x = self.norm.forward(queries);
-        self.layers
-            .iter()
-            .fold(x, |x, layer| layer.forward(x, &image))
+        self.layers.iter().fold(x, |x, layer| layer.forward(x, &image))
     }
 }
 
@@ -58,14 +49,11 @@ struct Layer {
 impl Layer {
     fn load(scope: &Scope, config: &Blip2QFormerConfig, image_dim: Option<usize>) -> Result<Self> {
         let sizes = sizes(config);
-        let attention =
-            |name, key_dim| Attention::load(&scope.enter(name), "attention", &sizes, key_dim);
+        let attention = |name, key_dim| Attention::load(&scope.enter(name), "attention", &sizes, key_dim);
         let halves = ["intermediate_query", "output_query"];
         Ok(Self {
             attention: attention("attention", sizes.dim)?,
-            cross_attention: image_dim
-                .map(|image_dim| attention("crossattention", image_dim))
-                .transpose()?,
+            cross_attention: image_dim.map(|image_dim| attention("crossattention", image_dim)).transpose()?,
             feed_forward: FeedForward::load(scope, halves, &sizes, config.hidden_act)?,
         })
     }

@@ -29,13 +29,7 @@ impl VisionModel {
         let grid = config.image_size / config.patch_size.max(1);
         let norm = LayerNormConfig::new(dim).with_epsilon(config.layer_norm_eps);
         Ok(Self {
-            patches: PatchEmbedding::load(
-                &embeddings,
-                "patch_embedding",
-                3,
-                config.patch_size,
-                dim,
-            )?,
+            patches: PatchEmbedding::load(&embeddings, "patch_embedding", 3, config.patch_size, dim)?,
             class_token: embeddings.param("class_embedding", [1, 1, dim])?,
             positions: embeddings.param("position_embedding", [1, 1 + grid * grid, dim])?,
             blocks: (0..config.num_hidden_layers)
@@ -50,12 +44,9 @@ impl VisionModel {
         let grid = self.patches.grid(&pixels)?;
         let patches = self.patches.forward(pixels)?;
         let class = self.class_token.val().repeat_dim(0, patches.dims()[0]);
-        let positions =
-            interpolate_positions(self.positions.val(), grid, PositionInterpolation::Size);
+        let positions = interpolate_positions(self.positions.val(), grid, PositionInterpolation::Size);
         let x = Tensor::cat(vec![class, patches], 1) + positions;
-        Ok(self
-            .norm
-            .forward(self.blocks.iter().fold(x, |x, block| block.forward(x))))
+        Ok(self.norm.forward(self.blocks.iter().fold(x, |x, block| block.forward(x))))
     }
 }
 
@@ -92,9 +83,7 @@ impl Block {
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let x = x.clone() + self.attention(self.norm1.forward(x));
-        let hidden = self
-            .activation
-            .forward(self.fc1.forward(self.norm2.forward(x.clone())));
+        let hidden = self.activation.forward(self.fc1.forward(self.norm2.forward(x.clone())));
         x + self.fc2.forward(hidden)
     }
 
@@ -108,12 +97,7 @@ impl Block {
                 .reshape([batch, tokens, self.heads, dim / self.heads])
                 .swap_dims(1, 2)
         };
-        self.projection.forward(merge_heads(attend(
-            part(0),
-            part(1),
-            part(2),
-            Visibility::All,
-        )))
+        self.projection.forward(merge_heads(attend(part(0), part(1), part(2), Visibility::All)))
     }
 }
 
@@ -126,14 +110,7 @@ fn qkv(scope: &Scope, config: &Blip2VisionConfig) -> Result<Linear> {
     }
     let mut layer = linear(scope, "qkv", &whole.with_bias(false))?;
     let none = Tensor::<1>::zeros([dim], scope.device());
-    let bias = Tensor::cat(
-        vec![
-            scope.tensor("q_bias", [dim])?,
-            none,
-            scope.tensor("v_bias", [dim])?,
-        ],
-        0,
-    );
+    let bias = Tensor::cat(vec![scope.tensor("q_bias", [dim])?, none, scope.tensor("v_bias", [dim])?], 0);
     layer.bias = Some(Param::from_tensor(bias));
     Ok(layer)
 }

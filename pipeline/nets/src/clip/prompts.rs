@@ -13,15 +13,9 @@ pub const CLASS_PLACEHOLDER: &str = "{class}";
 ///
 /// # Errors
 /// When the template has no placeholder or the name yields no token that fits.
-pub fn class_prompt(
-    tokenizer: &ClipTokenizer,
-    template: &str,
-    class: &str,
-) -> Result<(TokenizedPrompt, Vec<usize>)> {
+pub fn class_prompt(tokenizer: &ClipTokenizer, template: &str, class: &str) -> Result<(TokenizedPrompt, Vec<usize>)> {
     let Some((before, after)) = template.split_once(CLASS_PLACEHOLDER) else {
-        return Err(NetsError::input(format!(
-            "class prompt `{template}` has no `{CLASS_PLACEHOLDER}`"
-        )));
+        return Err(NetsError::input(format!("class prompt `{template}` has no `{CLASS_PLACEHOLDER}`")));
     };
     let text = format!("{before}{class}{after}");
     let mark = before.len()..before.len() + class.len();
@@ -34,10 +28,7 @@ pub fn class_prompt(
 ///
 /// # Errors
 /// When a name yields no token that fits.
-pub fn joint_class_prompt(
-    tokenizer: &ClipTokenizer,
-    classes: &[String],
-) -> Result<(TokenizedPrompt, Vec<Vec<usize>>)> {
+pub fn joint_class_prompt(tokenizer: &ClipTokenizer, classes: &[String]) -> Result<(TokenizedPrompt, Vec<Vec<usize>>)> {
     let mut start = 0;
     let marks: Vec<Range<usize>> = classes
         .iter()
@@ -50,19 +41,13 @@ pub fn joint_class_prompt(
     marked(tokenizer, &classes.join(" "), &marks)
 }
 
-fn marked(
-    tokenizer: &ClipTokenizer,
-    text: &str,
-    marks: &[Range<usize>],
-) -> Result<(TokenizedPrompt, Vec<Vec<usize>>)> {
+fn marked(tokenizer: &ClipTokenizer, text: &str, marks: &[Range<usize>]) -> Result<(TokenizedPrompt, Vec<Vec<usize>>)> {
     let prompt = tokenizer.encode(text)?;
     let positions = marks.iter().map(|mark| {
         let positions = prompt.positions(mark);
         if positions.is_empty() {
             let word = text.get(mark.clone()).unwrap_or_default();
-            return Err(NetsError::input(format!(
-                "class name `{word}` has no token in the prompt `{text}`"
-            )));
+            return Err(NetsError::input(format!("class name `{word}` has no token in the prompt `{text}`")));
         }
         Ok(positions)
     });

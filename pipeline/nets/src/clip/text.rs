@@ -45,11 +45,7 @@ impl ClipTextModel {
         let weights = Weights::open(folder, "model")?;
         let root = weights.root(device);
         let prefixed = weights.names().any(|name| name.starts_with("text_model."));
-        let scope = if prefixed {
-            root.enter("text_model")
-        } else {
-            root
-        };
+        let scope = if prefixed { root.enter("text_model") } else { root };
         let model = Self::from_scope(&scope, &config)?;
         // A full CLIP saves its projection beside the encoder; old versions save position ids.
         weights.finish(&["*position_ids", "text_projection.weight"])?;
@@ -66,8 +62,7 @@ impl ClipTextModel {
             eps: config.layer_norm_eps,
         };
         let embeddings = scope.enter("embeddings");
-        let embedding =
-            |name, rows| layers::embedding(&embeddings, name, &EmbeddingConfig::new(rows, width));
+        let embedding = |name, rows| layers::embedding(&embeddings, name, &EmbeddingConfig::new(rows, width));
         let encoder = scope.enter("encoder").enter("layers");
         Ok(Self {
             token_embedding: embedding("token_embedding", config.vocab_size)?,
@@ -102,16 +97,10 @@ impl ClipTextModel {
     pub fn pooled(&self, hidden: Tensor<3>, ids: &[i64]) -> Result<Tensor<2>> {
         let [batch, tokens, width] = hidden.dims();
         if ids.len() != batch * tokens || ids.is_empty() {
-            return Err(NetsError::input(format!(
-                "{} token ids for {batch} texts of {tokens} tokens",
-                ids.len()
-            )));
+            return Err(NetsError::input(format!("{} token ids for {batch} texts of {tokens} tokens", ids.len())));
         }
-        let rows: Vec<i64> = ids
-            .chunks(tokens)
-            .enumerate()
-            .map(|(text, ids)| (text * tokens + self.end_of(ids)) as i64)
-            .collect();
+        let rows: Vec<i64> =
+            ids.chunks(tokens).enumerate().map(|(text, ids)| (text * tokens + self.end_of(ids)) as i64).collect();
         let rows = Tensor::from_data(TensorData::new(rows, [batch]), &hidden.device());
         Ok(hidden.reshape([batch * tokens, width]).select(0, rows))
     }
@@ -135,15 +124,13 @@ impl ClipTextModel {
         let [vocabulary, _] = self.token_embedding.weight.dims();
         let [positions, _] = self.position_embedding.weight.dims();
         if tokens == 0 || tokens > positions {
-            return Err(NetsError::input(format!(
-                "prompts of {tokens} tokens, expected 1 to {positions}"
-            )));
+            return Err(NetsError::input(format!("prompts of {tokens} tokens, expected 1 to {positions}")));
         }
         match ids.iter().find(|id| !(0..vocabulary as i64).contains(*id)) {
             None => Ok(()),
-            Some(id) => Err(NetsError::input(format!(
-                "token {id} is outside the text encoder's vocabulary of {vocabulary}"
-            ))),
+            Some(id) => {
+                Err(NetsError::input(format!("token {id} is outside the text encoder's vocabulary of {vocabulary}")))
+            }
         }
     }
 
@@ -156,11 +143,7 @@ impl ClipTextModel {
         if prompts.iter().any(|prompt| prompt.ids.len() != tokens) {
             return Err(NetsError::input("prompts must all have one length"));
         }
-        let ids: Vec<i64> = prompts
-            .iter()
-            .flat_map(|prompt| &prompt.ids)
-            .map(|id| i64::from(*id))
-            .collect();
+        let ids: Vec<i64> = prompts.iter().flat_map(|prompt| &prompt.ids).map(|id| i64::from(*id)).collect();
         self.check(&ids, [prompts.len(), tokens])?;
         let data = TensorData::new(ids, [prompts.len(), tokens]);
         let device = self.token_embedding.weight.device();

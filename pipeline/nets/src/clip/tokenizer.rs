@@ -20,8 +20,7 @@ const END: &str = "<|endoftext|>";
 /// CLIP's positions, when the files state no length.
 const MAX_LENGTH: usize = 77;
 /// Special tokens, contractions, words, single digits, runs of anything else.
-const WORDS: &str =
-    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+const WORDS: &str = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
 
 /// The tokenizer of a Stable Diffusion checkpoint.
 #[derive(Debug, Clone)]
@@ -46,11 +45,7 @@ impl TokenizedPrompt {
     /// Positions of the tokens that stand for some of these bytes of the prompt.
     pub fn positions(&self, bytes: &Range<usize>) -> Vec<usize> {
         let overlaps = |span: &Range<usize>| span.start < bytes.end && bytes.start < span.end;
-        let found = self
-            .spans
-            .iter()
-            .enumerate()
-            .filter(|(_, span)| overlaps(span));
+        let found = self.spans.iter().enumerate().filter(|(_, span)| overlaps(span));
         found.map(|(i, _)| i + 1).collect()
     }
 
@@ -68,29 +63,18 @@ impl ClipTokenizer {
     /// When a file is missing or damaged, or a special token is not in the vocabulary.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
-        let error = |message: String| NetsError::Tokenizer {
-            path: folder.to_owned(),
-            message,
-        };
+        let error = |message: String| NetsError::Tokenizer { path: folder.to_owned(), message };
         let special = SpecialTokens::read(folder)?;
         let mut tokenizer = words(folder, &special)?;
         let id = |name: &String| {
-            tokenizer
-                .token_to_id(name)
-                .ok_or_else(|| error(format!("special token `{name}` is not in the vocabulary")))
+            tokenizer.token_to_id(name).ok_or_else(|| error(format!("special token `{name}` is not in the vocabulary")))
         };
         let (start, end, pad) = (id(&special.start)?, id(&special.end)?, id(&special.pad)?);
         let names = [&special.start, &special.end, &special.unknown, &special.pad];
         tokenizer
             .add_special_tokens(names.map(|name| AddedToken::from(name.as_str(), true)))
             .map_err(|e| error(e.to_string()))?;
-        Ok(Self {
-            tokenizer,
-            start,
-            end,
-            pad,
-            max_length: special.max_length,
-        })
+        Ok(Self { tokenizer, start, end, pad, max_length: special.max_length })
     }
 
     /// Length of every tokenized prompt.
@@ -120,32 +104,21 @@ impl ClipTokenizer {
         ids.extend_from_slice(&encoding.get_ids()[..words]);
         ids.push(self.end);
         ids.resize(self.max_length, self.pad);
-        let spans = encoding.get_offsets()[..words]
-            .iter()
-            .map(|(from, to)| *from..*to);
-        Ok(TokenizedPrompt {
-            ids,
-            spans: spans.collect(),
-        })
+        let spans = encoding.get_offsets()[..words].iter().map(|(from, to)| *from..*to);
+        Ok(TokenizedPrompt { ids, spans: spans.collect() })
     }
 }
 
 /// The tokenizer of words, without special tokens around a text.
 fn words(folder: &Path, special: &SpecialTokens) -> Result<Tokenizer> {
-    let error = |path: &Path, message: String| NetsError::Tokenizer {
-        path: path.to_owned(),
-        message,
-    };
+    let error = |path: &Path, message: String| NetsError::Tokenizer { path: path.to_owned(), message };
     let whole = folder.join("tokenizer.json");
     let (vocabulary, merges) = (folder.join("vocab.json"), folder.join("merges.txt"));
     if !vocabulary.is_file() && whole.is_file() {
-        let mut tokenizer =
-            Tokenizer::from_file(&whole).map_err(|e| error(&whole, e.to_string()))?;
+        let mut tokenizer = Tokenizer::from_file(&whole).map_err(|e| error(&whole, e.to_string()))?;
         // Length and padding are this module's.
         tokenizer.with_padding(None);
-        tokenizer
-            .with_truncation(None)
-            .map_err(|e| error(&whole, e.to_string()))?;
+        tokenizer.with_truncation(None).map_err(|e| error(&whole, e.to_string()))?;
         return Ok(tokenizer);
     }
     for path in [&vocabulary, &merges] {
@@ -185,18 +158,12 @@ struct SpecialTokens {
 
 impl SpecialTokens {
     fn read(folder: &Path) -> Result<Self> {
-        let config: Map<String, Value> =
-            config::read_or_default(folder.join("tokenizer_config.json"))?;
-        let map: Map<String, Value> =
-            config::read_or_default(folder.join("special_tokens_map.json"))?;
+        let config: Map<String, Value> = config::read_or_default(folder.join("tokenizer_config.json"))?;
+        let map: Map<String, Value> = config::read_or_default(folder.join("special_tokens_map.json"))?;
         // As upstream: the map wins over the configuration, unless the latter is of the newer form that
         // lists its tokens. Stable Diffusion 2 states its pad token in the map only.
         let newer = config.contains_key("added_tokens_decoder");
-        let order = if newer {
-            [&config, &map]
-        } else {
-            [&map, &config]
-        };
+        let order = if newer { [&config, &map] } else { [&map, &config] };
         let token = |key: &str, default: &str| {
             let found = order.iter().find_map(|map| map.get(key).and_then(content));
             found.unwrap_or(default).to_owned()
@@ -216,7 +183,5 @@ impl SpecialTokens {
 
 /// A token is written as a string or as an object with the string in `content`.
 fn content(value: &Value) -> Option<&str> {
-    value
-        .as_str()
-        .or_else(|| value.get("content").and_then(Value::as_str))
+    value.as_str().or_else(|| value.get("content").and_then(Value::as_str))
 }

@@ -40,11 +40,8 @@ impl ClipVisionModel {
         let config: ClipVisionConfig = config::read(&path)?;
         let config = config.flat();
         let divided = |whole: usize, part: usize| part > 0 && whole > 0 && whole.is_multiple_of(part);
-        let refuse = |field: &str, message: String| NetsError::Config {
-            path: path.clone(),
-            field: field.to_owned(),
-            message,
-        };
+        let refuse =
+            |field: &str, message: String| NetsError::Config { path: path.clone(), field: field.to_owned(), message };
         if !divided(config.hidden_size, config.num_attention_heads) {
             let message = format!("{} does not divide a width of {}", config.num_attention_heads, config.hidden_size);
             return Err(refuse("num_attention_heads", message));
@@ -107,10 +104,7 @@ impl ClipVisionModel {
     pub fn forward(&self, pixels: Tensor<4>) -> Result<Tensor<3>> {
         let [batch, _, height, width] = pixels.dims();
         if [height, width] != [self.side; 2] {
-            return Err(NetsError::input(format!(
-                "pictures of {width}x{height} pixels, expected {0}x{0}",
-                self.side
-            )));
+            return Err(NetsError::input(format!("pictures of {width}x{height} pixels, expected {0}x{0}", self.side)));
         }
         let patches = self.patches.forward(pixels)?;
         let class = self.class_embedding.val().unsqueeze::<3>().repeat_dim(0, batch);

@@ -47,27 +47,20 @@ impl Architecture {
             "" | "dinov2" | "dinov2_with_registers" => of_dinov2(crate::config::read(path)?),
             "vit" => of_vit(crate::config::read(path)?),
             other => {
-                let message = format!(
-                    "`{other}` is no such encoder, expected `dinov2`, `dinov2_with_registers` or `vit`"
-                );
+                let message =
+                    format!("`{other}` is no such encoder, expected `dinov2`, `dinov2_with_registers` or `vit`");
                 return Err(bad(path, "model_type", message));
             }
         };
-        let patch = square(&patch)
-            .ok_or_else(|| bad(path, "patch_size", "patches must be square".to_owned()))?;
-        let image = square(&image)
-            .ok_or_else(|| bad(path, "image_size", "pictures must be square".to_owned()))?;
+        let patch = square(&patch).ok_or_else(|| bad(path, "patch_size", "patches must be square".to_owned()))?;
+        let image = square(&image).ok_or_else(|| bad(path, "image_size", "pictures must be square".to_owned()))?;
         let (dim, heads) = (architecture.dim, architecture.heads);
         if heads == 0 || !dim.is_multiple_of(heads) {
             let message = format!("{dim} channels do not divide into {heads} heads");
             return Err(bad(path, "num_attention_heads", message));
         }
         let grid = image / patch;
-        Ok(Self {
-            patch,
-            grid,
-            ..architecture
-        })
+        Ok(Self { patch, grid, ..architecture })
     }
 }
 
@@ -111,11 +104,7 @@ fn of_vit(config: ViTConfig) -> (Architecture, Value, Value) {
 }
 
 fn bad(path: &Path, field: &str, message: String) -> NetsError {
-    NetsError::Config {
-        path: path.to_owned(),
-        field: field.to_owned(),
-        message,
-    }
+    NetsError::Config { path: path.to_owned(), field: field.to_owned(), message }
 }
 
 /// The side that a number or a pair of equal numbers gives.
@@ -127,6 +116,5 @@ fn square(value: &Value) -> Option<usize> {
         },
         value => value.as_u64(),
     };
-    side.and_then(|side| usize::try_from(side).ok())
-        .filter(|side| *side > 0)
+    side.and_then(|side| usize::try_from(side).ok()).filter(|side| *side > 0)
 }

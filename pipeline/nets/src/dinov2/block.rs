@@ -27,12 +27,7 @@ pub(super) struct Block {
 impl Block {
     pub(super) fn load(scope: &Scope, names: &BlockNames, sizes: &Architecture) -> Result<Self> {
         let norm = LayerNormConfig::new(sizes.dim).with_epsilon(sizes.eps);
-        let scale = |name: &str| {
-            sizes
-                .scaled
-                .then(|| scope.param(name, [sizes.dim]))
-                .transpose()
-        };
+        let scale = |name: &str| sizes.scaled.then(|| scope.param(name, [sizes.dim])).transpose();
         Ok(Self {
             norm1: layer_norm(scope, names.norm1, &norm)?,
             attention: Attention::load(scope, names, sizes)?,
@@ -75,11 +70,7 @@ impl Attention {
         let [query, key, value] = match &names.queries {
             Queries::Apart([query, key, value]) => {
                 let one = one.clone().with_bias(sizes.qkv_bias);
-                [
-                    linear(scope, query, &one)?,
-                    linear(scope, key, &one)?,
-                    linear(scope, value, &one)?,
-                ]
+                [linear(scope, query, &one)?, linear(scope, key, &one)?, linear(scope, value, &one)?]
             }
             Queries::Together(name) => {
                 let all = LinearConfig::new(dim, 3 * dim).with_bias(sizes.qkv_bias);
@@ -87,23 +78,12 @@ impl Attention {
                 [0, 1, 2].map(|index| part(&all, index * dim, dim))
             }
         };
-        Ok(Self {
-            query,
-            key,
-            value,
-            output: linear(scope, names.projection, &one)?,
-            heads: sizes.heads,
-        })
+        Ok(Self { query, key, value, output: linear(scope, names.projection, &one)?, heads: sizes.heads })
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let split = |layer: &Linear| split_heads(layer.forward(x.clone()), self.heads);
-        let attended = attend(
-            split(&self.query),
-            split(&self.key),
-            split(&self.value),
-            Visibility::All,
-        );
+        let attended = attend(split(&self.query), split(&self.key), split(&self.value), Visibility::All);
         self.output.forward(merge_heads(attended))
     }
 }
@@ -112,10 +92,7 @@ impl Attention {
 fn part(layer: &Linear, first: usize, count: usize) -> Linear {
     Linear {
         weight: Param::from_tensor(layer.weight.val().narrow(1, first, count)),
-        bias: layer
-            .bias
-            .as_ref()
-            .map(|bias| Param::from_tensor(bias.val().narrow(0, first, count))),
+        bias: layer.bias.as_ref().map(|bias| Param::from_tensor(bias.val().narrow(0, first, count))),
     }
 }
 
@@ -164,8 +141,7 @@ impl Mlp {
                 let both = mlp.weights_in.forward(x);
                 let hidden = both.dims()[2] / 2;
                 let gate = activation::silu(both.clone().narrow(2, 0, hidden));
-                mlp.weights_out
-                    .forward(gate * both.narrow(2, hidden, hidden))
+                mlp.weights_out.forward(gate * both.narrow(2, hidden, hidden))
             }
         }
     }

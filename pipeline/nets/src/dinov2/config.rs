@@ -60,20 +60,12 @@ impl Default for Dinov2Config {
 impl Dinov2Config {
     /// Number of register tokens that this model has.
     pub fn registers(&self) -> usize {
-        if self.model_type == "dinov2_with_registers" {
-            self.num_register_tokens
-        } else {
-            0
-        }
+        if self.model_type == "dinov2_with_registers" { self.num_register_tokens } else { 0 }
     }
 
     /// Width of the MLP's hidden layer; for SwiGLU two thirds of it, rounded up to a multiple of eight.
     pub fn mlp_width(&self) -> usize {
         let full = (self.hidden_size as f64 * self.mlp_ratio) as usize;
-        if self.use_swiglu_ffn {
-            (full * 2 / 3).next_multiple_of(8)
-        } else {
-            full
-        }
+        if self.use_swiglu_ffn { (full * 2 / 3).next_multiple_of(8) } else { full }
     }
 }

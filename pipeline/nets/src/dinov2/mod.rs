@@ -70,9 +70,7 @@ impl Dinov2Model {
             patches: PatchEmbedding::load(scope, names.patches, sizes.channels, sizes.patch, dim)?,
             class_token: scope.param(names.class_token, [1, 1, dim])?,
             positions: scope.param(names.positions, [1, 1 + patches, dim])?,
-            registers: (registers > 0)
-                .then(|| scope.param(names.registers, [1, registers, dim]))
-                .transpose()?,
+            registers: (registers > 0).then(|| scope.param(names.registers, [1, registers, dim])).transpose()?,
             blocks: (0..sizes.blocks).map(block).collect::<Result<_>>()?,
             norm: layer_norm(scope, names.norm, &norm)?,
             interpolation: match registers {

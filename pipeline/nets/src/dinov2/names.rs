@@ -59,11 +59,8 @@ const ORIGINAL: Names = Names {
     ignored: &["mask_token", "head.*"],
 };
 
-const APART: Queries = Queries::Apart([
-    "attention.attention.query",
-    "attention.attention.key",
-    "attention.attention.value",
-]);
+const APART: Queries =
+    Queries::Apart(["attention.attention.query", "attention.attention.key", "attention.attention.value"]);
 
 /// transformers' `Dinov2Model`.
 const DINOV2: Names = Names {

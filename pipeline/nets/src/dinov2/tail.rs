@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::nn::LayerNorm;
 use burn::tensor::Tensor;
 
-use super::block::Block;
 use super::Dinov2Model;
+use super::block::Block;
 use crate::error::{NetsError, Result};
 
 /// The blocks from one on, and the final norm where it is wanted; made by [`Dinov2Model::tail`].

@@ -21,9 +21,7 @@ impl TokenBatch {
     pub fn new(ids: Vec<Vec<u32>>) -> Result<Self> {
         let tokens = ids.first().map_or(0, Vec::len);
         if tokens == 0 || ids.iter().any(|row| row.len() != tokens) {
-            return Err(NetsError::input(
-                "token ids must be in rows of the same length, with at least one token",
-            ));
+            return Err(NetsError::input("token ids must be in rows of the same length, with at least one token"));
         }
         Ok(Self { ids, mask: None })
     }
@@ -83,8 +81,7 @@ impl TokenBatch {
 
     /// The mask, but only where something is hidden.
     fn hiding(&self) -> Option<&[Vec<bool>]> {
-        self.mask()
-            .filter(|rows| rows.iter().flatten().any(|visible| !visible))
+        self.mask().filter(|rows| rows.iter().flatten().any(|visible| !visible))
     }
 
     /// Two equal rows for a lone one: the processor adds up the product of a single row in another order,
@@ -114,10 +111,7 @@ impl TokenBatch {
     pub(crate) fn without_last(mut self) -> Self {
         let left = self.tokens().saturating_sub(1);
         self.ids.iter_mut().for_each(|row| row.truncate(left));
-        self.mask
-            .iter_mut()
-            .flatten()
-            .for_each(|row| row.truncate(left));
+        self.mask.iter_mut().flatten().for_each(|row| row.truncate(left));
         self
     }
 
@@ -153,9 +147,7 @@ impl TokenBatch {
     pub(crate) fn tensor(&self, vocabulary: usize, device: &Device) -> Result<Tensor<2, Int>> {
         let too_large = |id: &&u32| **id as usize >= vocabulary;
         if let Some(id) = self.ids.iter().flatten().find(too_large) {
-            return Err(NetsError::input(format!(
-                "token {id} is not one of the language model's {vocabulary}"
-            )));
+            return Err(NetsError::input(format!("token {id} is not one of the language model's {vocabulary}")));
         }
         Ok(id_tensor(self.ids.concat(), self.tokens(), device))
     }
@@ -164,8 +156,7 @@ impl TokenBatch {
     pub(crate) fn texts(&self) -> Vec<Vec<u32>> {
         let first = |row: usize| {
             let mask = self.hiding().and_then(|mask| mask.get(row));
-            mask.and_then(|row| row.iter().position(|visible| *visible))
-                .unwrap_or(0)
+            mask.and_then(|row| row.iter().position(|visible| *visible)).unwrap_or(0)
         };
         let text = |(row, ids): (usize, &Vec<u32>)| ids[first(row)..].to_vec();
         self.ids.iter().enumerate().map(text).collect()
@@ -177,10 +168,7 @@ impl TokenBatch {
         let mask = self.hiding()?;
         let of = |visible: &bool| if *visible { 0.0 } else { hidden };
         let values: Vec<f32> = mask.iter().flatten().map(of).collect();
-        Some(Tensor::from_data(
-            TensorData::new(values, [self.rows(), 1, 1, self.tokens()]),
-            device,
-        ))
+        Some(Tensor::from_data(TensorData::new(values, [self.rows(), 1, 1, self.tokens()]), device))
     }
 
     /// As [`TokenBatch::bias`] with the tokens after each query hidden too, `[rows, 1, tokens, tokens]`.
@@ -189,10 +177,7 @@ impl TokenBatch {
         let mut values = Vec::with_capacity(self.rows() * tokens * tokens);
         for row in mask {
             for query in 0..tokens {
-                let seen = row
-                    .iter()
-                    .enumerate()
-                    .map(|(key, visible)| *visible && key <= query);
+                let seen = row.iter().enumerate().map(|(key, visible)| *visible && key <= query);
                 values.extend(seen.map(|seen| if seen { 0.0 } else { hidden }));
             }
         }
@@ -204,10 +189,7 @@ impl TokenBatch {
     pub(crate) fn positions(&self, padding: Positions, device: &Device) -> Tensor<2, Int> {
         let of = |row: usize| self.row_positions(row, padding);
         let values: Vec<i64> = (0..self.rows()).flat_map(of).collect();
-        Tensor::from_data(
-            TensorData::new(values, [self.rows(), self.tokens()]),
-            device,
-        )
+        Tensor::from_data(TensorData::new(values, [self.rows(), self.tokens()]), device)
     }
 
     fn row_positions(&self, row: usize, padding: Positions) -> Vec<i64> {
@@ -247,13 +229,8 @@ impl Padding {
         let [rows, tokens] = [prompt.rows(), prompt.tokens()];
         let bias = prompt.bias(hidden, device)?.reshape([rows, tokens]);
         // The position after the last token's, be that padding or not.
-        let last = prompt
-            .positions(Positions::AtFirst, device)
-            .narrow(1, tokens - 1, 1);
-        Some(Self {
-            bias,
-            next: last + 1,
-        })
+        let last = prompt.positions(Positions::AtFirst, device).narrow(1, tokens - 1, 1);
+        Some(Self { bias, next: last + 1 })
     }
 
     /// The position of the token after `read` others and the bias of what it sees, where padding must be
@@ -280,10 +257,7 @@ impl Padding {
         self.bias = Tensor::cat(vec![self.bias.clone(), visible], 1);
         let position = self.next.clone();
         self.next = position.clone() + 1;
-        (
-            position,
-            self.bias.clone().reshape([rows, 1, 1, tokens + 1]),
-        )
+        (position, self.bias.clone().reshape([rows, 1, 1, tokens + 1]))
     }
 
     /// Keeps the given rows in the given order.

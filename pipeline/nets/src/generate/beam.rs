@@ -37,24 +37,11 @@ struct Candidate {
 
 impl<'o> BeamSearch<'o> {
     pub(super) fn new(options: &'o GenerateOptions, end: &'o [u32]) -> Self {
-        let empty = |score: f32| Beam {
-            tokens: Vec::new(),
-            score,
-            finished: false,
-        };
+        let empty = |score: f32| Beam { tokens: Vec::new(), score, finished: false };
         // Only the first beam counts at the start: the others are its copies.
-        let running = (0..options.num_beams)
-            .map(|beam| empty(if beam == 0 { 0.0 } else { IMPOSSIBLE }))
-            .collect();
+        let running = (0..options.num_beams).map(|beam| empty(if beam == 0 { 0.0 } else { IMPOSSIBLE })).collect();
         let best = vec![empty(IMPOSSIBLE); options.num_beams];
-        Self {
-            options,
-            end,
-            running,
-            best,
-            can_improve: true,
-            done: false,
-        }
+        Self { options, end, running, best, can_improve: true, done: false }
     }
 
     /// The tokens of each running beam.
@@ -69,11 +56,7 @@ impl<'o> BeamSearch<'o> {
 
     /// The best caption, with the token that ended it.
     pub(super) fn into_best(self) -> Vec<u32> {
-        self.best
-            .into_iter()
-            .next()
-            .map(|beam| beam.tokens)
-            .unwrap_or_default()
+        self.best.into_iter().next().map(|beam| beam.tokens).unwrap_or_default()
     }
 
     /// Takes the log-probabilities of each running beam's next token; gives for each new beam the one it
@@ -85,10 +68,7 @@ impl<'o> BeamSearch<'o> {
         let next = self.continuations(&candidates);
         self.keep_finished(&candidates, length);
         let parents = next.iter().map(|candidate| candidate.beam).collect();
-        self.running = next
-            .iter()
-            .map(|candidate| self.extend(candidate))
-            .collect();
+        self.running = next.iter().map(|candidate| self.extend(candidate)).collect();
         self.update_can_improve(length);
         let full = self.is_full() && self.options.early_stopping == EarlyStopping::WhenFull;
         self.done = !self.can_improve || full || candidates.iter().all(|candidate| candidate.stops);
@@ -118,14 +98,7 @@ impl<'o> BeamSearch<'o> {
     fn continuations(&self, candidates: &[Candidate]) -> Vec<Candidate> {
         let mut next: Vec<Candidate> = candidates
             .iter()
-            .map(|c| Candidate {
-                score: if c.stops {
-                    c.score + IMPOSSIBLE
-                } else {
-                    c.score
-                },
-                ..*c
-            })
+            .map(|c| Candidate { score: if c.stops { c.score + IMPOSSIBLE } else { c.score }, ..*c })
             .collect();
         next.sort_by(|a, b| b.score.total_cmp(&a.score));
         next.truncate(self.options.num_beams);
@@ -134,19 +107,11 @@ impl<'o> BeamSearch<'o> {
 
     /// Puts captions that ended among the best, by their score divided by length^penalty.
     fn keep_finished(&mut self, candidates: &[Candidate], length: usize) {
-        let frozen = !self.can_improve
-            || (self.is_full() && self.options.early_stopping == EarlyStopping::WhenFull);
+        let frozen = !self.can_improve || (self.is_full() && self.options.early_stopping == EarlyStopping::WhenFull);
         let divisor = self.length_divisor(length);
-        let ended = candidates
-            .iter()
-            .take(self.options.num_beams)
-            .filter(|c| c.stops && !frozen);
+        let ended = candidates.iter().take(self.options.num_beams).filter(|c| c.stops && !frozen);
         let mut merged = self.best.clone();
-        merged.extend(ended.map(|c| Beam {
-            score: c.score / divisor,
-            finished: true,
-            ..self.extend(c)
-        }));
+        merged.extend(ended.map(|c| Beam { score: c.score / divisor, finished: true, ..self.extend(c) }));
         merged.sort_by(|a, b| b.score.total_cmp(&a.score));
         merged.truncate(self.options.num_beams);
         self.best = merged;
@@ -155,31 +120,18 @@ impl<'o> BeamSearch<'o> {
     fn extend(&self, candidate: &Candidate) -> Beam {
         let mut tokens = self.running[candidate.beam].tokens.clone();
         tokens.push(candidate.token);
-        Beam {
-            tokens,
-            score: candidate.score,
-            finished: false,
-        }
+        Beam { tokens, score: candidate.score, finished: false }
     }
 
     /// Whether a running beam could still beat the worst of the best.
     fn update_can_improve(&mut self, length: usize) {
         let longest = match self.options.early_stopping {
-            EarlyStopping::Never if self.options.length_penalty > 0.0 => {
-                self.options.max_new_tokens
-            }
+            EarlyStopping::Never if self.options.length_penalty > 0.0 => self.options.max_new_tokens,
             _ => length,
         };
         let possible = self.running[0].score / self.length_divisor(longest);
-        let worst = self
-            .best
-            .iter()
-            .map(|beam| beam.score)
-            .fold(f32::INFINITY, f32::min);
-        self.can_improve &= self
-            .best
-            .iter()
-            .any(|beam| possible > if beam.finished { worst } else { IMPOSSIBLE });
+        let worst = self.best.iter().map(|beam| beam.score).fold(f32::INFINITY, f32::min);
+        self.can_improve &= self.best.iter().any(|beam| possible > if beam.finished { worst } else { IMPOSSIBLE });
     }
 
     fn is_full(&self) -> bool {
@@ -198,11 +150,7 @@ mod tests {
     #[test]
     fn a_wider_beam_finds_the_caption_that_greed_misses() {
         // Token 0 ends. Greedy takes 1 (0.6) and then meets only poor ends; 2 (0.4) ends surely.
-        let options = GenerateOptions {
-            num_beams: 2,
-            max_new_tokens: 2,
-            ..Default::default()
-        };
+        let options = GenerateOptions { num_beams: 2, max_new_tokens: 2, ..Default::default() };
         let mut search = BeamSearch::new(&options, &[0]);
         let start = vec![0.0001f32.ln(), 0.6f32.ln(), 0.3999f32.ln()];
         let parents = search.step(&[start.clone(), start]);

@@ -20,18 +20,10 @@ impl KeyValues {
     }
 
     /// Puts keys and values behind those of a layer, and gives all of them. Layers come in their order.
-    pub(crate) fn extend(
-        &mut self,
-        layer: usize,
-        key: Tensor<4>,
-        value: Tensor<4>,
-    ) -> (Tensor<4>, Tensor<4>) {
+    pub(crate) fn extend(&mut self, layer: usize, key: Tensor<4>, value: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         let entry = match self.get(layer) {
             None => (key, value),
-            Some((old_key, old_value)) => (
-                Tensor::cat(vec![old_key, key], 2),
-                Tensor::cat(vec![old_value, value], 2),
-            ),
+            Some((old_key, old_value)) => (Tensor::cat(vec![old_key, key], 2), Tensor::cat(vec![old_value, value], 2)),
         };
         match self.layers.get_mut(layer) {
             Some(slot) => *slot = entry.clone(),

@@ -54,16 +54,10 @@ impl GenerateOptions {
             return bad("`num_beams` and `max_new_tokens` must be at least 1".to_owned());
         }
         if !(self.repetition_penalty > 0.0 && self.repetition_penalty.is_finite()) {
-            return bad(format!(
-                "`repetition_penalty` must be above 0, not {}",
-                self.repetition_penalty
-            ));
+            return bad(format!("`repetition_penalty` must be above 0, not {}", self.repetition_penalty));
         }
         if !self.length_penalty.is_finite() {
-            return bad(format!(
-                "`length_penalty` must be a number, not {}",
-                self.length_penalty
-            ));
+            return bad(format!("`length_penalty` must be a number, not {}", self.length_penalty));
         }
         Ok(())
     }

@@ -5,19 +5,14 @@ pub(super) fn argmax(scores: &[f32]) -> u32 {
     let best = scores
         .iter()
         .enumerate()
-        .fold((0, f32::NEG_INFINITY), |best, (index, &score)| {
-            if score > best.1 { (index, score) } else { best }
-        });
+        .fold((0, f32::NEG_INFINITY), |best, (index, &score)| if score > best.1 { (index, score) } else { best });
     best.0 as u32
 }
 
 /// Scores as logarithms of probabilities.
 pub(super) fn log_softmax(scores: &mut [f32]) {
     let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = scores
-        .iter()
-        .map(|score| f64::from(score - max).exp())
-        .sum();
+    let sum: f64 = scores.iter().map(|score| f64::from(score - max).exp()).sum();
     let log = sum.ln() as f32;
     for score in scores {
         *score = *score - max - log;
@@ -32,11 +27,7 @@ pub(super) fn penalise<'t>(scores: &mut [f32], text: impl Iterator<Item = &'t u3
     let seen: std::collections::BTreeSet<u32> = text.copied().collect();
     for token in seen {
         if let Some(score) = scores.get_mut(token as usize) {
-            *score = if *score < 0.0 {
-                *score * penalty
-            } else {
-                *score / penalty
-            };
+            *score = if *score < 0.0 { *score * penalty } else { *score / penalty };
         }
     }
 }

@@ -64,11 +64,8 @@ pub(crate) fn sequences(
         1 => padding.or(first_end),
         _ => padding.filter(|token| *token != 0).or(first_end),
     };
-    let mut rows: Vec<Vec<u32>> = prompts
-        .iter()
-        .zip(new)
-        .map(|(prompt, new)| [prompt.as_slice(), &new].concat())
-        .collect();
+    let mut rows: Vec<Vec<u32>> =
+        prompts.iter().zip(new).map(|(prompt, new)| [prompt.as_slice(), &new].concat()).collect();
     let longest = rows.iter().map(Vec::len).max().unwrap_or_default();
     for row in &mut rows {
         row.resize(longest, fill.unwrap_or_default());
@@ -76,32 +73,16 @@ pub(crate) fn sequences(
     rows
 }
 
-fn greedy<D: Decoder>(
-    decoder: &D,
-    start: Start<D::Memory>,
-    options: &GenerateOptions,
-) -> Result<Vec<Vec<u32>>> {
-    let Start {
-        mut memory,
-        scores,
-        texts,
-        end,
-    } = start;
+fn greedy<D: Decoder>(decoder: &D, start: Start<D::Memory>, options: &GenerateOptions) -> Result<Vec<Vec<u32>>> {
+    let Start { mut memory, scores, texts, end } = start;
     let device = scores.device();
     let ends = |text: &Vec<u32>| text.last().is_some_and(|last| end.contains(last));
     let mut written: Vec<Vec<u32>> = vec![Vec::new(); scores.dims()[0]];
     let mut scores = rows(scores)?;
     for length in 1..=options.max_new_tokens {
-        let open = written
-            .iter_mut()
-            .zip(&mut scores)
-            .zip(texts.iter().cycle());
+        let open = written.iter_mut().zip(&mut scores).zip(texts.iter().cycle());
         for ((new, scores), text) in open.filter(|((new, _), _)| !ends(new)) {
-            penalise(
-                scores,
-                text.iter().chain(new.iter()),
-                options.repetition_penalty,
-            );
+            penalise(scores, text.iter().chain(new.iter()), options.repetition_penalty);
             new.push(argmax(scores));
         }
         if length == options.max_new_tokens || written.iter().all(ends) {
@@ -114,36 +95,19 @@ fn greedy<D: Decoder>(
     Ok(written)
 }
 
-fn beam_search<D: Decoder>(
-    decoder: &D,
-    start: Start<D::Memory>,
-    options: &GenerateOptions,
-) -> Result<Vec<Vec<u32>>> {
-    let Start {
-        mut memory,
-        scores,
-        texts,
-        end,
-    } = start;
+fn beam_search<D: Decoder>(decoder: &D, start: Start<D::Memory>, options: &GenerateOptions) -> Result<Vec<Vec<u32>>> {
+    let Start { mut memory, scores, texts, end } = start;
     let (device, pictures, beams) = (scores.device(), texts.len(), options.num_beams);
     let index = |rows: Vec<usize>| {
         let count = rows.len();
         let rows: Vec<i64> = rows.into_iter().map(|row| row as i64).collect();
         Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &device)
     };
-    let mut searches: Vec<BeamSearch> = texts
-        .iter()
-        .map(|_| BeamSearch::new(options, end))
-        .collect();
+    let mut searches: Vec<BeamSearch> = texts.iter().map(|_| BeamSearch::new(options, end)).collect();
     // The beams of a picture begin as copies of its prompt.
-    memory.select(&index(
-        (0..pictures * beams).map(|row| row / beams).collect(),
-    ));
-    let mut scores: Vec<Vec<f32>> = rows(scores)?
-        .into_iter()
-        .take(pictures)
-        .flat_map(|row| std::iter::repeat_n(row, beams))
-        .collect();
+    memory.select(&index((0..pictures * beams).map(|row| row / beams).collect()));
+    let mut scores: Vec<Vec<f32>> =
+        rows(scores)?.into_iter().take(pictures).flat_map(|row| std::iter::repeat_n(row, beams)).collect();
     loop {
         let mut parents: Vec<usize> = (0..pictures * beams).collect();
         let open = searches.iter_mut().zip(texts).enumerate();
@@ -164,11 +128,7 @@ fn beam_search<D: Decoder>(
         if !parents.iter().copied().eq(0..pictures * beams) {
             memory.select(&index(parents));
         }
-        let tokens = searches
-            .iter()
-            .flat_map(BeamSearch::running)
-            .map(last)
-            .collect();
+        let tokens = searches.iter().flat_map(BeamSearch::running).map(last).collect();
         scores = rows(decoder.step(id_tensor(tokens, 1, &device), &mut memory))?;
     }
 }
@@ -180,9 +140,11 @@ fn last(text: &[u32]) -> u32 {
 /// The rows of a matrix, on the processor.
 fn rows(scores: Tensor<2>) -> Result<Vec<Vec<f32>>> {
     let [_, width] = scores.dims();
-    let values = scores.into_data().convert::<f32>().try_to_vec::<f32>().map_err(|e| {
-        NetsError::input(format!("the language model's scores cannot be read: {e:?}"))
-    })?;
+    let values = scores
+        .into_data()
+        .convert::<f32>()
+        .try_to_vec::<f32>()
+        .map_err(|e| NetsError::input(format!("the language model's scores cannot be read: {e:?}")))?;
     Ok(values.chunks(width).map(<[f32]>::to_vec).collect())
 }
 
@@ -193,10 +155,7 @@ mod tests {
     #[test]
     fn finished_texts_are_filled_as_each_search_does() {
         let rows = |beams: usize, padding: u32| {
-            let options = GenerateOptions {
-                num_beams: beams,
-                ..Default::default()
-            };
+            let options = GenerateOptions { num_beams: beams, ..Default::default() };
             let new = vec![vec![5, 9], vec![5]];
             sequences(&[vec![7], vec![8]], new, &options, Some(padding), &[3])
         };

@@ -18,10 +18,7 @@ pub struct DecodeLimits {
 impl Default for DecodeLimits {
     /// 16,384 pixels a side and 90 million in all, where Pillow begins to warn of decompression bombs.
     fn default() -> Self {
-        Self {
-            max_side: 16_384,
-            max_pixels: 90_000_000,
-        }
+        Self { max_side: 16_384, max_pixels: 90_000_000 }
     }
 }
 
@@ -47,43 +44,28 @@ pub fn decode_within(bytes: &[u8], limits: DecodeLimits) -> Result<RgbImage> {
     }
     let format = image::guess_format(bytes)
         .ok()
-        .filter(|format| {
-            matches!(
-                format,
-                ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP
-            )
-        })
+        .filter(|format| matches!(format, ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP))
         .ok_or_else(|| error("the file is neither JPEG, PNG nor WebP".to_owned()))?;
     let name = format!("{format:?}").to_uppercase();
     if format == ImageFormat::Jpeg && !jpeg_ends(bytes) {
         return Err(error("the JPEG ends too early".to_owned()));
     }
     let reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut decoder = reader
-        .into_decoder()
-        .map_err(|e| error(format!("{name}: {e}")))?;
+    let mut decoder = reader.into_decoder().map_err(|e| error(format!("{name}: {e}")))?;
     let (width, height) = decoder.dimensions();
     check(width, height, limits)?;
     // Room for 16 bits with alpha and the decoder's own copy.
     let mut memory = Limits::no_limits();
     memory.max_alloc = Some(limits.max_pixels.saturating_mul(20));
-    decoder
-        .set_limits(memory)
-        .map_err(|e| error(format!("{name}: {e}")))?;
+    decoder.set_limits(memory).map_err(|e| error(format!("{name}: {e}")))?;
     let picture = DynamicImage::from_decoder(decoder).map_err(|e| error(format!("{name}: {e}")))?;
     Ok(to_rgb(picture))
 }
 
 fn check(width: u32, height: u32, limits: DecodeLimits) -> Result<()> {
-    let too_large = |limit: String| NetsError::ImageTooLarge {
-        width,
-        height,
-        limit,
-    };
+    let too_large = |limit: String| NetsError::ImageTooLarge { width, height, limit };
     if width == 0 || height == 0 {
-        return Err(NetsError::Image {
-            message: format!("the picture has {width}x{height} pixels"),
-        });
+        return Err(NetsError::Image { message: format!("the picture has {width}x{height} pixels") });
     }
     if width.max(height) > limits.max_side {
         return Err(too_large(format!("{} pixels a side", limits.max_side)));
@@ -97,25 +79,12 @@ fn check(width: u32, height: u32, limits: DecodeLimits) -> Result<()> {
 fn to_rgb(picture: DynamicImage) -> RgbImage {
     let upper = |v: u16| (v >> 8) as u8;
     match picture {
-        DynamicImage::ImageLuma16(p) => map(
-            p.width(),
-            p.height(),
-            p.pixels().map(|p| [upper(p.0[0]); 3]),
-        ),
-        DynamicImage::ImageLumaA16(p) => map(
-            p.width(),
-            p.height(),
-            p.pixels().map(|p| [upper(p.0[0]); 3]),
-        ),
-        DynamicImage::ImageRgb16(p) => {
-            map(p.width(), p.height(), p.pixels().map(|p| p.0.map(upper)))
+        DynamicImage::ImageLuma16(p) => map(p.width(), p.height(), p.pixels().map(|p| [upper(p.0[0]); 3])),
+        DynamicImage::ImageLumaA16(p) => map(p.width(), p.height(), p.pixels().map(|p| [upper(p.0[0]); 3])),
+        DynamicImage::ImageRgb16(p) => map(p.width(), p.height(), p.pixels().map(|p| p.0.map(upper))),
+        DynamicImage::ImageRgba16(p) => {
+            map(p.width(), p.height(), p.pixels().map(|p| [upper(p.0[0]), upper(p.0[1]), upper(p.0[2])]))
         }
-        DynamicImage::ImageRgba16(p) => map(
-            p.width(),
-            p.height(),
-            p.pixels()
-                .map(|p| [upper(p.0[0]), upper(p.0[1]), upper(p.0[2])]),
-        ),
         other => other.into_rgb8(),
     }
 }
@@ -134,9 +103,7 @@ fn map(width: u32, height: u32, pixels: impl Iterator<Item = [u8; 3]>) -> RgbIma
 /// the compressed data `FF` is always followed by `00`, so the marker cannot occur there by chance.
 fn jpeg_ends(bytes: &[u8]) -> bool {
     let mut at = 2;
-    while let Some(&[0xFF, marker, high, low]) =
-        bytes.get(at..at + 4).and_then(|s| s.first_chunk::<4>())
-    {
+    while let Some(&[0xFF, marker, high, low]) = bytes.get(at..at + 4).and_then(|s| s.first_chunk::<4>()) {
         match marker {
             0xFF => at += 1,
             0xDA => return bytes[at..].windows(2).any(|pair| pair == [0xFF, 0xD9]),

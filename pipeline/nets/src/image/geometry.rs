@@ -7,16 +7,10 @@ use image::RgbImage;
 /// Reproduces transformers' `center_crop`, whose odd pixel is cut off on the right and added on the left.
 pub fn center_crop(picture: &RgbImage, width: u32, height: u32) -> RgbImage {
     let offset = |have: u32, want: u32| (i64::from(have) - i64::from(want)).div_euclid(2);
-    let (left, top) = (
-        offset(picture.width(), width),
-        offset(picture.height(), height),
-    );
+    let (left, top) = (offset(picture.width(), width), offset(picture.height(), height));
     RgbImage::from_fn(width, height, |x, y| {
         let inside = |at: i64, size: u32| u32::try_from(at).ok().filter(|at| *at < size);
-        match (
-            inside(left + i64::from(x), picture.width()),
-            inside(top + i64::from(y), picture.height()),
-        ) {
+        match (inside(left + i64::from(x), picture.width()), inside(top + i64::from(y), picture.height())) {
             (Some(x), Some(y)) => *picture.get_pixel(x, y),
             _ => image::Rgb([0; 3]),
         }
@@ -57,11 +51,7 @@ fn taps(input: u32, output: u32) -> Vec<(u32, u32, i32)> {
             if first + 1 >= input {
                 return (first, first, 0);
             }
-            (
-                first,
-                first + 1,
-                ((at - floor) * ONE as f32).round_ties_even() as i32,
-            )
+            (first, first + 1, ((at - floor) * ONE as f32).round_ties_even() as i32)
         })
         .collect()
 }

@@ -88,21 +88,15 @@ impl ImageProcessor {
             field: field.to_owned(),
             message: format!("cannot use {value}"),
         };
-        let filter =
-            Filter::from_number(raw.resample).ok_or_else(|| bad("resample", &raw.resample))?;
+        let filter = Filter::from_number(raw.resample).ok_or_else(|| bad("resample", &raw.resample))?;
         // A bare number means a square to BLIP's processor and the shorter edge to the others.
         let square = raw.image_processor_type.starts_with("Blip") && raw.size.is_u64();
-        let size = raw
-            .do_resize
-            .then(|| parse_size(&raw.size).ok_or_else(|| bad("size", &raw.size)))
-            .transpose()?
-            .map(|size| match size {
-                Resize::ShortestEdge(side) if square => Resize::Exact {
-                    width: side,
-                    height: side,
-                },
+        let size = raw.do_resize.then(|| parse_size(&raw.size).ok_or_else(|| bad("size", &raw.size))).transpose()?.map(
+            |size| match size {
+                Resize::ShortestEdge(side) if square => Resize::Exact { width: side, height: side },
                 size => size,
-            });
+            },
+        );
         let crop = match raw.do_center_crop {
             true => match parse_size(&raw.crop_size) {
                 Some(Resize::Exact { width, height }) => Some((width, height)),
@@ -114,38 +108,17 @@ impl ImageProcessor {
         Ok(Self {
             resize: size.map(|size| (size, filter)),
             crop,
-            rescale: if raw.do_rescale {
-                raw.rescale_factor
-            } else {
-                1.0
-            },
-            mean: if raw.do_normalize {
-                raw.image_mean
-            } else {
-                [0.0; 3]
-            },
-            std: if raw.do_normalize {
-                raw.image_std
-            } else {
-                [1.0; 3]
-            },
+            rescale: if raw.do_rescale { raw.rescale_factor } else { 1.0 },
+            mean: if raw.do_normalize { raw.image_mean } else { [0.0; 3] },
+            std: if raw.do_normalize { raw.image_std } else { [1.0; 3] },
         })
     }
 
     /// Squares of this side within [−1, 1]: a bilinear resize, mean and deviation one half. What networks
     /// see that are trained from nothing.
     pub fn centred(side: u32) -> Self {
-        let size = Resize::Exact {
-            width: side,
-            height: side,
-        };
-        Self {
-            resize: Some((size, Filter::Bilinear)),
-            crop: None,
-            rescale: 1.0 / 255.0,
-            mean: [0.5; 3],
-            std: [0.5; 3],
-        }
+        let size = Resize::Exact { width: side, height: side };
+        Self { resize: Some((size, Filter::Bilinear)), crop: None, rescale: 1.0 / 255.0, mean: [0.5; 3], std: [0.5; 3] }
     }
 
     /// The same without resize and crop, for pictures that are already fitted.
@@ -157,13 +130,7 @@ impl ImageProcessor {
     /// The same processor for square pictures of another size: the resize becomes exact, nothing is cropped.
     pub fn with_size(mut self, side: u32) -> Self {
         let filter = self.resize.map_or(Filter::Bicubic, |(_, filter)| filter);
-        self.resize = Some((
-            Resize::Exact {
-                width: side,
-                height: side,
-            },
-            filter,
-        ));
+        self.resize = Some((Resize::Exact { width: side, height: side }, filter));
         self.crop = None;
         self
     }
@@ -176,9 +143,7 @@ impl ImageProcessor {
     pub fn fit(&self, picture: &RgbImage) -> Result<RgbImage> {
         let resized = match self.resize {
             None => picture.clone(),
-            Some((Resize::Exact { width, height }, filter)) => {
-                resize(picture, width, height, filter)?
-            }
+            Some((Resize::Exact { width, height }, filter)) => resize(picture, width, height, filter)?,
             Some((Resize::ShortestEdge(side), filter)) => {
                 let (width, height) = in_proportion(picture.width(), picture.height(), side);
                 resize(picture, width, height, filter)?
@@ -203,26 +168,15 @@ impl ImageProcessor {
     /// # Errors
     /// As [`ImageProcessor::fit`], and [`NetsError::Input`] for no pictures or different sizes.
     pub fn batch(&self, pictures: &[RgbImage], device: &Device) -> Result<Tensor<4>> {
-        let fitted = pictures
-            .par_iter()
-            .map(|picture| self.fit(picture))
-            .collect::<Result<Vec<_>>>()?;
+        let fitted = pictures.par_iter().map(|picture| self.fit(picture)).collect::<Result<Vec<_>>>()?;
         let Some((width, height)) = fitted.first().map(RgbImage::dimensions) else {
             return Err(NetsError::input("a batch needs at least one picture"));
         };
-        if let Some(other) = fitted
-            .iter()
-            .find(|other| other.dimensions() != (width, height))
-        {
+        if let Some(other) = fitted.iter().find(|other| other.dimensions() != (width, height)) {
             let (w, h) = other.dimensions();
-            return Err(NetsError::input(format!(
-                "pictures of {width}x{height} and {w}x{h} do not fit one batch"
-            )));
+            return Err(NetsError::input(format!("pictures of {width}x{height} and {w}x{h} do not fit one batch")));
         }
-        let values: Vec<f32> = fitted
-            .par_iter()
-            .flat_map_iter(|picture| self.normalise(picture))
-            .collect();
+        let values: Vec<f32> = fitted.par_iter().flat_map_iter(|picture| self.normalise(picture)).collect();
         let shape = [pictures.len(), 3, height as usize, width as usize];
         Ok(Tensor::from_data(TensorData::new(values, shape), device))
     }
@@ -233,16 +187,9 @@ impl ImageProcessor {
         for channel in 0..3 {
             // transformers multiplies in f64, rounds to f32 and normalises in f32.
             let table: Vec<f32> = (0..=u8::MAX)
-                .map(|byte| {
-                    ((f64::from(byte) * self.rescale) as f32 - self.mean[channel])
-                        / self.std[channel]
-                })
+                .map(|byte| ((f64::from(byte) * self.rescale) as f32 - self.mean[channel]) / self.std[channel])
                 .collect();
-            out.extend(
-                pixels
-                    .iter()
-                    .map(|pixel| table[usize::from(pixel[channel])]),
-            );
+            out.extend(pixels.iter().map(|pixel| table[usize::from(pixel[channel])]));
         }
         out
     }
@@ -250,24 +197,11 @@ impl ImageProcessor {
 
 /// Reads `224`, `{"shortest_edge": 224}` or `{"height": 224, "width": 224}`.
 fn parse_size(size: &Value) -> Option<Resize> {
-    let side = |value: &Value| {
-        value
-            .as_u64()
-            .and_then(|v| u32::try_from(v).ok())
-            .filter(|v| *v > 0)
-    };
-    match (
-        side(size),
-        size.get("shortest_edge"),
-        size.get("height"),
-        size.get("width"),
-    ) {
+    let side = |value: &Value| value.as_u64().and_then(|v| u32::try_from(v).ok()).filter(|v| *v > 0);
+    match (side(size), size.get("shortest_edge"), size.get("height"), size.get("width")) {
         (Some(side), ..) => Some(Resize::ShortestEdge(side)),
         (None, Some(edge), ..) => side(edge).map(Resize::ShortestEdge),
-        (None, None, Some(height), Some(width)) => Some(Resize::Exact {
-            width: side(width)?,
-            height: side(height)?,
-        }),
+        (None, None, Some(height), Some(width)) => Some(Resize::Exact { width: side(width)?, height: side(height)? }),
         _ => None,
     }
 }

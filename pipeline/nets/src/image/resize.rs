@@ -25,15 +25,9 @@ pub enum Filter {
 impl Filter {
     /// The filter that `preprocessor_config.json` calls by this number.
     pub fn from_number(number: u64) -> Option<Self> {
-        [
-            Self::Nearest,
-            Self::Lanczos,
-            Self::Bilinear,
-            Self::Bicubic,
-            Self::Box,
-        ]
-        .get(usize::try_from(number).ok()?)
-        .copied()
+        [Self::Nearest, Self::Lanczos, Self::Bilinear, Self::Bicubic, Self::Box]
+            .get(usize::try_from(number).ok()?)
+            .copied()
     }
 
     /// Half the width of the filter in pixels of the source, at a scale of one.
@@ -87,9 +81,7 @@ fn sinc(x: f64) -> f64 {
 /// [`NetsError::Input`] when the asked size is zero or more than 16,384 pixels a side.
 pub fn resize(picture: &RgbImage, width: u32, height: u32, filter: Filter) -> Result<RgbImage> {
     if width == 0 || height == 0 || width.max(height) > 16_384 {
-        return Err(NetsError::input(format!(
-            "cannot resize a picture to {width}x{height} pixels"
-        )));
+        return Err(NetsError::input(format!("cannot resize a picture to {width}x{height} pixels")));
     }
     if filter == Filter::Nearest {
         return Ok(nearest(picture, width, height));
@@ -132,15 +124,11 @@ impl Weights {
             let center = (f64::from(out) + 0.5) * scale;
             let first = ((center - support + 0.5) as i64).max(0) as usize;
             let last = ((center + support + 0.5) as i64).min(i64::from(input)) as usize;
-            let raw: Vec<f64> = (first..last)
-                .map(|x| filter.weight((x as f64 - center + 0.5) * (1.0 / filter_scale)))
-                .collect();
+            let raw: Vec<f64> =
+                (first..last).map(|x| filter.weight((x as f64 - center + 0.5) * (1.0 / filter_scale))).collect();
             let sum: f64 = raw.iter().sum();
             spans.push((first, last));
-            values.extend(
-                raw.iter()
-                    .map(|&w| fixed(if sum == 0.0 { w } else { w / sum })),
-            );
+            values.extend(raw.iter().map(|&w| fixed(if sum == 0.0 { w } else { w / sum })));
         }
         Self { spans, values }
     }
@@ -190,10 +178,7 @@ fn down(picture: &RgbImage, weights: &Weights) -> RgbImage {
     let mut sums = vec![HALF; stride];
     for (first, weights) in weights.iter() {
         sums.fill(HALF);
-        for (row, weight) in picture.as_raw()[first * stride..]
-            .chunks_exact(stride)
-            .zip(weights)
-        {
+        for (row, weight) in picture.as_raw()[first * stride..].chunks_exact(stride).zip(weights) {
             for (sum, value) in sums.iter_mut().zip(row) {
                 *sum += i32::from(*value) * weight;
             }
@@ -216,13 +201,8 @@ fn nearest(picture: &RgbImage, width: u32, height: u32) -> RgbImage {
             })
             .collect()
     };
-    let (columns, rows) = (
-        positions(picture.width(), width),
-        positions(picture.height(), height),
-    );
-    RgbImage::from_fn(width, height, |x, y| {
-        *picture.get_pixel(columns[x as usize], rows[y as usize])
-    })
+    let (columns, rows) = (positions(picture.width(), width), positions(picture.height(), height));
+    RgbImage::from_fn(width, height, |x, y| *picture.get_pixel(columns[x as usize], rows[y as usize]))
 }
 
 fn from_bytes(width: u32, height: u32, bytes: Vec<u8>) -> RgbImage {

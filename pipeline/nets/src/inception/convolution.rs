@@ -58,8 +58,8 @@ impl ConvNorm {
             .with_bias(false);
         let mut convolution = layers::conv2d(&scope, "conv", &config)?;
         let norm = scope.enter("bn");
-        let [weight, bias, mean, variance] = ["weight", "bias", "running_mean", "running_var"]
-            .map(|name| norm.tensor::<1>(name, [output]));
+        let [weight, bias, mean, variance] =
+            ["weight", "bias", "running_mean", "running_var"].map(|name| norm.tensor::<1>(name, [output]));
         let scale = weight? / (variance? + EPSILON).sqrt();
         convolution.bias = Some(Param::from_tensor(bias? - mean? * scale.clone()));
         let kernels = convolution.weight.val() * scale.reshape([output, 1, 1, 1]);

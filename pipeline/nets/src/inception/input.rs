@@ -59,10 +59,7 @@ impl InceptionInput {
             .matmul(self.sampling(width, &device).transpose())
             .reshape([batch * channels, height, SIDE]);
         // [299, height] x [batch * channels, height, 299]
-        self.sampling(height, &device)
-            .unsqueeze::<3>()
-            .matmul(across)
-            .reshape([batch, channels, SIDE, SIDE])
+        self.sampling(height, &device).unsqueeze::<3>().matmul(across).reshape([batch, channels, SIDE, SIDE])
     }
 
     /// The matrix `[299, old]` of a resampling along one axis.

@@ -28,18 +28,12 @@ impl<'a> Heads<'a> {
     /// Tokens `from..` of one head of one sample.
     fn matrix(&self, batch: usize, head: usize, from: usize) -> Matrix<'a> {
         let at = batch * self.strides[0] + head * self.strides[1] + from * self.strides[2];
-        Matrix {
-            values: self.values.get(at..).unwrap_or_default(),
-            strides: (self.strides[2], 1),
-        }
+        Matrix { values: self.values.get(at..).unwrap_or_default(), strides: (self.strides[2], 1) }
     }
 }
 
 fn transposed(matrix: Matrix<'_>) -> Matrix<'_> {
-    Matrix {
-        values: matrix.values,
-        strides: (matrix.strides.1, matrix.strides.0),
-    }
+    Matrix { values: matrix.values, strides: (matrix.strides.1, matrix.strides.0) }
 }
 
 /// Scores of queries `from..` lose the keys `first..` behind them.
@@ -105,14 +99,7 @@ impl Columns<'_> {
 /// Rows of a tile's scores to exp(scale · (score − largest so far)); the sums and the output so far are
 /// brought to the new largest score.
 #[inline(always)]
-fn tile_kernel(
-    scores: &mut [f32],
-    keys: usize,
-    scale: f32,
-    max: &mut [f32],
-    sum: &mut [f32],
-    out: &mut Columns<'_>,
-) {
+fn tile_kernel(scores: &mut [f32], keys: usize, scale: f32, max: &mut [f32], sum: &mut [f32], out: &mut Columns<'_>) {
     let running = max.iter_mut().zip(sum).zip(out.rows());
     for (row, ((max, sum), out)) in scores.chunks_mut(keys).zip(running) {
         let before = *max;
@@ -188,20 +175,15 @@ pub(super) fn forward(q: Heads<'_>, k: Heads<'_>, v: Heads<'_>, seen: Visibility
     let block = block_size(queries);
     let blocks = queries.div_ceil(block);
     // One task per sample and block of queries: its output is one contiguous piece.
-    let pieces: Vec<(usize, &mut [f32])> = out
-        .chunks_mut(queries * stride)
-        .flat_map(|sample| sample.chunks_mut(block * stride))
-        .enumerate()
-        .collect();
-    pieces
-        .into_par_iter()
-        .for_each_init(Running::default, |running, (i, out)| {
-            for head in 0..heads {
-                let at = [i / blocks, head, i % blocks * block];
-                let columns = Columns { values: &mut out[head * width..], stride, width };
-                running.head([q, k, v], at, seen, columns);
-            }
-        });
+    let pieces: Vec<(usize, &mut [f32])> =
+        out.chunks_mut(queries * stride).flat_map(|sample| sample.chunks_mut(block * stride)).enumerate().collect();
+    pieces.into_par_iter().for_each_init(Running::default, |running, (i, out)| {
+        for head in 0..heads {
+            let at = [i / blocks, head, i % blocks * block];
+            let columns = Columns { values: &mut out[head * width..], stride, width };
+            running.head([q, k, v], at, seen, columns);
+        }
+    });
     out
 }
 
@@ -213,89 +195,40 @@ pub(super) struct Gradients {
 }
 
 /// `grad` is the gradient of the output.
-pub(super) fn backward(
-    q: Heads<'_>,
-    k: Heads<'_>,
-    v: Heads<'_>,
-    grad: Heads<'_>,
-    seen: Visibility,
-) -> Gradients {
+pub(super) fn backward(q: Heads<'_>, k: Heads<'_>, v: Heads<'_>, grad: Heads<'_>, seen: Visibility) -> Gradients {
     let [batch, heads, queries, dim] = q.shape;
     let (keys, width) = (k.shape[2], v.shape[3]);
     let scale = 1.0 / (dim as f32).sqrt();
     let zeros = |tokens: usize, dim: usize| vec![0.0_f32; batch * tokens * heads * dim];
-    let mut out = Gradients {
-        query: zeros(queries, dim),
-        key: zeros(keys, dim),
-        value: zeros(keys, width),
-    };
+    let mut out = Gradients { query: zeros(queries, dim), key: zeros(keys, dim), value: zeros(keys, width) };
     let samples = out
         .query
         .par_chunks_mut(queries * heads * dim)
         .zip(out.key.par_chunks_mut(keys * heads * dim))
         .zip(out.value.par_chunks_mut(keys * heads * width));
-    samples
-        .enumerate()
-        .for_each(|(sample, ((of_q, of_k), of_v))| {
-            let (mut p, mut of_p) = (vec![0.0_f32; GRADIENT_BLOCK * keys], vec![0.0_f32; GRADIENT_BLOCK * keys]);
-            for head in 0..heads {
-                let (key, value) = (k.matrix(sample, head, 0), v.matrix(sample, head, 0));
-                for from in (0..queries).step_by(GRADIENT_BLOCK) {
-                    let rows = GRADIENT_BLOCK.min(queries - from);
-                    let (p, of_p) = (&mut p[..rows * keys], &mut of_p[..rows * keys]);
-                    let (query, grad) = (
-                        q.matrix(sample, head, from),
-                        grad.matrix(sample, head, from),
-                    );
-                    product(p, keys, [rows, keys, dim], query, transposed(key), false);
-                    if seen == Visibility::Causal {
-                        hide_later(p, keys, from, 0);
-                    }
-                    softmax(p, keys, scale);
-                    product(
-                        of_p,
-                        keys,
-                        [rows, keys, width],
-                        grad,
-                        transposed(value),
-                        false,
-                    );
-                    let scores = |values| Matrix {
-                        values,
-                        strides: (keys, 1),
-                    };
-                    let by_key = |values| Matrix {
-                        values,
-                        strides: (1, keys),
-                    };
-                    product(
-                        &mut of_v[head * width..],
-                        heads * width,
-                        [keys, width, rows],
-                        by_key(&*p),
-                        grad,
-                        true,
-                    );
-                    softmax_gradient(p, of_p, keys, scale);
-                    let at = (from * heads + head) * dim;
-                    product(
-                        &mut of_q[at..],
-                        heads * dim,
-                        [rows, dim, keys],
-                        scores(&*of_p),
-                        key,
-                        false,
-                    );
-                    product(
-                        &mut of_k[head * dim..],
-                        heads * dim,
-                        [keys, dim, rows],
-                        by_key(&*of_p),
-                        query,
-                        true,
-                    );
+    samples.enumerate().for_each(|(sample, ((of_q, of_k), of_v))| {
+        let (mut p, mut of_p) = (vec![0.0_f32; GRADIENT_BLOCK * keys], vec![0.0_f32; GRADIENT_BLOCK * keys]);
+        for head in 0..heads {
+            let (key, value) = (k.matrix(sample, head, 0), v.matrix(sample, head, 0));
+            for from in (0..queries).step_by(GRADIENT_BLOCK) {
+                let rows = GRADIENT_BLOCK.min(queries - from);
+                let (p, of_p) = (&mut p[..rows * keys], &mut of_p[..rows * keys]);
+                let (query, grad) = (q.matrix(sample, head, from), grad.matrix(sample, head, from));
+                product(p, keys, [rows, keys, dim], query, transposed(key), false);
+                if seen == Visibility::Causal {
+                    hide_later(p, keys, from, 0);
                 }
+                softmax(p, keys, scale);
+                product(of_p, keys, [rows, keys, width], grad, transposed(value), false);
+                let scores = |values| Matrix { values, strides: (keys, 1) };
+                let by_key = |values| Matrix { values, strides: (1, keys) };
+                product(&mut of_v[head * width..], heads * width, [keys, width, rows], by_key(&*p), grad, true);
+                softmax_gradient(p, of_p, keys, scale);
+                let at = (from * heads + head) * dim;
+                product(&mut of_q[at..], heads * dim, [rows, dim, keys], scores(&*of_p), key, false);
+                product(&mut of_k[head * dim..], heads * dim, [keys, dim, rows], by_key(&*of_p), query, true);
             }
-        });
+        }
+    });
     out
 }

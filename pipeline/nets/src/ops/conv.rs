@@ -57,30 +57,13 @@ impl Geometry {
     fn tiles(&self, whole: bool) -> Vec<Tile> {
         let positions = self.positions();
         if whole || self.depth() * positions <= TILE {
-            let together = (COLUMNS / positions)
-                .clamp(1, self.batch.div_ceil(rayon::current_num_threads()).max(1));
-            let tile = |first| Tile {
-                first,
-                samples: together.min(self.batch - first),
-                row: 0,
-                rows: self.out[0],
-            };
+            let together = (COLUMNS / positions).clamp(1, self.batch.div_ceil(rayon::current_num_threads()).max(1));
+            let tile = |first| Tile { first, samples: together.min(self.batch - first), row: 0, rows: self.out[0] };
             return (0..self.batch).step_by(together).map(tile).collect();
         }
         let rows = (TILE / (self.depth() * self.out[1])).clamp(1, self.out[0]);
-        let tile = |first, row| Tile {
-            first,
-            samples: 1,
-            row,
-            rows: rows.min(self.out[0] - row),
-        };
-        (0..self.batch)
-            .flat_map(|first| {
-                (0..self.out[0])
-                    .step_by(rows)
-                    .map(move |row| tile(first, row))
-            })
-            .collect()
+        let tile = |first, row| Tile { first, samples: 1, row, rows: rows.min(self.out[0] - row) };
+        (0..self.batch).flat_map(|first| (0..self.out[0]).step_by(rows).map(move |row| tile(first, row))).collect()
     }
 
     fn columns(&self, tile: Tile) -> usize {
@@ -90,11 +73,7 @@ impl Geometry {
     /// Calls `visit(row of columns, offset of the row in the picture or None in the padding)` for each
     /// channel and kernel position of one sample.
     #[inline]
-    fn for_each_row(
-        &self,
-        tile: Tile,
-        mut visit: impl FnMut(usize, usize, [usize; 2], Option<usize>),
-    ) {
+    fn for_each_row(&self, tile: Tile, mut visit: impl FnMut(usize, usize, [usize; 2], Option<usize>)) {
         let [height, width] = self.size;
         for channel in 0..self.input {
             for y in 0..self.kernel[0] {
@@ -103,12 +82,7 @@ impl Geometry {
                     for row in 0..tile.rows {
                         let from = ((tile.row + row) * self.stride[0] + y).checked_sub(self.pad[0]);
                         let from = from.filter(|from| *from < height);
-                        visit(
-                            depth,
-                            row,
-                            [y, x],
-                            from.map(|from| (channel * height + from) * width),
-                        );
+                        visit(depth, row, [y, x], from.map(|from| (channel * height + from) * width));
                     }
                 }
             }
@@ -120,11 +94,7 @@ impl Geometry {
     fn inside(&self, x: usize) -> (usize, usize, usize) {
         let (stride, pad, width) = (self.stride[1], self.pad[1], self.size[1]);
         let low = pad.saturating_sub(x).div_ceil(stride).min(self.out[1]);
-        let high = if width + pad > x {
-            (width + pad - x).div_ceil(stride).min(self.out[1])
-        } else {
-            low
-        };
+        let high = if width + pad > x { (width + pad - x).div_ceil(stride).min(self.out[1]) } else { low };
         (low, high.max(low), (low * stride + x).saturating_sub(pad))
     }
 
@@ -147,10 +117,7 @@ impl Geometry {
                     to[low..high].copy_from_slice(&line[start..start + high - low]);
                 } else {
                     let source = line[start.min(line.len())..].iter().step_by(self.stride[1]);
-                    to[low..high]
-                        .iter_mut()
-                        .zip(source)
-                        .for_each(|(to, from)| *to = *from);
+                    to[low..high].iter_mut().zip(source).for_each(|(to, from)| *to = *from);
                 }
             });
         }
@@ -167,9 +134,7 @@ impl Geometry {
                 let (low, high, start) = self.inside(kx);
                 let from = &columns[depth * total + base + row * width..][low..high];
                 let line = &mut picture[to..][..self.size[1]];
-                let target = line[start.min(self.size[1])..]
-                    .iter_mut()
-                    .step_by(self.stride[1]);
+                let target = line[start.min(self.size[1])..].iter_mut().step_by(self.stride[1]);
                 target.zip(from).for_each(|(to, from)| *to += *from);
             });
         }
@@ -181,9 +146,7 @@ impl Geometry {
         to.clear();
         for channel in 0..self.output {
             for sample in tile.first..tile.first + tile.samples {
-                to.extend_from_slice(
-                    &y[(sample * self.output + channel) * positions..][..positions],
-                );
+                to.extend_from_slice(&y[(sample * self.output + channel) * positions..][..positions]);
             }
         }
     }
@@ -209,34 +172,21 @@ impl Shared {
 /// `x` `[batch, input, height, width]`, `weight` `[output, depth]`, `bias` `[output]`.
 pub(super) fn forward(x: &[f32], weight: &[f32], bias: &[f32], g: &Geometry) -> Vec<f32> {
     let (depth, positions) = (g.depth(), g.positions());
-    assert!(
-        x.len() == g.batch * g.picture()
-            && weight.len() == g.output * depth
-            && bias.len() == g.output
-    );
+    assert!(x.len() == g.batch * g.picture() && weight.len() == g.output * depth && bias.len() == g.output);
     let mut out = vec![0.0_f32; g.batch * g.output * positions];
     let shared = Shared(out.as_mut_ptr());
-    let weight = Matrix {
-        values: weight,
-        strides: (depth, 1),
-    };
+    let weight = Matrix { values: weight, strides: (depth, 1) };
     g.tiles(false).into_par_iter().for_each_init(
         || (Vec::new(), Vec::new()),
         |(columns, side): &mut (Vec<f32>, Vec<f32>), tile| {
             let n = g.columns(tile);
             let patches = if g.is_product() && tile.samples == 1 {
                 let from = tile.first * g.picture() + tile.row * g.out[1];
-                Matrix {
-                    values: &x[from..],
-                    strides: (positions, 1),
-                }
+                Matrix { values: &x[from..], strides: (positions, 1) }
             } else {
                 columns.resize(depth * n, 0.0);
                 g.unfold(x, tile, columns);
-                Matrix {
-                    values: columns,
-                    strides: (n, 1),
-                }
+                Matrix { values: columns, strides: (n, 1) }
             };
             side.resize(g.output * n, 0.0);
             product(side, n, [g.output, n, depth], weight, patches, false);
@@ -244,13 +194,10 @@ pub(super) fn forward(x: &[f32], weight: &[f32], bias: &[f32], g: &Geometry) -> 
             for (channel, bias) in bias.iter().enumerate() {
                 for sample in 0..tile.samples {
                     let from = &side[channel * n + sample * share..][..share];
-                    let at = ((tile.first + sample) * g.output + channel) * positions
-                        + tile.row * g.out[1];
+                    let at = ((tile.first + sample) * g.output + channel) * positions + tile.row * g.out[1];
                     // SAFETY: tiles cover disjoint samples, or disjoint rows of one sample, of `out`.
                     let to = unsafe { shared.slice(at, share) };
-                    to.iter_mut()
-                        .zip(from)
-                        .for_each(|(to, from)| *to = from + bias);
+                    to.iter_mut().zip(from).for_each(|(to, from)| *to = from + bias);
                 }
             }
         },
@@ -264,26 +211,18 @@ pub(super) fn backward_input(grad: &[f32], weight: &[f32], g: &Geometry) -> Vec<
     let mut out = vec![0.0_f32; g.batch * g.picture()];
     let tiles = g.tiles(true);
     let together = tiles.first().map_or(1, |tile| tile.samples);
-    let weight = Matrix {
-        values: weight,
-        strides: (1, depth),
-    };
-    out.par_chunks_mut(together * g.picture())
-        .zip(tiles)
-        .for_each_init(
-            || (Vec::new(), Vec::new()),
-            |(columns, side): &mut (Vec<f32>, Vec<f32>), (out, tile)| {
-                let n = g.columns(tile);
-                g.gather(grad, tile, side);
-                columns.resize(depth * n, 0.0);
-                let grad = Matrix {
-                    values: side,
-                    strides: (n, 1),
-                };
-                product(columns, n, [depth, n, g.output], weight, grad, false);
-                g.fold(columns, tile, out);
-            },
-        );
+    let weight = Matrix { values: weight, strides: (1, depth) };
+    out.par_chunks_mut(together * g.picture()).zip(tiles).for_each_init(
+        || (Vec::new(), Vec::new()),
+        |(columns, side): &mut (Vec<f32>, Vec<f32>), (out, tile)| {
+            let n = g.columns(tile);
+            g.gather(grad, tile, side);
+            columns.resize(depth * n, 0.0);
+            let grad = Matrix { values: side, strides: (n, 1) };
+            product(columns, n, [depth, n, g.output], weight, grad, false);
+            g.fold(columns, tile, out);
+        },
+    );
     out
 }
 
@@ -296,21 +235,14 @@ pub(super) fn backward_weight(x: &[f32], grad: &[f32], g: &Geometry) -> Vec<f32>
     let tiles = g.tiles(true);
     let share = tiles.len().div_ceil(rayon::current_num_threads()).max(1);
     let partial = |tiles: &[Tile]| {
-        let (mut sum, mut columns, mut side) =
-            (vec![0.0_f32; g.output * depth], Vec::new(), Vec::new());
+        let (mut sum, mut columns, mut side) = (vec![0.0_f32; g.output * depth], Vec::new(), Vec::new());
         for tile in tiles {
             let n = g.columns(*tile);
             columns.resize(depth * n, 0.0);
             g.unfold(x, *tile, &mut columns[..depth * n]);
             g.gather(grad, *tile, &mut side);
-            let patches = Matrix {
-                values: &columns[..depth * n],
-                strides: (n, 1),
-            };
-            let grad = Matrix {
-                values: &side,
-                strides: (1, n),
-            };
+            let patches = Matrix { values: &columns[..depth * n], strides: (n, 1) };
+            let grad = Matrix { values: &side, strides: (1, n) };
             product(&mut sum, g.output, [depth, g.output, n], patches, grad, true);
         }
         sum
@@ -318,14 +250,9 @@ pub(super) fn backward_weight(x: &[f32], grad: &[f32], g: &Geometry) -> Vec<f32>
     // In order, so that the sum does not depend on which thread is done first.
     let partials: Vec<Vec<f32>> = tiles.par_chunks(share).map(partial).collect();
     let mut partials = partials.into_iter();
-    let mut total = partials
-        .next()
-        .unwrap_or_else(|| vec![0.0; g.output * depth]);
+    let mut total = partials.next().unwrap_or_else(|| vec![0.0; g.output * depth]);
     for partial in partials {
-        total
-            .iter_mut()
-            .zip(partial)
-            .for_each(|(total, part)| *total += part);
+        total.iter_mut().zip(partial).for_each(|(total, part)| *total += part);
     }
     transposed(&total, g.output)
 }

@@ -47,31 +47,15 @@ pub(super) trait GlassOps: Backend {
 }
 
 impl GlassOps for Flex {
-    fn glass_conv(
-        x: FlexTensor,
-        weight: FlexTensor,
-        bias: FlexTensor,
-        geometry: Geometry,
-    ) -> FlexTensor {
+    fn glass_conv(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, geometry: Geometry) -> FlexTensor {
         Self::conv(&x, &weight, &bias, geometry)
     }
 
-    fn glass_conv_transposed(
-        x: FlexTensor,
-        weight: FlexTensor,
-        bias: FlexTensor,
-        geometry: Geometry,
-    ) -> FlexTensor {
+    fn glass_conv_transposed(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, geometry: Geometry) -> FlexTensor {
         Self::transposed(&x, &weight, &bias, geometry)
     }
 
-    fn glass_norm(
-        x: FlexTensor,
-        gamma: FlexTensor,
-        beta: FlexTensor,
-        groups: Groups,
-        then: Then,
-    ) -> FlexTensor {
+    fn glass_norm(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, groups: Groups, then: Then) -> FlexTensor {
         Self::norm(&x, &gamma, &beta, groups, then)
     }
 
@@ -83,12 +67,7 @@ impl GlassOps for Flex {
         Self::gated_gelu(&x)
     }
 
-    fn glass_attention(
-        q: FlexTensor,
-        k: FlexTensor,
-        v: FlexTensor,
-        seen: Visibility,
-    ) -> FlexTensor {
+    fn glass_attention(q: FlexTensor, k: FlexTensor, v: FlexTensor, seen: Visibility) -> FlexTensor {
         Self::attend(&q, &k, &v, seen)
     }
 }
@@ -109,10 +88,7 @@ struct Attend;
 /// What an operation read, kept for its backward pass.
 type Kept<const N: usize> = [NodeId; N];
 
-fn kept<B: Backend, const N: usize>(
-    checkpointer: &mut Checkpointer,
-    nodes: Kept<N>,
-) -> [FloatTensor<B>; N] {
+fn kept<B: Backend, const N: usize>(checkpointer: &mut Checkpointer, nodes: Kept<N>) -> [FloatTensor<B>; N] {
     nodes.map(|node| checkpointer.retrieve_node_output::<FloatTensor<B>>(node))
 }
 
@@ -157,12 +133,7 @@ fn register<B: Backend, const N: usize>(
 impl<B: Kernels> Backward<B, 3> for Conv {
     type State = (Kept<2>, Geometry);
 
-    fn backward(
-        self,
-        ops: Ops<Self::State, 3>,
-        grads: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         let (nodes, g) = ops.state;
         let [x, weight] = kept::<B, 2>(checkpointer, nodes);
@@ -182,12 +153,7 @@ impl<B: Kernels> Backward<B, 3> for Conv {
 impl<B: Kernels> Backward<B, 3> for ConvTransposed {
     type State = (Kept<2>, Geometry);
 
-    fn backward(
-        self,
-        ops: Ops<Self::State, 3>,
-        grads: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         let (nodes, g) = ops.state;
         let [x, weight] = kept::<B, 2>(checkpointer, nodes);
@@ -204,12 +170,7 @@ impl<B: Kernels> Backward<B, 3> for ConvTransposed {
 impl<B: Kernels> Backward<B, 3> for Norm {
     type State = (Kept<3>, (Groups, Then));
 
-    fn backward(
-        self,
-        ops: Ops<Self::State, 3>,
-        grads: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         let (nodes, (groups, then)) = ops.state;
         let inputs = kept::<B, 3>(checkpointer, nodes);
@@ -222,12 +183,7 @@ impl<B: Kernels> Backward<B, 3> for Norm {
 impl<B: Kernels> Backward<B, 1> for Gelu {
     type State = (Kept<1>, Curve);
 
-    fn backward(
-        self,
-        ops: Ops<Self::State, 1>,
-        grads: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         let (nodes, curve) = ops.state;
         let [x] = kept::<B, 1>(checkpointer, nodes);
@@ -239,12 +195,7 @@ impl<B: Kernels> Backward<B, 1> for Gelu {
 impl<B: Kernels> Backward<B, 1> for GatedGelu {
     type State = (Kept<1>, ());
 
-    fn backward(
-        self,
-        ops: Ops<Self::State, 1>,
-        grads: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         let (nodes, ()) = ops.state;
         let [x] = kept::<B, 1>(checkpointer, nodes);
@@ -256,12 +207,7 @@ impl<B: Kernels> Backward<B, 1> for GatedGelu {
 impl<B: Kernels> Backward<B, 3> for Attend {
     type State = (Kept<3>, Visibility);
 
-    fn backward(
-        self,
-        ops: Ops<Self::State, 3>,
-        grads: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         let (nodes, seen) = ops.state;
         let inputs = kept::<B, 3>(checkpointer, nodes);
@@ -278,12 +224,7 @@ impl<B: Kernels, C: CheckpointStrategy> GlassOps for Autodiff<B, C> {
         bias: FloatTensor<Self>,
         geometry: Geometry,
     ) -> FloatTensor<Self> {
-        let out = B::conv(
-            x.primitive(),
-            weight.primitive(),
-            bias.primitive(),
-            geometry,
-        );
+        let out = B::conv(x.primitive(), weight.primitive(), bias.primitive(), geometry);
         track::<B, C, _, _, _, _>(Conv, [&x, &weight, &bias], geometry, out)
     }
 
@@ -293,12 +234,7 @@ impl<B: Kernels, C: CheckpointStrategy> GlassOps for Autodiff<B, C> {
         bias: FloatTensor<Self>,
         geometry: Geometry,
     ) -> FloatTensor<Self> {
-        let out = B::transposed(
-            x.primitive(),
-            weight.primitive(),
-            bias.primitive(),
-            geometry,
-        );
+        let out = B::transposed(x.primitive(), weight.primitive(), bias.primitive(), geometry);
         track::<B, C, _, _, _, _>(ConvTransposed, [&x, &weight, &bias], geometry, out)
     }
 
@@ -309,13 +245,7 @@ impl<B: Kernels, C: CheckpointStrategy> GlassOps for Autodiff<B, C> {
         groups: Groups,
         then: Then,
     ) -> FloatTensor<Self> {
-        let out = B::norm(
-            x.primitive(),
-            gamma.primitive(),
-            beta.primitive(),
-            groups,
-            then,
-        );
+        let out = B::norm(x.primitive(), gamma.primitive(), beta.primitive(), groups, then);
         track::<B, C, _, _, _, _>(Norm, [&x, &gamma, &beta], (groups, then), out)
     }
 
@@ -340,12 +270,7 @@ impl<B: Kernels, C: CheckpointStrategy> GlassOps for Autodiff<B, C> {
     }
 }
 
-pub(super) fn run_conv(
-    x: Tensor<4>,
-    weight: Tensor<4>,
-    bias: Tensor<1>,
-    geometry: Geometry,
-) -> Tensor<4> {
+pub(super) fn run_conv(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, geometry: Geometry) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as GlassOps>::glass_conv(
         x.into_dispatch(),
         weight.into_dispatch(),
@@ -354,12 +279,7 @@ pub(super) fn run_conv(
     ))
 }
 
-pub(super) fn run_conv_transposed(
-    x: Tensor<4>,
-    weight: Tensor<4>,
-    bias: Tensor<1>,
-    geometry: Geometry,
-) -> Tensor<4> {
+pub(super) fn run_conv_transposed(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, geometry: Geometry) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as GlassOps>::glass_conv_transposed(
         x.into_dispatch(),
         weight.into_dispatch(),
@@ -368,13 +288,7 @@ pub(super) fn run_conv_transposed(
     ))
 }
 
-pub(super) fn run_norm(
-    x: Tensor<4>,
-    gamma: Tensor<1>,
-    beta: Tensor<1>,
-    groups: Groups,
-    then: Then,
-) -> Tensor<4> {
+pub(super) fn run_norm(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, groups: Groups, then: Then) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as GlassOps>::glass_norm(
         x.into_dispatch(),
         gamma.into_dispatch(),
@@ -392,12 +306,7 @@ pub(super) fn run_gated_gelu(x: Tensor<3>) -> Tensor<3> {
     Tensor::from_dispatch(<Dispatch as GlassOps>::glass_gated_gelu(x.into_dispatch()))
 }
 
-pub(super) fn run_attention(
-    q: Tensor<4>,
-    k: Tensor<4>,
-    v: Tensor<4>,
-    seen: Visibility,
-) -> Tensor<4> {
+pub(super) fn run_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, seen: Visibility) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as GlassOps>::glass_attention(
         q.into_dispatch(),
         k.into_dispatch(),

@@ -76,16 +76,9 @@ fn gate_kernel(value: &[f32], gate: &[f32], to: &mut [f32]) {
 dispatch!(gate_all, gate_kernel, (value: &[f32], gate: &[f32], to: &mut [f32]));
 
 #[inline(always)]
-fn gate_gradient_kernel(
-    value: &[f32],
-    gate: &[f32],
-    grad: &[f32],
-    of_value: &mut [f32],
-    of_gate: &mut [f32],
-) {
+fn gate_gradient_kernel(value: &[f32], gate: &[f32], grad: &[f32], of_value: &mut [f32], of_gate: &mut [f32]) {
     let inputs = value.iter().zip(gate).zip(grad);
-    for (((value, gate), grad), (of_value, of_gate)) in inputs.zip(of_value.iter_mut().zip(of_gate))
-    {
+    for (((value, gate), grad), (of_value, of_gate)) in inputs.zip(of_value.iter_mut().zip(of_gate)) {
         let (below, density) = normal(*gate);
         *of_value = grad * gate * below;
         *of_gate = grad * value * gate.mul_add(density, below);
@@ -96,18 +89,14 @@ dispatch!(gate_gradient, gate_gradient_kernel,
 
 pub(super) fn forward(x: &[f32], curve: Curve) -> Vec<f32> {
     let mut out = vec![0.0_f32; x.len()];
-    out.par_chunks_mut(CHUNK)
-        .zip(x.par_chunks(CHUNK))
-        .for_each(|(to, x)| gelu_all(x, to, curve));
+    out.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(to, x)| gelu_all(x, to, curve));
     out
 }
 
 pub(super) fn backward(x: &[f32], grad: &[f32], curve: Curve) -> Vec<f32> {
     let mut out = vec![0.0_f32; x.len()];
     let inputs = x.par_chunks(CHUNK).zip(grad.par_chunks(CHUNK));
-    out.par_chunks_mut(CHUNK)
-        .zip(inputs)
-        .for_each(|(to, (x, grad))| gelu_gradient(x, grad, to, curve));
+    out.par_chunks_mut(CHUNK).zip(inputs).for_each(|(to, (x, grad))| gelu_gradient(x, grad, to, curve));
     out
 }
 
@@ -115,14 +104,12 @@ pub(super) fn backward(x: &[f32], grad: &[f32], curve: Curve) -> Vec<f32> {
 pub(super) fn gated(x: &[f32], width: usize) -> Vec<f32> {
     let mut out = vec![0.0_f32; x.len() / 2];
     let rows = (CHUNK / width).max(1);
-    out.par_chunks_mut(rows * width)
-        .zip(x.par_chunks(2 * rows * width))
-        .for_each(|(to, x)| {
-            for (to, x) in to.chunks_mut(width).zip(x.chunks(2 * width)) {
-                let (value, gate) = x.split_at(width);
-                gate_all(value, gate, to);
-            }
-        });
+    out.par_chunks_mut(rows * width).zip(x.par_chunks(2 * rows * width)).for_each(|(to, x)| {
+        for (to, x) in to.chunks_mut(width).zip(x.chunks(2 * width)) {
+            let (value, gate) = x.split_at(width);
+            gate_all(value, gate, to);
+        }
+    });
     out
 }
 
@@ -130,21 +117,12 @@ pub(super) fn gated(x: &[f32], width: usize) -> Vec<f32> {
 pub(super) fn gated_backward(x: &[f32], grad: &[f32], width: usize) -> Vec<f32> {
     let mut out = vec![0.0_f32; x.len()];
     let rows = (CHUNK / width).max(1);
-    let inputs = x
-        .par_chunks(2 * rows * width)
-        .zip(grad.par_chunks(rows * width));
-    out.par_chunks_mut(2 * rows * width)
-        .zip(inputs)
-        .for_each(|(to, (x, grad))| {
-            for ((to, x), grad) in to
-                .chunks_mut(2 * width)
-                .zip(x.chunks(2 * width))
-                .zip(grad.chunks(width))
-            {
-                let ((value, gate), (of_value, of_gate)) =
-                    (x.split_at(width), to.split_at_mut(width));
-                gate_gradient(value, gate, grad, of_value, of_gate);
-            }
-        });
+    let inputs = x.par_chunks(2 * rows * width).zip(grad.par_chunks(rows * width));
+    out.par_chunks_mut(2 * rows * width).zip(inputs).for_each(|(to, (x, grad))| {
+        for ((to, x), grad) in to.chunks_mut(2 * width).zip(x.chunks(2 * width)).zip(grad.chunks(width)) {
+            let ((value, gate), (of_value, of_gate)) = (x.split_at(width), to.split_at_mut(width));
+            gate_gradient(value, gate, grad, of_value, of_gate);
+        }
+    });
     out
 }

@@ -74,10 +74,7 @@ pub fn conv_transpose2d(layer: &ConvTranspose2d, x: Tensor<4>) -> Tensor<4> {
 /// The layer's bias, or zeros that want no gradient.
 #[cfg(feature = "flex")]
 fn bias(bias: Option<&Param<Tensor<1>>>, channels: usize, like: &Tensor<4>) -> Tensor<1> {
-    bias.map_or_else(
-        || Tensor::zeros([channels], &like.device()),
-        |bias| bias.val(),
-    )
+    bias.map_or_else(|| Tensor::zeros([channels], &like.device()), |bias| bias.val())
 }
 
 /// The sizes of the convolution that a transposed one is the gradient of: its output is our input.
@@ -117,9 +114,8 @@ fn geometry(layer: &Conv2d, x: &Tensor<4>) -> Option<conv::Geometry> {
     if layer.groups != 1 || layer.dilation != [1, 1] {
         return None;
     }
-    let out = |size: usize, pad: usize, kernel: usize, stride: usize| {
-        Some((size + pad).checked_sub(kernel)? / stride + 1)
-    };
+    let out =
+        |size: usize, pad: usize, kernel: usize, stride: usize| Some((size + pad).checked_sub(kernel)? / stride + 1);
     Some(conv::Geometry {
         batch,
         input,
@@ -128,10 +124,7 @@ fn geometry(layer: &Conv2d, x: &Tensor<4>) -> Option<conv::Geometry> {
         kernel: [rows, columns],
         stride: layer.stride,
         pad: [top, left],
-        out: [
-            out(height, top + bottom, rows, layer.stride[0])?,
-            out(width, left + right, columns, layer.stride[1])?,
-        ],
+        out: [out(height, top + bottom, rows, layer.stride[0])?, out(width, left + right, columns, layer.stride[1])?],
     })
 }
 
@@ -158,12 +151,7 @@ pub fn group_norm_silu(layer: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
 #[cfg(feature = "flex")]
 fn groups(layer: &GroupNorm, x: &Tensor<4>) -> norm::Groups {
     let [_, channels, height, width] = x.dims();
-    norm::Groups {
-        channels,
-        groups: layer.num_groups,
-        positions: height * width,
-        eps: layer.epsilon,
-    }
+    norm::Groups { channels, groups: layer.num_groups, positions: height * width, eps: layer.epsilon }
 }
 
 /// x Φ(x), with the error function.
@@ -195,27 +183,16 @@ pub fn geglu(x: Tensor<3>) -> Tensor<3> {
 }
 
 /// softmax(Q Kᵀ / √head_dim) V over `[batch, heads, tokens, head_dim]`; causal with as many keys as queries.
-pub fn attention(
-    query: Tensor<4>,
-    key: Tensor<4>,
-    value: Tensor<4>,
-    seen: Visibility,
-) -> Tensor<4> {
+pub fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, seen: Visibility) -> Tensor<4> {
     #[cfg(feature = "flex")]
     if has_kernels(&query) {
         return extension::run_attention(query, key, value, seen);
     }
-    let options = AttentionModuleOptions {
-        is_causal: seen == Visibility::Causal,
-        ..Default::default()
-    };
+    let options = AttentionModuleOptions { is_causal: seen == Visibility::Causal, ..Default::default() };
     burn::tensor::module::attention(query, key, value, None, None, options)
 }
 
 /// Nearest-neighbour resize to `[height, width]`.
 pub fn upsample_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-    interpolate(
-        x,
-        InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size),
-    )
+    interpolate(x, InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size))
 }

@@ -97,21 +97,18 @@ dispatch!(scale_silu, scale_silu_kernel, (x: &[f32], to: &mut [f32], scale: f32,
 pub(super) fn forward(x: &[f32], gamma: &[f32], beta: &[f32], g: &Groups, then: Then) -> Vec<f32> {
     let mut out = vec![0.0_f32; x.len()];
     let size = g.size();
-    out.par_chunks_mut(size)
-        .zip(x.par_chunks(size))
-        .enumerate()
-        .for_each(|(i, (out, x))| {
-            let (mean, inverse) = g.statistics(x);
-            let planes = out.chunks_mut(g.positions).zip(x.chunks(g.positions));
-            for (channel, (out, x)) in (g.first(i)..).zip(planes) {
-                let scale = f64::from(gamma[channel]) * inverse;
-                let shift = f64::from(beta[channel]) - mean * scale;
-                match then {
-                    Then::Nothing => scale_all(x, out, scale as f32, shift as f32),
-                    Then::Silu => scale_silu(x, out, scale as f32, shift as f32),
-                }
+    out.par_chunks_mut(size).zip(x.par_chunks(size)).enumerate().for_each(|(i, (out, x))| {
+        let (mean, inverse) = g.statistics(x);
+        let planes = out.chunks_mut(g.positions).zip(x.chunks(g.positions));
+        for (channel, (out, x)) in (g.first(i)..).zip(planes) {
+            let scale = f64::from(gamma[channel]) * inverse;
+            let shift = f64::from(beta[channel]) - mean * scale;
+            match then {
+                Then::Nothing => scale_all(x, out, scale as f32, shift as f32),
+                Then::Silu => scale_silu(x, out, scale as f32, shift as f32),
             }
-        });
+        }
+    });
     out
 }
 
@@ -136,10 +133,7 @@ dispatch!(silu_gradient, silu_gradient_kernel, (x: &[f32], grad: &[f32], to: &mu
 /// (Σ grad, Σ grad · (x − mean) · inverse).
 #[inline(always)]
 fn moments_kernel(x: &[f32], grad: &[f32], mean: f32, inverse: f32) -> (f32, f32) {
-    (
-        simd::sum(grad),
-        inverse * (simd::dot(grad, x) - mean * simd::sum(grad)),
-    )
+    (simd::sum(grad), inverse * (simd::dot(grad, x) - mean * simd::sum(grad)))
 }
 dispatch!(moments, moments_kernel, (x: &[f32], grad: &[f32], mean: f32, inverse: f32) -> (f32, f32));
 
@@ -153,30 +147,16 @@ fn combine_kernel(x: &[f32], grad: &mut [f32], a: f32, b: f32, c: f32) {
 dispatch!(combine, combine_kernel, (x: &[f32], grad: &mut [f32], a: f32, b: f32, c: f32));
 
 /// `grad` is the gradient of what [`forward`] gave.
-pub(super) fn backward(
-    x: &[f32],
-    gamma: &[f32],
-    beta: &[f32],
-    grad: &[f32],
-    g: &Groups,
-    then: Then,
-) -> Gradients {
+pub(super) fn backward(x: &[f32], gamma: &[f32], beta: &[f32], grad: &[f32], g: &Groups, then: Then) -> Gradients {
     let size = g.size();
     let mut of_x = vec![0.0_f32; x.len()];
-    let chunks = of_x
-        .par_chunks_mut(size)
-        .zip(x.par_chunks(size))
-        .zip(grad.par_chunks(size))
-        .enumerate();
+    let chunks = of_x.par_chunks_mut(size).zip(x.par_chunks(size)).zip(grad.par_chunks(size)).enumerate();
     let sums: Vec<Vec<(f32, f32)>> = chunks
         .map(|(i, ((of_x, x), grad))| {
             let (mean, inverse) = g.statistics(x);
             let planes = || (g.first(i)..).zip(x.chunks(g.positions));
             let mut sums = Vec::with_capacity(g.channels_each());
-            for (((channel, x), grad), to) in planes()
-                .zip(grad.chunks(g.positions))
-                .zip(of_x.chunks_mut(g.positions))
-            {
+            for (((channel, x), grad), to) in planes().zip(grad.chunks(g.positions)).zip(of_x.chunks_mut(g.positions)) {
                 match then {
                     Then::Nothing => to.copy_from_slice(grad),
                     Then::Silu => {
@@ -191,22 +171,13 @@ pub(super) fn backward(
             let n = size as f64;
             let weighted = |pick: fn(&(f32, f32)) -> f32| {
                 let terms = sums.iter().zip(&gamma[g.first(i)..]);
-                terms
-                    .map(|(sum, gamma)| f64::from(pick(sum) * gamma))
-                    .sum::<f64>()
-                    / n
+                terms.map(|(sum, gamma)| f64::from(pick(sum) * gamma)).sum::<f64>() / n
             };
             let (level, slope) = (weighted(|sum| sum.0), weighted(|sum| sum.1));
             let b = -inverse * inverse * slope;
             let c = -inverse * level - mean * b;
             for ((channel, x), to) in planes().zip(of_x.chunks_mut(g.positions)) {
-                combine(
-                    x,
-                    to,
-                    (f64::from(gamma[channel]) * inverse) as f32,
-                    b as f32,
-                    c as f32,
-                );
+                combine(x, to, (f64::from(gamma[channel]) * inverse) as f32, b as f32, c as f32);
             }
             sums
         })
@@ -218,9 +189,5 @@ pub(super) fn backward(
             of_gamma[channel] += slope;
         }
     }
-    Gradients {
-        x: of_x,
-        gamma: of_gamma,
-        beta: of_beta,
-    }
+    Gradients { x: of_x, gamma: of_gamma, beta: of_beta }
 }

@@ -9,19 +9,11 @@ pub(super) struct Matrix<'a> {
 }
 
 /// `to` `[m, n]`, its rows `stride` apart, becomes `a` `[m, k]` · `b` `[k, n]`, or that is added to it.
-pub(super) fn product(
-    to: &mut [f32],
-    stride: usize,
-    [m, n, k]: [usize; 3],
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    add: bool,
-) {
+pub(super) fn product(to: &mut [f32], stride: usize, [m, n, k]: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, add: bool) {
     if m == 0 || n == 0 || k == 0 {
         return;
     }
-    let last =
-        |(rows, columns): (usize, usize), m: usize, n: usize| (m - 1) * rows + (n - 1) * columns;
+    let last = |(rows, columns): (usize, usize), m: usize, n: usize| (m - 1) * rows + (n - 1) * columns;
     assert!(last((stride, 1), m, n) < to.len());
     assert!(last(a.strides, m, k) < a.values.len() && last(b.strides, k, n) < b.values.len());
     // SAFETY: the last element of each matrix lies inside its slice, and `to` is borrowed alone.

@@ -111,10 +111,7 @@ pub(super) fn max(values: &[f32]) -> f32 {
             *lane = if *value > *lane { *value } else { *lane };
         }
     }
-    lanes
-        .iter()
-        .chain(rest)
-        .fold(f32::NEG_INFINITY, |max, value| max.max(*value))
+    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |max, value| max.max(*value))
 }
 
 #[cfg(test)]
@@ -125,17 +122,9 @@ mod tests {
             let x = i as f32 * 0.01;
             let expected = x.exp();
             assert!((super::exp(x) - expected).abs() <= 3e-7 * expected, "{x}");
-            assert!(
-                (super::sigmoid(x) - 1.0 / (1.0 + (-x).exp())).abs() < 2e-7,
-                "{x}"
-            );
+            assert!((super::sigmoid(x) - 1.0 / (1.0 + (-x).exp())).abs() < 2e-7, "{x}");
         }
-        for (x, expected) in [
-            (0.0, 0.0),
-            (0.5, 0.520_499_9),
-            (-1.0, -0.842_700_8),
-            (3.0, 0.999_977_9),
-        ] {
+        for (x, expected) in [(0.0, 0.0), (0.5, 0.520_499_9), (-1.0, -0.842_700_8), (3.0, 0.999_977_9)] {
             assert!((super::erf(x).0 - expected).abs() < 3e-7, "{x}");
         }
     }

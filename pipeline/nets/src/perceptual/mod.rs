@@ -44,9 +44,11 @@ impl Perceptual {
             Some(path) => Some(Weights::file(path)?),
             None => None,
         };
-        let heads = trunk.widths().into_iter().enumerate().map(|(layer, width)| {
-            head(&own.as_ref().unwrap_or(&weights).root(device), layer, width)
-        });
+        let heads = trunk
+            .widths()
+            .into_iter()
+            .enumerate()
+            .map(|(layer, width)| head(&own.as_ref().unwrap_or(&weights).root(device), layer, width));
         let heads = heads.collect::<Result<_>>()?;
         // `lins.*` are the heads once more; the classifier of torchvision's files is not part of the features.
         weights.finish(&["lin*", "scaling_layer.*", "classifier.*"])?;

@@ -46,24 +46,13 @@ struct File {
 impl ResNet34Config {
     /// ResNet34 as torchvision and timm publish it.
     pub fn published() -> Self {
-        Self {
-            depths: vec![3, 4, 6, 3],
-            width: 64,
-            stem_stride: 2,
-            pool_stride: 2,
-            norm: Norm::Batch,
-        }
+        Self { depths: vec![3, 4, 6, 3], width: 64, stem_stride: 2, pool_stride: 2, norm: Norm::Batch }
     }
 
     /// ResNet34 as SAVi uses it: no strides in the root, group norms throughout (16 × 16 features of a
     /// picture of 128 × 128).
     pub fn savi() -> Self {
-        Self {
-            stem_stride: 1,
-            pool_stride: 1,
-            norm: Norm::Group(32),
-            ..Self::published()
-        }
+        Self { stem_stride: 1, pool_stride: 1, norm: Norm::Group(32), ..Self::published() }
     }
 
     /// Reads `config.json` in `folder`; without one it is the published ResNet34.
@@ -73,22 +62,15 @@ impl ResNet34Config {
     pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
         let path = folder.as_ref().join("config.json");
         let file: File = config::read_or_default(&path)?;
-        let bad = |field: &str, message: String| NetsError::Config {
-            path: path.clone(),
-            field: field.to_owned(),
-            message,
-        };
+        let bad =
+            |field: &str, message: String| NetsError::Config { path: path.clone(), field: field.to_owned(), message };
         let base = match file.architecture.as_deref() {
             None | Some("resnet34") => Self::published(),
             Some("resnet34_savi") => Self::savi(),
-            Some("resnet18") => Self {
-                depths: vec![2, 2, 2, 2],
-                ..Self::published()
-            },
+            Some("resnet18") => Self { depths: vec![2, 2, 2, 2], ..Self::published() },
             Some(other) => {
-                let message = format!(
-                    "`{other}` is not implemented, only `resnet18`, `resnet34` and `resnet34_savi` are"
-                );
+                let message =
+                    format!("`{other}` is not implemented, only `resnet18`, `resnet34` and `resnet34_savi` are");
                 return Err(bad("architecture", message));
             }
         };

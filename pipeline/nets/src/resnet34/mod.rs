@@ -98,8 +98,7 @@ impl ResNet34 {
             let mut blocks = Vec::with_capacity(*depth);
             for index in 0..*depth {
                 let stride = if stage > 0 && index == 0 { 2 } else { 1 };
-                let block =
-                    Block::from_scope(&scope.enter(index), config.norm, [input, output], stride)?;
+                let block = Block::from_scope(&scope.enter(index), config.norm, [input, output], stride)?;
                 blocks.push(block);
                 input = output;
             }
@@ -155,12 +154,7 @@ impl ResNet34 {
 }
 
 impl Block {
-    fn from_scope(
-        scope: &Scope<'_>,
-        norm: Norm,
-        [input, output]: [usize; 2],
-        stride: usize,
-    ) -> Result<Self> {
+    fn from_scope(scope: &Scope<'_>, norm: Norm, [input, output]: [usize; 2], stride: usize) -> Result<Self> {
         let changes = stride != 1 || input != output;
         Ok(Self {
             conv1: layers::conv2d(scope, "conv1", &square(input, output, 3, stride))?,
@@ -168,9 +162,7 @@ impl Block {
             conv2: layers::conv2d(scope, "conv2", &square(output, output, 3, 1))?,
             bn2: Normal::from_scope(scope, "bn2", norm, output)?,
             downsample: changes
-                .then(|| {
-                    Shortcut::from_scope(&scope.enter("downsample"), norm, [input, output], stride)
-                })
+                .then(|| Shortcut::from_scope(&scope.enter("downsample"), norm, [input, output], stride))
                 .transpose()?,
         })
     }
@@ -188,12 +180,7 @@ impl Block {
 }
 
 impl Shortcut {
-    fn from_scope(
-        scope: &Scope<'_>,
-        norm: Norm,
-        [input, output]: [usize; 2],
-        stride: usize,
-    ) -> Result<Self> {
+    fn from_scope(scope: &Scope<'_>, norm: Norm, [input, output]: [usize; 2], stride: usize) -> Result<Self> {
         Ok(Self {
             conv: layers::conv2d(scope, "0", &square(input, output, 1, stride))?,
             norm: Normal::from_scope(scope, "1", norm, output)?,

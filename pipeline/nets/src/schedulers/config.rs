@@ -173,11 +173,7 @@ impl SchedulerConfig {
     /// As [`read`](Self::read).
     pub fn parse(text: &str, origin: &Path, choice: SchedulerChoice) -> Result<Self> {
         let file = config::parse(text, origin)?;
-        Reader {
-            path: origin.to_owned(),
-            file,
-        }
-        .finish(choice)
+        Reader { path: origin.to_owned(), file }.finish(choice)
     }
 }
 
@@ -188,11 +184,7 @@ struct Reader {
 
 impl Reader {
     fn refuse<T>(&self, field: &str, message: impl Into<String>) -> Result<T> {
-        Err(NetsError::Config {
-            path: self.path.clone(),
-            field: field.to_owned(),
-            message: message.into(),
-        })
+        Err(NetsError::Config { path: self.path.clone(), field: field.to_owned(), message: message.into() })
     }
 
     fn kind(&self, choice: SchedulerChoice) -> Result<SchedulerKind> {
@@ -266,10 +258,7 @@ impl Reader {
         match kind {
             SchedulerKind::DpmSolver => self.check_sigmas().and_then(|()| self.check_dpm_solver())?,
             SchedulerKind::Euler => self.check_sigmas().and_then(|()| self.check_euler())?,
-            SchedulerKind::Ddim
-            | SchedulerKind::Pndm
-            | SchedulerKind::Ddpm
-            | SchedulerKind::DpmSolverSinglestep => {}
+            SchedulerKind::Ddim | SchedulerKind::Pndm | SchedulerKind::Ddpm | SchedulerKind::DpmSolverSinglestep => {}
         }
         let clips = matches!(kind, SchedulerKind::Ddim | SchedulerKind::Ddpm);
         let file = self.file;
@@ -289,8 +278,7 @@ impl Reader {
             steps_offset: file.steps_offset,
             set_alpha_to_one: file.set_alpha_to_one.unwrap_or(clips),
             variance: file.variance_type,
-            clip_sample: (clips && file.clip_sample.unwrap_or(true))
-                .then(|| file.clip_sample_range.unwrap_or(1.0)),
+            clip_sample: (clips && file.clip_sample.unwrap_or(true)).then(|| file.clip_sample_range.unwrap_or(1.0)),
             final_sigma: match choice {
                 SchedulerChoice::DpmSolver { final_sigma } => final_sigma,
                 _ => file.final_sigmas_type,

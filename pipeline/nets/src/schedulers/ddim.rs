@@ -15,17 +15,8 @@ pub(super) struct Ddim {
 
 impl Ddim {
     pub(super) fn new(config: &SchedulerConfig, noise: &NoiseSchedule, stride: i64) -> Self {
-        let final_alpha = if config.set_alpha_to_one {
-            1.0
-        } else {
-            noise.alpha(0, 1.0)
-        };
-        Self {
-            noise: noise.clone(),
-            stride,
-            final_alpha,
-            clip: config.clip_sample,
-        }
+        let final_alpha = if config.set_alpha_to_one { 1.0 } else { noise.alpha(0, 1.0) };
+        Self { noise: noise.clone(), stride, final_alpha, clip: config.clip_sample }
     }
 
     pub(super) fn step(&self, output: Tensor<4>, timestep: f32, sample: Tensor<4>) -> Tensor<4> {

@@ -19,11 +19,7 @@ pub(super) struct DpmSolver {
 }
 
 impl DpmSolver {
-    pub(super) fn new(
-        config: &SchedulerConfig,
-        noise: &NoiseSchedule,
-        timesteps: &[f32],
-    ) -> Self {
+    pub(super) fn new(config: &SchedulerConfig, noise: &NoiseSchedule, timesteps: &[f32]) -> Self {
         let ratio = |t: usize| noise.sigma(t);
         let last = match config.final_sigma {
             FinalSigma::Zero => 0.0,
@@ -33,19 +29,12 @@ impl DpmSolver {
         Self {
             prediction: noise.prediction(),
             sigmas: timesteps.iter().map(|t| ratio(*t as usize)).chain([last]).collect(),
-            first_order_last: few
-                || config.euler_at_final
-                || config.final_sigma == FinalSigma::Zero,
+            first_order_last: few || config.euler_at_final || config.final_sigma == FinalSigma::Zero,
             before: None,
         }
     }
 
-    pub(super) fn step(
-        &mut self,
-        output: Tensor<4>,
-        position: usize,
-        sample: Tensor<4>,
-    ) -> Tensor<4> {
+    pub(super) fn step(&mut self, output: Tensor<4>, position: usize, sample: Tensor<4>) -> Tensor<4> {
         let level = |i: usize| Level::of_ratio(self.sigmas.get(i).copied().unwrap_or(0.0));
         let (now, next) = (level(position), level(position + 1));
         let clean = match self.prediction {
@@ -53,10 +42,7 @@ impl DpmSolver {
             Prediction::VPrediction => sample.clone() * now.alpha - output * now.sigma,
         };
         let last = position + 2 == self.sigmas.len();
-        let previous = self
-            .before
-            .replace(clean.clone())
-            .filter(|_| !(last && self.first_order_last));
+        let previous = self.before.replace(clean.clone()).filter(|_| !(last && self.first_order_last));
         let h = next.lambda - now.lambda;
         let rate = next.alpha * ((-h).exp() - 1.0);
         let moved = sample * (next.sigma / now.sigma) - clean.clone() * rate;

@@ -19,11 +19,7 @@ impl Euler {
             FinalSigma::Zero => 0.0,
             FinalSigma::SigmaMin => noise.sigma(0),
         };
-        let sigmas: Vec<f64> = timesteps
-            .iter()
-            .map(|t| between(noise, f64::from(*t)))
-            .chain([last])
-            .collect();
+        let sigmas: Vec<f64> = timesteps.iter().map(|t| between(noise, f64::from(*t))).chain([last]).collect();
         let first = sigmas[0];
         Self {
             prediction: noise.prediction(),
@@ -46,12 +42,7 @@ impl Euler {
     }
 
     /// x + dx/dσ · Δσ, where dx/dσ = (x − x₀) / σ.
-    pub(super) fn step(
-        &self,
-        output: Tensor<4>,
-        position: usize,
-        sample: Tensor<4>,
-    ) -> Tensor<4> {
+    pub(super) fn step(&self, output: Tensor<4>, position: usize, sample: Tensor<4>) -> Tensor<4> {
         let (sigma, next) = (self.sigma(position), self.sigma(position + 1));
         let slope = match self.prediction {
             Prediction::Epsilon => output,

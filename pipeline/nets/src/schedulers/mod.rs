@@ -19,9 +19,7 @@ use std::path::Path;
 
 use burn::tensor::Tensor;
 
-pub use config::{
-    BetaSchedule, FinalSigma, Prediction, SchedulerConfig, SchedulerKind, TimestepSpacing, Variance,
-};
+pub use config::{BetaSchedule, FinalSigma, Prediction, SchedulerConfig, SchedulerKind, TimestepSpacing, Variance};
 pub use noise::NoiseSchedule;
 
 use crate::error::{NetsError, Result};
@@ -110,16 +108,12 @@ impl Scheduler {
         let rule = match self.config.kind {
             SchedulerKind::Ddim => Rule::Ddim(ddim::Ddim::new(&self.config, &self.noise, stride)),
             SchedulerKind::Pndm => Rule::Pndm(pndm::Pndm::new(&self.config, &self.noise, stride)),
-            SchedulerKind::DpmSolver => Rule::DpmSolver(dpm_solver::DpmSolver::new(
-                &self.config,
-                &self.noise,
-                &timesteps,
-            )),
+            SchedulerKind::DpmSolver => {
+                Rule::DpmSolver(dpm_solver::DpmSolver::new(&self.config, &self.noise, &timesteps))
+            }
             SchedulerKind::Euler => Rule::Euler(euler::Euler::new(&self.config, &self.noise, &timesteps)),
             SchedulerKind::Ddpm => Rule::Ddpm(ddpm::Ddpm::new(&self.config, &self.noise, &timesteps)),
-            SchedulerKind::DpmSolverSinglestep => {
-                Rule::Singlestep(singlestep::Singlestep::new(&self.noise, steps))
-            }
+            SchedulerKind::DpmSolverSinglestep => Rule::Singlestep(singlestep::Singlestep::new(&self.noise, steps)),
         };
         Ok(Trajectory {
             timesteps: match &rule {
@@ -191,11 +185,7 @@ impl Trajectory {
 
     /// The whole run from noise of unit variance `[batch, channels, height, width]` to the clean sample;
     /// `predict` is the network: its input and the timestep to its output, guided if it likes.
-    pub fn run(
-        mut self,
-        noise: Tensor<4>,
-        mut predict: impl FnMut(Tensor<4>, f32) -> Tensor<4>,
-    ) -> Tensor<4> {
+    pub fn run(mut self, noise: Tensor<4>, mut predict: impl FnMut(Tensor<4>, f32) -> Tensor<4>) -> Tensor<4> {
         let mut sample = match self.initial_sigma() {
             1.0 => noise,
             sigma => noise * sigma,

@@ -45,14 +45,9 @@ impl NoiseSchedule {
             betas = rescale_zero_terminal_snr(&betas);
         }
         if betas.len() < 2 || betas.iter().any(|beta| !(0.0..=1.0).contains(beta)) {
-            return Err(NetsError::input(
-                "the noise schedule needs at least two betas between 0 and 1",
-            ));
+            return Err(NetsError::input("the noise schedule needs at least two betas between 0 and 1"));
         }
-        Ok(Self {
-            alphas_cumprod: cumulative(&betas),
-            prediction: config.prediction,
-        })
+        Ok(Self { alphas_cumprod: cumulative(&betas), prediction: config.prediction })
     }
 
     /// ā of every training timestep.
@@ -69,12 +64,7 @@ impl NoiseSchedule {
     ///
     /// # Errors
     /// When the number of timesteps is not the batch or one lies outside the schedule.
-    pub fn add_noise(
-        &self,
-        clean: Tensor<4>,
-        noise: Tensor<4>,
-        timesteps: &[usize],
-    ) -> Result<Tensor<4>> {
+    pub fn add_noise(&self, clean: Tensor<4>, noise: Tensor<4>, timesteps: &[usize]) -> Result<Tensor<4>> {
         let (signal, sigma) = self.coefficients(&clean, timesteps)?;
         Ok(clean * signal + noise * sigma)
     }
@@ -83,12 +73,7 @@ impl NoiseSchedule {
     ///
     /// # Errors
     /// As [`add_noise`](Self::add_noise).
-    pub fn velocity(
-        &self,
-        clean: Tensor<4>,
-        noise: Tensor<4>,
-        timesteps: &[usize],
-    ) -> Result<Tensor<4>> {
+    pub fn velocity(&self, clean: Tensor<4>, noise: Tensor<4>, timesteps: &[usize]) -> Result<Tensor<4>> {
         let (signal, sigma) = self.coefficients(&clean, timesteps)?;
         Ok(noise * signal - clean * sigma)
     }
@@ -97,12 +82,7 @@ impl NoiseSchedule {
     ///
     /// # Errors
     /// As [`add_noise`](Self::add_noise).
-    pub fn target(
-        &self,
-        clean: Tensor<4>,
-        noise: Tensor<4>,
-        timesteps: &[usize],
-    ) -> Result<Tensor<4>> {
+    pub fn target(&self, clean: Tensor<4>, noise: Tensor<4>, timesteps: &[usize]) -> Result<Tensor<4>> {
         match self.prediction {
             Prediction::Epsilon => Ok(noise),
             Prediction::VPrediction => self.velocity(clean, noise, timesteps),
@@ -110,52 +90,31 @@ impl NoiseSchedule {
     }
 
     /// The clean sample and the noise in a sample at ā = `alpha`, as the network's output tells them.
-    pub(super) fn split(
-        &self,
-        output: Tensor<4>,
-        sample: Tensor<4>,
-        alpha: f64,
-    ) -> (Tensor<4>, Tensor<4>) {
+    pub(super) fn split(&self, output: Tensor<4>, sample: Tensor<4>, alpha: f64) -> (Tensor<4>, Tensor<4>) {
         let (signal, sigma) = (alpha.sqrt(), (1.0 - alpha).sqrt());
         match self.prediction {
             Prediction::Epsilon => ((sample - output.clone() * sigma) / signal, output),
-            Prediction::VPrediction => (
-                sample.clone() * signal - output.clone() * sigma,
-                output * signal + sample * sigma,
-            ),
+            Prediction::VPrediction => {
+                (sample.clone() * signal - output.clone() * sigma, output * signal + sample * sigma)
+            }
         }
     }
 
     /// (√ā, √(1−ā)), each `[batch, 1, 1, 1]`.
-    fn coefficients(
-        &self,
-        like: &Tensor<4>,
-        timesteps: &[usize],
-    ) -> Result<(Tensor<4>, Tensor<4>)> {
+    fn coefficients(&self, like: &Tensor<4>, timesteps: &[usize]) -> Result<(Tensor<4>, Tensor<4>)> {
         let batch = like.dims()[0];
         if timesteps.len() != batch {
-            return Err(NetsError::input(format!(
-                "{} timesteps for a batch of {batch}",
-                timesteps.len()
-            )));
+            return Err(NetsError::input(format!("{} timesteps for a batch of {batch}", timesteps.len())));
         }
         let alphas = timesteps.iter().map(|t| {
             self.alphas_cumprod.get(*t).copied().ok_or_else(|| {
-                NetsError::input(format!(
-                    "timestep {t} is outside the schedule of {}",
-                    self.alphas_cumprod.len()
-                ))
+                NetsError::input(format!("timestep {t} is outside the schedule of {}", self.alphas_cumprod.len()))
             })
         });
         let alphas = alphas.collect::<Result<Vec<f32>>>()?;
-        let column = |values: Vec<f32>| {
-            Tensor::from_data(TensorData::new(values, [batch, 1, 1, 1]), &like.device())
-        };
+        let column = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [batch, 1, 1, 1]), &like.device());
         let sigma = alphas.iter().map(|a| (1.0 - a).sqrt()).collect();
-        Ok((
-            column(alphas.iter().map(|a| a.sqrt()).collect()),
-            column(sigma),
-        ))
+        Ok((column(alphas.iter().map(|a| a.sqrt()).collect()), column(sigma)))
     }
 
     /// σ = √((1−ā)/ā) of a timestep of the schedule.
@@ -215,10 +174,7 @@ impl NoiseSchedule {
 
     /// ā of a timestep as upstream indexes it: below zero stands `final_alpha`.
     pub(super) fn alpha(&self, timestep: i64, final_alpha: f64) -> f64 {
-        usize::try_from(timestep)
-            .ok()
-            .and_then(|t| self.alphas_cumprod.get(t))
-            .map_or(final_alpha, |a| f64::from(*a))
+        usize::try_from(timestep).ok().and_then(|t| self.alphas_cumprod.get(t)).map_or(final_alpha, |a| f64::from(*a))
     }
 }
 
@@ -230,19 +186,12 @@ fn betas(config: &SchedulerConfig) -> Vec<f32> {
     }
     match config.beta_schedule {
         BetaSchedule::Linear => linspace(config.beta_start, config.beta_end, n),
-        BetaSchedule::ScaledLinear => linspace(config.beta_start.sqrt(), config.beta_end.sqrt(), n)
-            .into_iter()
-            .map(|root| root * root)
-            .collect(),
+        BetaSchedule::ScaledLinear => {
+            linspace(config.beta_start.sqrt(), config.beta_end.sqrt(), n).into_iter().map(|root| root * root).collect()
+        }
         BetaSchedule::SquaredCosine => {
-            let bar = |t: f64| {
-                ((t + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2)
-                    .cos()
-                    .powi(2)
-            };
-            let beta = |i: usize| {
-                (1.0 - bar((i + 1) as f64 / n as f64) / bar(i as f64 / n as f64)).min(0.999)
-            };
+            let bar = |t: f64| ((t + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2).cos().powi(2);
+            let beta = |i: usize| (1.0 - bar((i + 1) as f64 / n as f64) / bar(i as f64 / n as f64)).min(0.999);
             (0..n).map(|i| beta(i) as f32).collect()
         }
     }
@@ -252,15 +201,7 @@ fn betas(config: &SchedulerConfig) -> Vec<f32> {
 fn linspace(start: f64, end: f64, n: usize) -> Vec<f32> {
     let (start, end) = (start as f32, end as f32);
     let step = (end - start) / (n.saturating_sub(1).max(1)) as f32;
-    (0..n)
-        .map(|i| {
-            if i < n / 2 {
-                start + step * i as f32
-            } else {
-                end - step * (n - 1 - i) as f32
-            }
-        })
-        .collect()
+    (0..n).map(|i| if i < n / 2 { start + step * i as f32 } else { end - step * (n - 1 - i) as f32 }).collect()
 }
 
 fn cumulative(betas: &[f32]) -> Vec<f32> {
@@ -280,16 +221,9 @@ fn rescale_zero_terminal_snr(betas: &[f32]) -> Vec<f32> {
     let (Some(first), Some(last)) = (roots.first().copied(), roots.last().copied()) else {
         return Vec::new();
     };
-    let bars: Vec<f32> = roots
-        .iter()
-        .map(|root| ((root - last) * (first / (first - last))).powi(2))
-        .collect();
+    let bars: Vec<f32> = roots.iter().map(|root| ((root - last) * (first / (first - last))).powi(2)).collect();
     let ratio = |i: usize| {
-        if i == 0 {
-            bars[0]
-        } else {
-            bars[i] / bars[i - 1]
-        }
+        if i == 0 { bars[0] } else { bars[i] / bars[i - 1] }
     };
     (0..bars.len()).map(|i| 1.0 - ratio(i)).collect()
 }

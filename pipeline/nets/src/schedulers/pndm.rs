@@ -22,27 +22,11 @@ pub(super) struct Pndm {
 
 impl Pndm {
     pub(super) fn new(config: &SchedulerConfig, noise: &NoiseSchedule, stride: i64) -> Self {
-        let final_alpha = if config.set_alpha_to_one {
-            1.0
-        } else {
-            noise.alpha(0, 1.0)
-        };
-        Self {
-            noise: noise.clone(),
-            stride,
-            final_alpha,
-            calls: 0,
-            outputs: Vec::new(),
-            start: None,
-        }
+        let final_alpha = if config.set_alpha_to_one { 1.0 } else { noise.alpha(0, 1.0) };
+        Self { noise: noise.clone(), stride, final_alpha, calls: 0, outputs: Vec::new(), start: None }
     }
 
-    pub(super) fn step(
-        &mut self,
-        output: Tensor<4>,
-        timestep: f32,
-        sample: Tensor<4>,
-    ) -> Tensor<4> {
+    pub(super) fn step(&mut self, output: Tensor<4>, timestep: f32, sample: Tensor<4>) -> Tensor<4> {
         let call = self.calls;
         self.calls += 1;
         let timestep = timestep as i64;
@@ -74,11 +58,7 @@ impl Pndm {
             2 => (23.0 / 12.0, &[5.0 / 12.0, -16.0 / 12.0]),
             _ => (55.0 / 24.0, &[-9.0 / 24.0, 37.0 / 24.0, -59.0 / 24.0]),
         };
-        let terms = self
-            .outputs
-            .iter()
-            .zip(before)
-            .map(|(output, weight)| output.clone() * *weight);
+        let terms = self.outputs.iter().zip(before).map(|(output, weight)| output.clone() * *weight);
         terms.fold(newest * own, |sum, term| sum + term)
     }
 
@@ -88,9 +68,7 @@ impl Pndm {
         let previous = self.noise.alpha(to, self.final_alpha);
         let epsilon = match self.noise.prediction() {
             Prediction::Epsilon => output,
-            Prediction::VPrediction => {
-                output * alpha.sqrt() + sample.clone() * (1.0 - alpha).sqrt()
-            }
+            Prediction::VPrediction => output * alpha.sqrt() + sample.clone() * (1.0 - alpha).sqrt(),
         };
         let divisor = alpha * (1.0 - previous).sqrt() + (alpha * (1.0 - alpha) * previous).sqrt();
         sample * (previous / alpha).sqrt() - epsilon * ((previous - alpha) / divisor)

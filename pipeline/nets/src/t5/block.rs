@@ -33,11 +33,7 @@ impl Attention {
             query: linear(&layers, "q", &into)?,
             key: linear(&layers, "k", &into)?,
             value: linear(&layers, "v", &into)?,
-            output: linear(
-                &layers,
-                "o",
-                &LinearConfig::new(inner, dim).with_bias(false),
-            )?,
+            output: linear(&layers, "o", &LinearConfig::new(inner, dim).with_bias(false))?,
             heads: config.num_heads,
         })
     }
@@ -93,11 +89,7 @@ impl FeedForward {
             norm: norm(scope, "layer_norm", config)?,
             inner: linear(&layers, inner, &into)?,
             gate,
-            output: linear(
-                &layers,
-                "wo",
-                &LinearConfig::new(hidden, dim).with_bias(false),
-            )?,
+            output: linear(&layers, "wo", &LinearConfig::new(hidden, dim).with_bias(false))?,
             activation: kind.activation,
         })
     }

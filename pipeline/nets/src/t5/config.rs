@@ -95,9 +95,7 @@ impl T5Config {
 
     /// Factor of the decoder's states before the output layer: 1/√d_model where the embedding is tied.
     pub(super) fn output_scale(&self) -> Option<f64> {
-        let scaled = self
-            .scale_decoder_outputs
-            .unwrap_or(self.tie_word_embeddings);
+        let scaled = self.scale_decoder_outputs.unwrap_or(self.tie_word_embeddings);
         scaled.then(|| (self.d_model as f64).powf(-0.5))
     }
 
@@ -113,10 +111,7 @@ impl T5Config {
             return Err(("model_type", message));
         }
         if self.num_heads == 0 || self.d_kv == 0 {
-            return Err((
-                "num_heads",
-                "there must be a head, and `d_kv` above 0".to_owned(),
-            ));
+            return Err(("num_heads", "there must be a head, and `d_kv` above 0".to_owned()));
         }
         // A quarter of the encoder's buckets are single distances, and there must be one.
         if self.relative_attention_num_buckets < 4 {

@@ -52,12 +52,7 @@ impl Memory for T5Memory {
 }
 
 impl Decoder {
-    pub(super) fn load(
-        scope: &Scope,
-        config: &T5Config,
-        kind: FeedForwardKind,
-        words: Embedding,
-    ) -> Result<Self> {
+    pub(super) fn load(scope: &Scope, config: &T5Config, kind: FeedForwardKind, words: Embedding) -> Result<Self> {
         let decoder = scope.enter("decoder");
         let block = |index: usize| {
             let layers = decoder.enter("block").enter(index).enter("layer");
@@ -70,18 +65,13 @@ impl Decoder {
         let first = decoder.enter("block.0.layer.0.SelfAttention");
         // Upstream ties the layer wherever the file has none of its own, whatever the configuration says.
         let head = LinearConfig::new(config.d_model, config.vocab_size).with_bias(false);
-        let own_head = scope.contains("lm_head.weight")
-            && !scope.same_bytes("lm_head.weight", "shared.weight");
+        let own_head = scope.contains("lm_head.weight") && !scope.same_bytes("lm_head.weight", "shared.weight");
         Ok(Self {
             words,
             positions: RelativeBias::load(&first, config, Direction::Back)?,
-            blocks: (0..config.decoder_layers())
-                .map(block)
-                .collect::<Result<_>>()?,
+            blocks: (0..config.decoder_layers()).map(block).collect::<Result<_>>()?,
             norm: norm(&decoder, "final_layer_norm", config)?,
-            head: own_head
-                .then(|| linear(scope, "lm_head", &head))
-                .transpose()?,
+            head: own_head.then(|| linear(scope, "lm_head", &head)).transpose()?,
             scale: config.output_scale(),
         })
     }
@@ -94,11 +84,7 @@ impl Decoder {
             read.extend(index, key, value);
         }
         let none = || Tensor::zeros([1, 1, 1, encoded.dims()[1]], &encoded.device());
-        T5Memory {
-            written: KeyValues::default(),
-            read,
-            padding: padding.unwrap_or_else(none),
-        }
+        T5Memory { written: KeyValues::default(), read, padding: padding.unwrap_or_else(none) }
     }
 
     /// Reads tokens `[rows, new]` after those that the memory holds; gives their states
@@ -148,8 +134,5 @@ fn future(before: usize, queries: usize, like: &Tensor<2, Int>) -> Tensor<4> {
     for query in before..keys {
         values.extend((0..keys).map(|key| if key > query { f32::MIN } else { 0.0 }));
     }
-    Tensor::from_data(
-        TensorData::new(values, [1, 1, queries, keys]),
-        &like.device(),
-    )
+    Tensor::from_data(TensorData::new(values, [1, 1, queries, keys]), &like.device())
 }

@@ -44,12 +44,7 @@ impl T5Encoder {
         let scope = weights.root(device);
         let words = words_of(&scope, "encoder", &shared_words(&scope, &config)?, &config)?;
         let encoder = Self::from_scope(&scope, &config, kind, words)?;
-        weights.finish(&[
-            "decoder.*",
-            "lm_head.weight",
-            "*embed_tokens.weight",
-            "shared.weight",
-        ])?;
+        weights.finish(&["decoder.*", "lm_head.weight", "*embed_tokens.weight", "shared.weight"])?;
         Ok(encoder)
     }
 

@@ -85,32 +85,15 @@ impl Decode for T5 {
 /// The words that all stacks share. Files that were saved without sharing name them in one of several ways.
 fn shared_words(scope: &Scope, config: &T5Config) -> Result<Embedding> {
     let size = EmbeddingConfig::new(config.vocab_size, config.d_model);
-    let names = [
-        "shared",
-        "encoder.embed_tokens",
-        "decoder.embed_tokens",
-        "lm_head",
-    ];
+    let names = ["shared", "encoder.embed_tokens", "decoder.embed_tokens", "lm_head"];
     let found = |name: &&str| scope.contains(&format!("{name}.weight"));
-    embedding(
-        scope,
-        names.into_iter().find(found).unwrap_or("shared"),
-        &size,
-    )
+    embedding(scope, names.into_iter().find(found).unwrap_or("shared"), &size)
 }
 
 /// The words of the `encoder` or `decoder`: its own where the file has others than the shared ones.
-fn words_of(
-    scope: &Scope,
-    stack: &str,
-    shared: &Embedding,
-    config: &T5Config,
-) -> Result<Embedding> {
+fn words_of(scope: &Scope, stack: &str, shared: &Embedding, config: &T5Config) -> Result<Embedding> {
     let own = format!("{stack}.embed_tokens.weight");
-    if !scope.contains("shared.weight")
-        || !scope.contains(&own)
-        || scope.same_bytes(&own, "shared.weight")
-    {
+    if !scope.contains("shared.weight") || !scope.contains(&own) || scope.same_bytes(&own, "shared.weight") {
         return Ok(shared.clone());
     }
     let size = EmbeddingConfig::new(config.vocab_size, config.d_model);
@@ -120,9 +103,5 @@ fn words_of(
 /// A bad field of the configuration, in `parent` if that is not empty.
 pub(crate) fn bad_field(path: &Path, parent: &str, (field, message): (&str, String)) -> NetsError {
     let dot = if parent.is_empty() { "" } else { "." };
-    NetsError::Config {
-        path: path.to_owned(),
-        field: format!("{parent}{dot}{field}"),
-        message,
-    }
+    NetsError::Config { path: path.to_owned(), field: format!("{parent}{dot}{field}"), message }
 }

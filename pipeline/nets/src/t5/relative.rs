@@ -35,10 +35,7 @@ impl RelativeBias {
             max_distance: config.relative_attention_max_distance,
         };
         let table = EmbeddingConfig::new(buckets.count, config.num_heads);
-        Ok(Self {
-            table: embedding(scope, "relative_attention_bias", &table)?,
-            buckets,
-        })
+        Ok(Self { table: embedding(scope, "relative_attention_bias", &table)?, buckets })
     }
 
     /// The bias of `queries` tokens, the first of which stands at `first`, on the keys from position 0 to
@@ -52,14 +49,10 @@ impl RelativeBias {
         }
         let count = indices.len();
         let table = self.table.weight.val();
-        let indices =
-            Tensor::<1, Int>::from_data(TensorData::new(indices, [count]), &table.device());
+        let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [count]), &table.device());
         let heads = table.dims()[1];
         // [queries * keys, heads] -> [1, heads, queries, keys]
-        table
-            .select(0, indices)
-            .reshape([1, queries, keys, heads])
-            .permute([0, 3, 1, 2])
+        table.select(0, indices).reshape([1, queries, keys, heads]).permute([0, 3, 1, 2])
     }
 }
 
@@ -115,18 +108,11 @@ mod tests {
     fn buckets_are_those_of_transformers() {
         for case in serde_json::from_str::<Vec<Case>>(CASES).unwrap() {
             let buckets = Buckets {
-                direction: if case.both {
-                    Direction::Both
-                } else {
-                    Direction::Back
-                },
+                direction: if case.both { Direction::Both } else { Direction::Back },
                 count: case.count,
                 max_distance: case.distance,
             };
-            let expected = case
-                .runs
-                .iter()
-                .flat_map(|run| std::iter::repeat_n(run.0, run.1));
+            let expected = case.runs.iter().flat_map(|run| std::iter::repeat_n(run.0, run.1));
             let found = (-1000..=1000).map(|relative| buckets.of(relative));
             assert!(found.eq(expected), "{buckets:?}");
         }

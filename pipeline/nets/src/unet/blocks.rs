@@ -49,54 +49,28 @@ fn fill(
         };
         ResnetBlock::from_scope(&scope.enter("resnets").enter(i), &config)
     };
-    let resnets = channels
-        .iter()
-        .enumerate()
-        .map(resnet)
-        .collect::<Result<_>>()?;
+    let resnets = channels.iter().enumerate().map(resnet).collect::<Result<_>>()?;
     let attentions = (0..transformers)
-        .map(|i| {
-            Transformer::from_scope(
-                &scope.enter("attentions").enter(i),
-                level,
-                config.norm_groups,
-            )
-        })
+        .map(|i| Transformer::from_scope(&scope.enter("attentions").enter(i), level, config.norm_groups))
         .collect::<Result<_>>()?;
     Ok((resnets, attentions))
 }
 
 impl DownBlock {
     /// The block of level `index`, whose input has `input` channels.
-    pub(super) fn from_scope(
-        scope: &Scope<'_>,
-        config: &UNetConfig,
-        index: usize,
-        input: usize,
-    ) -> Result<Self> {
+    pub(super) fn from_scope(scope: &Scope<'_>, config: &UNetConfig, index: usize, input: usize) -> Result<Self> {
         let level = &config.levels[index];
-        let channels: Vec<_> = (0..level.layers)
-            .map(|i| (if i == 0 { input } else { level.channels }, level.channels))
-            .collect();
+        let channels: Vec<_> =
+            (0..level.layers).map(|i| (if i == 0 { input } else { level.channels }, level.channels)).collect();
         let transformers = match config.down[index] {
             DownBlockType::CrossAttnDownBlock2D => level.layers,
             DownBlockType::DownBlock2D => 0,
         };
         let (resnets, attentions) = fill(scope, config, level, &channels, transformers)?;
         let downsampler = (index + 1 < config.levels.len())
-            .then(|| {
-                layers::conv2d(
-                    &scope.enter("downsamplers").enter(0),
-                    "conv",
-                    &halving_conv(level.channels),
-                )
-            })
+            .then(|| layers::conv2d(&scope.enter("downsamplers").enter(0), "conv", &halving_conv(level.channels)))
             .transpose()?;
-        Ok(Self {
-            resnets,
-            attentions,
-            downsampler,
-        })
+        Ok(Self { resnets, attentions, downsampler })
     }
 
     /// Pushes every intermediate result on `skips`.
@@ -123,29 +97,17 @@ impl DownBlock {
 }
 
 impl MidBlock {
-    pub(super) fn from_scope(
-        scope: &Scope<'_>,
-        config: &UNetConfig,
-        level: &Level,
-    ) -> Result<Self> {
+    pub(super) fn from_scope(scope: &Scope<'_>, config: &UNetConfig, level: &Level) -> Result<Self> {
         let same = (level.channels, level.channels);
         let (channels, transformers) = match config.mid {
             MidBlockType::UNetMidBlock2DCrossAttn => (vec![same; 2], 1),
             MidBlockType::UNetMidBlock2D => (vec![same], 0),
         };
         let (resnets, attentions) = fill(scope, config, level, &channels, transformers)?;
-        Ok(Self {
-            resnets,
-            attentions,
-        })
+        Ok(Self { resnets, attentions })
     }
 
-    pub(super) fn forward(
-        &self,
-        mut x: Tensor<4>,
-        time: &Tensor<2>,
-        around: &mut Surroundings<'_>,
-    ) -> Tensor<4> {
+    pub(super) fn forward(&self, mut x: Tensor<4>, time: &Tensor<2>, around: &mut Surroundings<'_>) -> Tensor<4> {
         for (i, resnet) in self.resnets.iter().enumerate() {
             x = resnet.forward_dropping(x, Some(time), around.dropping);
             if let Some(attention) = self.attentions.get(i) {
@@ -182,11 +144,7 @@ impl UpBlock {
         let upsampler = (index + 1 < config.levels.len())
             .then(|| layers::conv2d(&scope.enter("upsamplers").enter(0), "conv", &conv))
             .transpose()?;
-        Ok(Self {
-            resnets,
-            attentions,
-            upsampler,
-        })
+        Ok(Self { resnets, attentions, upsampler })
     }
 
     /// Takes its skip connections off `skips`.
@@ -209,9 +167,7 @@ impl UpBlock {
         match &self.upsampler {
             // To the size of the next skip connection: with odd sizes that is not the double.
             Some(conv) => {
-                let [_, _, height, width] = skips
-                    .last()
-                    .map_or_else(|| x.dims().map(|n| 2 * n), Tensor::dims);
+                let [_, _, height, width] = skips.last().map_or_else(|| x.dims().map(|n| 2 * n), Tensor::dims);
                 ops::conv2d(conv, ops::upsample_nearest(x, [height, width]))
             }
             None => x,

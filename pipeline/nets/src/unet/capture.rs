@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{DType, FloatDType, Tensor, TensorData, activation};
 
-use crate::error::{NetsError, Result};
 use crate::attention::Visibility;
+use crate::error::{NetsError, Result};
 use crate::ops;
 
 /// What attends to what.
@@ -177,25 +177,12 @@ impl Capture {
     /// # Errors
     /// When cross-attention is asked for without classes, or a class prompt does not fit the batch or its
     /// own states.
-    pub fn new(
-        options: CaptureOptions,
-        samples: usize,
-        classes: Option<ClassContext>,
-    ) -> Result<Self> {
+    pub fn new(options: CaptureOptions, samples: usize, classes: Option<ClassContext>) -> Result<Self> {
         if classes.is_none() && !options.cross.is_empty() {
             return Err(NetsError::input("cross-attention maps need class prompts"));
         }
-        let classes = classes
-            .map(|classes| Classes::new(classes, samples))
-            .transpose()?;
-        Ok(Self {
-            options,
-            samples,
-            classes,
-            calls: 0,
-            seen: Vec::new(),
-            sums: BTreeMap::new(),
-        })
+        let classes = classes.map(|classes| Classes::new(classes, samples)).transpose()?;
+        Ok(Self { options, samples, classes, calls: 0, seen: Vec::new(), sums: BTreeMap::new() })
     }
 
     /// The calls so far.
@@ -211,12 +198,8 @@ impl Capture {
         self.check()?;
         let mut maps = vec![Vec::new(); self.samples];
         for ((kind, resolution, part), sum) in &self.sums {
-            let mean = (sum.total.clone() / sum.terms as f64)
-                .into_data()
-                .convert::<f32>();
-            let mean = mean
-                .try_to_vec::<f32>()
-                .map_err(|e| NetsError::input(format!("attention map: {e:?}")))?;
+            let mean = (sum.total.clone() / sum.terms as f64).into_data().convert::<f32>();
+            let mean = mean.try_to_vec::<f32>().map_err(|e| NetsError::input(format!("attention map: {e:?}")))?;
             let size = resolution * resolution;
             let calls = match part {
                 Part::All => self.calls,
@@ -228,39 +211,18 @@ impl Capture {
                     MapKind::SelfAttention => mean[sample * size * size..][..size * size].to_vec(),
                     MapKind::Cross => self.class_maps(&mean, sample, size),
                 };
-                maps.push(CapturedMap {
-                    kind: *kind,
-                    resolution: *resolution,
-                    part: *part,
-                    calls,
-                    values,
-                });
+                maps.push(CapturedMap { kind: *kind, resolution: *resolution, part: *part, calls, values });
             }
         }
         Ok(maps)
     }
 
     fn check(&self) -> Result<()> {
-        let kinds = [
-            (MapKind::Cross, &self.options.cross),
-            (MapKind::SelfAttention, &self.options.self_attention),
-        ];
+        let kinds = [(MapKind::Cross, &self.options.cross), (MapKind::SelfAttention, &self.options.self_attention)];
         for (kind, asked) in kinds {
-            if let Some(missing) = asked
-                .iter()
-                .find(|side| !self.seen.contains(&(kind, **side)))
-            {
-                let name = if kind == MapKind::Cross {
-                    "cross"
-                } else {
-                    "self"
-                };
-                let mut sides: Vec<_> = self
-                    .seen
-                    .iter()
-                    .filter(|(k, _)| *k == kind)
-                    .map(|(_, side)| side)
-                    .collect();
+            if let Some(missing) = asked.iter().find(|side| !self.seen.contains(&(kind, **side))) {
+                let name = if kind == MapKind::Cross { "cross" } else { "self" };
+                let mut sides: Vec<_> = self.seen.iter().filter(|(k, _)| *k == kind).map(|(_, side)| side).collect();
                 sides.sort_unstable();
                 return Err(NetsError::input(format!(
                     "no {name}-attention of {missing}x{missing} in this network at this size; it has {sides:?}"
@@ -277,12 +239,7 @@ impl Capture {
         };
         let [_, _, most] = classes.picks.dims();
         let mut values = Vec::new();
-        for (i, prompt) in classes
-            .prompts
-            .iter()
-            .enumerate()
-            .filter(|(_, prompt)| prompt.sample == sample)
-        {
+        for (i, prompt) in classes.prompts.iter().enumerate().filter(|(_, prompt)| prompt.sample == sample) {
             let map = &mean[i * size * most..][..size * most];
             for class in 0..prompt.positions.len() {
                 values.extend(map.iter().skip(class).step_by(most));
@@ -314,14 +271,8 @@ impl Capture {
         };
         let key = (kind, resolution, part);
         let sum = match self.sums.remove(&key) {
-            Some(Sum { total, terms }) => Sum {
-                total: total + map,
-                terms: terms + heads,
-            },
-            None => Sum {
-                total: map,
-                terms: heads,
-            },
+            Some(Sum { total, terms }) => Sum { total: total + map, terms: terms + heads },
+            None => Sum { total: map, terms: heads },
         };
         self.sums.insert(key, sum);
     }
@@ -365,17 +316,9 @@ impl Classes {
         let ClassContext { prompts, states } = context;
         let [rows, tokens, _] = states.dims();
         if rows != prompts.len() || rows == 0 {
-            return Err(NetsError::input(format!(
-                "{} class prompts with {rows} text states",
-                prompts.len()
-            )));
+            return Err(NetsError::input(format!("{} class prompts with {rows} text states", prompts.len())));
         }
-        let most = prompts
-            .iter()
-            .map(|prompt| prompt.positions.len())
-            .max()
-            .unwrap_or(0)
-            .max(1);
+        let most = prompts.iter().map(|prompt| prompt.positions.len()).max().unwrap_or(0).max(1);
         let mut picks = vec![0.0_f32; rows * tokens * most];
         for (row, prompt) in prompts.iter().enumerate() {
             if prompt.sample >= samples {
@@ -386,9 +329,7 @@ impl Classes {
             }
             for (class, positions) in prompt.positions.iter().enumerate() {
                 if positions.is_empty() || positions.iter().any(|position| *position >= tokens) {
-                    return Err(NetsError::input(format!(
-                        "class tokens {positions:?} in a prompt of {tokens} tokens"
-                    )));
+                    return Err(NetsError::input(format!("class tokens {positions:?} in a prompt of {tokens} tokens")));
                 }
                 for position in positions {
                     picks[(row * tokens + position) * most + class] = 1.0 / positions.len() as f32;
@@ -399,10 +340,7 @@ impl Classes {
         let owners: Vec<i64> = prompts.iter().map(|prompt| prompt.sample as i64).collect();
         Ok(Self {
             owners: Tensor::from_data(TensorData::new(owners, [rows]), &device),
-            picks: Tensor::from_data(
-                TensorData::new(picks, [rows, tokens, most]),
-                (&device, DType::F32),
-            ),
+            picks: Tensor::from_data(TensorData::new(picks, [rows, tokens, most]), (&device, DType::F32)),
             prompts,
             states,
         })
@@ -415,7 +353,5 @@ fn head_sum(query: Tensor<4>, key: Tensor<4>) -> Tensor<3> {
     let keys = key.dims()[2];
     let [query, key] = [query, key].map(|x| x.cast(FloatDType::F32));
     let scores = query.matmul(key.swap_dims(2, 3)) * (1.0 / (head_dim as f64).sqrt());
-    activation::softmax(scores, 3)
-        .sum_dim(1)
-        .reshape([batch, queries, keys])
+    activation::softmax(scores, 3).sum_dim(1).reshape([batch, queries, keys])
 }

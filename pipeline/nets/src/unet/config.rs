@@ -146,19 +146,9 @@ impl Default for File {
             center_input_sample: false,
             flip_sin_to_cos: true,
             freq_shift: 0.0,
-            down_block_types: vec![
-                CrossAttnDownBlock2D,
-                CrossAttnDownBlock2D,
-                CrossAttnDownBlock2D,
-                DownBlock2D,
-            ],
+            down_block_types: vec![CrossAttnDownBlock2D, CrossAttnDownBlock2D, CrossAttnDownBlock2D, DownBlock2D],
             mid_block_type: MidBlockType::default(),
-            up_block_types: vec![
-                UpBlock2D,
-                CrossAttnUpBlock2D,
-                CrossAttnUpBlock2D,
-                CrossAttnUpBlock2D,
-            ],
+            up_block_types: vec![UpBlock2D, CrossAttnUpBlock2D, CrossAttnUpBlock2D, CrossAttnUpBlock2D],
             block_out_channels: vec![320, 640, 1280, 1280],
             layers_per_block: PerLevel::Same(2),
             norm_num_groups: 32,
@@ -225,11 +215,7 @@ struct Reader {
 
 impl Reader {
     fn error(&self, field: &str, message: String) -> NetsError {
-        NetsError::Config {
-            path: self.path.clone(),
-            field: field.to_owned(),
-            message,
-        }
+        NetsError::Config { path: self.path.clone(), field: field.to_owned(), message }
     }
 
     fn refuse(&self, all: &serde_json::Map<String, Value>) -> Result<()> {
@@ -244,10 +230,7 @@ impl Reader {
                 _ => is_allowed(&text),
             };
             if !uniform {
-                return Err(self.error(
-                    field,
-                    format!("`{text}` is not implemented, only {allowed} is"),
-                ));
+                return Err(self.error(field, format!("`{text}` is not implemented, only {allowed} is")));
             }
         }
         Ok(())
@@ -284,16 +267,10 @@ impl Reader {
         (0..n)
             .map(|i| {
                 if !channels[i].is_multiple_of(heads[i]) {
-                    return Err(self.error(
-                        field,
-                        format!("{} heads do not divide {} channels", heads[i], channels[i]),
-                    ));
+                    return Err(self.error(field, format!("{} heads do not divide {} channels", heads[i], channels[i])));
                 }
                 if file.norm_num_groups == 0 || !channels[i].is_multiple_of(file.norm_num_groups) {
-                    let message = format!(
-                        "{} groups do not divide {} channels",
-                        file.norm_num_groups, channels[i]
-                    );
+                    let message = format!("{} groups do not divide {} channels", file.norm_num_groups, channels[i]);
                     return Err(self.error("norm_num_groups", message));
                 }
                 Ok(Level {
@@ -311,22 +288,15 @@ impl Reader {
 
     fn finish(&self, file: File) -> Result<UNetConfig> {
         let levels = self.levels(&file)?;
-        let first = levels
-            .first()
-            .ok_or_else(|| self.error("block_out_channels", "is empty".to_owned()))?
-            .channels;
-        for (field, n) in [
-            ("down_block_types", file.down_block_types.len()),
-            ("up_block_types", file.up_block_types.len()),
-        ] {
+        let first = levels.first().ok_or_else(|| self.error("block_out_channels", "is empty".to_owned()))?.channels;
+        for (field, n) in
+            [("down_block_types", file.down_block_types.len()), ("up_block_types", file.up_block_types.len())]
+        {
             if n != levels.len() {
                 return Err(self.error(field, format!("{n} blocks for {} levels", levels.len())));
             }
         }
-        for (field, kernel) in [
-            ("conv_in_kernel", file.conv_in_kernel),
-            ("conv_out_kernel", file.conv_out_kernel),
-        ] {
+        for (field, kernel) in [("conv_in_kernel", file.conv_in_kernel), ("conv_out_kernel", file.conv_out_kernel)] {
             if kernel.is_multiple_of(2) {
                 return Err(self.error(field, format!("{kernel} is not odd")));
             }

@@ -202,16 +202,14 @@ impl UNetEncoder {
             return Err(NetsError::input("an encoder needs at least one level"));
         };
         let (first, side) = (finest.channels, config.downscale());
-        let shrink = Conv2dConfig::new([config.input_channels, config.in_channels], [side, side])
-            .with_stride([side, side]);
+        let shrink =
+            Conv2dConfig::new([config.input_channels, config.in_channels], [side, side]).with_stride([side, side]);
         let (down_blocks, mut skips) = down_blocks(scope, &unet, first)?;
         let mut input = coarsest.channels;
         let mut up_blocks = Vec::with_capacity(unet.up.len());
         for (index, level) in unet.levels.iter().rev().enumerate() {
             let scope = scope.enter("up_blocks").enter(index);
-            up_blocks.push(UpBlock::from_scope(
-                &scope, &unet, index, input, &mut skips,
-            )?);
+            up_blocks.push(UpBlock::from_scope(&scope, &unet, index, input, &mut skips)?);
             input = level.channels;
         }
         let norm_out = GroupNormConfig::new(unet.norm_groups, first).with_epsilon(unet.norm_eps);
@@ -238,11 +236,7 @@ impl UNetEncoder {
         let time = time.repeat_dim(0, batch);
         // Nothing here looks at a context.
         let context = Tensor::zeros([batch, 1, 1], &device);
-        let mut around = Surroundings {
-            context: &context,
-            attention: &mut Plain,
-            dropping: &mut Whole,
-        };
+        let mut around = Surroundings { context: &context, attention: &mut Plain, dropping: &mut Whole };
         let x = ops::conv2d(&self.downscale_cnn, pictures);
         let mut x = ops::conv2d(&self.conv_in, x);
         let mut skips = vec![x.clone()];
@@ -283,9 +277,7 @@ impl Middle {
                 .map(|i| ResnetBlock::from_scope(&scope.enter("resnets").enter(i), &resnet))
                 .collect::<Result<_>>()?,
             attentions: (0..attentions)
-                .map(|i| {
-                    SpatialAttention::from_scope(&scope.enter("attentions").enter(i), &attention)
-                })
+                .map(|i| SpatialAttention::from_scope(&scope.enter("attentions").enter(i), &attention))
                 .collect::<Result<_>>()?,
         })
     }

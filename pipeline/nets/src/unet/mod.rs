@@ -15,8 +15,8 @@ use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{Device, Tensor, activation};
 
-pub use config::{DownBlockType, Level, MidBlockType, UNetConfig, UpBlockType};
 pub use crate::dropout::{Dropping, Whole};
+pub use config::{DownBlockType, Level, MidBlockType, UNetConfig, UpBlockType};
 pub use encoder::{UNetEncoder, UNetEncoderConfig};
 pub use position::PositionType;
 
@@ -71,25 +71,18 @@ impl UNet2DConditionModel {
         };
         let conv_in = same_conv(config.in_channels, finest.channels, config.conv_in_kernel);
         let conv_out = same_conv(finest.channels, config.out_channels, config.conv_out_kernel);
-        let norm_out =
-            GroupNormConfig::new(config.norm_groups, finest.channels).with_epsilon(config.norm_eps);
+        let norm_out = GroupNormConfig::new(config.norm_groups, finest.channels).with_epsilon(config.norm_eps);
         let (down_blocks, mut skips) = down_blocks(scope, config, finest.channels)?;
         let mut input = coarsest.channels;
         let mut up_blocks = Vec::with_capacity(config.up.len());
         for (index, level) in config.levels.iter().rev().enumerate() {
             let scope = scope.enter("up_blocks").enter(index);
-            up_blocks.push(UpBlock::from_scope(
-                &scope, config, index, input, &mut skips,
-            )?);
+            up_blocks.push(UpBlock::from_scope(&scope, config, index, input, &mut skips)?);
             input = level.channels;
         }
         Ok(Self {
             conv_in: layers::conv2d(scope, "conv_in", &conv_in)?,
-            time_embedding: TimeEmbedding::from_scope(
-                &scope.enter("time_embedding"),
-                config,
-                finest.channels,
-            )?,
+            time_embedding: TimeEmbedding::from_scope(&scope.enter("time_embedding"), config, finest.channels)?,
             down_blocks,
             mid_block: MidBlock::from_scope(&scope.enter("mid_block"), config, coarsest)?,
             up_blocks,
@@ -135,21 +128,9 @@ impl UNet2DConditionModel {
         let time = self.time_embedding.forward(timesteps, &device);
         // Every residual block takes the embedding activated.
         let time = activation::silu(time);
-        let time = if timesteps.len() == batch {
-            time
-        } else {
-            time.repeat_dim(0, batch)
-        };
-        let sample = if self.center_input_sample {
-            sample * 2.0 - 1.0
-        } else {
-            sample
-        };
-        let mut around = Surroundings {
-            context: &context,
-            attention,
-            dropping,
-        };
+        let time = if timesteps.len() == batch { time } else { time.repeat_dim(0, batch) };
+        let sample = if self.center_input_sample { sample * 2.0 - 1.0 } else { sample };
+        let mut around = Surroundings { context: &context, attention, dropping };
 
         let mut x = ops::conv2d(&self.conv_in, sample);
         let mut skips = vec![x.clone()];
@@ -165,11 +146,7 @@ impl UNet2DConditionModel {
 }
 
 /// The way down, and the channels of every skip connection that it leaves.
-fn down_blocks(
-    scope: &Scope<'_>,
-    config: &UNetConfig,
-    first: usize,
-) -> Result<(Vec<DownBlock>, Vec<usize>)> {
+fn down_blocks(scope: &Scope<'_>, config: &UNetConfig, first: usize) -> Result<(Vec<DownBlock>, Vec<usize>)> {
     let mut input = first;
     let mut skips = vec![first];
     let mut blocks = Vec::with_capacity(config.down.len());

@@ -33,9 +33,7 @@ impl Position {
     /// Reads `pos_emb.1.projection`; the sequence around it only reshapes, and the buffer `pe` is computed.
     pub(super) fn from_scope(scope: &Scope<'_>, channels: usize) -> Result<Self> {
         let scope = scope.enter("pos_emb").enter(1);
-        Ok(Self {
-            projection: pointwise(&scope, "projection", COORDINATES, channels)?,
-        })
+        Ok(Self { projection: pointwise(&scope, "projection", COORDINATES, channels)? })
     }
 
     /// `[batch, height · width, channels]` to the same, positions in reading order.

@@ -38,27 +38,18 @@ impl TimeEmbedding {
     /// The embedding of each timestep, `[batch, time_embedding_dim]`.
     pub(super) fn forward(&self, timesteps: &[f32], device: &Device) -> Tensor<2> {
         let waves: Vec<f32> = timesteps.iter().flat_map(|t| self.waves(*t)).collect();
-        let waves = Tensor::from_data(
-            TensorData::new(waves, [timesteps.len(), self.width]),
-            device,
-        );
-        self.linear_2
-            .forward(activation::silu(self.linear_1.forward(waves)))
+        let waves = Tensor::from_data(TensorData::new(waves, [timesteps.len(), self.width]), device);
+        self.linear_2.forward(activation::silu(self.linear_1.forward(waves)))
     }
 
     /// Sines and cosines of one timestep; angles are rounded to f32 as upstream rounds them.
     fn waves(&self, timestep: f32) -> Vec<f32> {
         let half = self.width / 2;
-        let angle = |i: usize| {
-            timestep * (-MAX_PERIOD.ln() * i as f32 / (half as f32 - self.freq_shift)).exp()
-        };
+        let angle = |i: usize| timestep * (-MAX_PERIOD.ln() * i as f32 / (half as f32 - self.freq_shift)).exp();
         let sines = (0..half).map(|i| angle(i).sin());
         let cosines = (0..half).map(|i| angle(i).cos());
-        let mut waves: Vec<f32> = if self.cosine_first {
-            cosines.chain(sines).collect()
-        } else {
-            sines.chain(cosines).collect()
-        };
+        let mut waves: Vec<f32> =
+            if self.cosine_first { cosines.chain(sines).collect() } else { sines.chain(cosines).collect() };
         waves.resize(self.width, 0.0);
         waves
     }

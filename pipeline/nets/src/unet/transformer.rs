@@ -80,9 +80,7 @@ impl Transformer {
         let [batch, channels, height, width] = x.dims();
         let normed = ops::group_norm(&self.norm, x.clone());
         // [batch, height * width, channels]
-        let tokens = normed
-            .reshape([batch, channels, height * width])
-            .swap_dims(1, 2);
+        let tokens = normed.reshape([batch, channels, height * width]).swap_dims(1, 2);
         let mut hidden = self.proj_in.forward(tokens);
         for block in &self.transformer_blocks {
             hidden = block.forward(hidden, [height, width], around);
@@ -97,9 +95,7 @@ impl Block {
         let channels = level.channels;
         let inner = EXPANSION * channels;
         let norm = |name| layers::layer_norm(scope, name, &LayerNormConfig::new(channels));
-        let attention = |name, context, kind| {
-            AttentionLayer::from_scope(&scope.enter(name), level, context, kind)
-        };
+        let attention = |name, context, kind| AttentionLayer::from_scope(&scope.enter(name), level, context, kind);
         let net = scope.enter("ff").enter("net");
         Ok(Self {
             norm1: norm("norm1")?,
@@ -107,11 +103,7 @@ impl Block {
             norm2: norm("norm2")?,
             attn2: attention("attn2", level.context, MapKind::Cross)?,
             norm3: norm("norm3")?,
-            ff_in: layers::linear(
-                &net.enter(0),
-                "proj",
-                &LinearConfig::new(channels, 2 * inner),
-            )?,
+            ff_in: layers::linear(&net.enter(0), "proj", &LinearConfig::new(channels, 2 * inner))?,
             ff_out: layers::linear(&net, "2", &LinearConfig::new(inner, channels))?,
         })
     }
@@ -121,9 +113,7 @@ impl Block {
         let x = x + self.attn1.forward(normed, None, size, around.attention);
         let normed = self.norm2.forward(x.clone());
         let context = Some(around.context.clone());
-        let x = x + self
-            .attn2
-            .forward(normed, context, size, around.attention);
+        let x = x + self.attn2.forward(normed, context, size, around.attention);
         let inner = ops::geglu(self.ff_in.forward(self.norm3.forward(x.clone())));
         x + self.ff_out.forward(inner)
     }
@@ -132,22 +122,13 @@ impl Block {
 impl AttentionLayer {
     fn from_scope(scope: &Scope<'_>, level: &Level, context: usize, kind: MapKind) -> Result<Self> {
         let channels = level.channels;
-        let projection = |name, input| {
-            layers::linear(
-                scope,
-                name,
-                &LinearConfig::new(input, channels).with_bias(false),
-            )
-        };
+        let projection =
+            |name, input| layers::linear(scope, name, &LinearConfig::new(input, channels).with_bias(false));
         Ok(Self {
             to_q: projection("to_q", channels)?,
             to_k: projection("to_k", context)?,
             to_v: projection("to_v", context)?,
-            to_out: layers::linear(
-                &scope.enter("to_out"),
-                "0",
-                &LinearConfig::new(channels, channels),
-            )?,
+            to_out: layers::linear(&scope.enter("to_out"), "0", &LinearConfig::new(channels, channels))?,
             position: match level.position {
                 PositionType::None => None,
                 PositionType::Cartesian => Some(Position::from_scope(scope, channels)?),
@@ -181,14 +162,12 @@ impl AttentionLayer {
             value: self.split(self.to_v.forward(context)),
             project_key: &|context| self.split(self.to_k.forward(context)),
         });
-        self.to_out
-            .forward(mixed.swap_dims(1, 2).reshape([batch, positions, channels]))
+        self.to_out.forward(mixed.swap_dims(1, 2).reshape([batch, positions, channels]))
     }
 
     /// `[batch, tokens, channels]` to `[batch, heads, tokens, head_dim]`.
     fn split(&self, x: Tensor<3>) -> Tensor<4> {
         let [batch, tokens, channels] = x.dims();
-        x.reshape([batch, tokens, self.heads, channels / self.heads])
-            .swap_dims(1, 2)
+        x.reshape([batch, tokens, self.heads, channels / self.heads]).swap_dims(1, 2)
     }
 }

@@ -86,11 +86,7 @@ impl VaeConfig {
             groups: self.norm_num_groups,
             activation: &self.act_fn,
             blocks: [
-                (
-                    "down_block_types",
-                    &self.down_block_types,
-                    "DownEncoderBlock2D",
-                ),
+                ("down_block_types", &self.down_block_types, "DownEncoderBlock2D"),
                 ("up_block_types", &self.up_block_types, "UpDecoderBlock2D"),
             ],
         };
@@ -99,10 +95,6 @@ impl VaeConfig {
         levels
             .problem()
             .or_else(|| shifts.then(|| absent("shift_factor")))
-            .or_else(|| {
-                self.latents_mean
-                    .is_some()
-                    .then(|| absent("latents_mean"))
-            })
+            .or_else(|| self.latents_mean.is_some().then(|| absent("latents_mean")))
     }
 }

@@ -47,23 +47,9 @@ pub(crate) struct Decoder {
     conv_out: Conv2d,
 }
 
-fn resnet(
-    scope: &Scope<'_>,
-    config: &VaeConfig,
-    input: usize,
-    output: usize,
-) -> Result<ResnetBlock> {
+fn resnet(scope: &Scope<'_>, config: &VaeConfig, input: usize, output: usize) -> Result<ResnetBlock> {
     let groups = config.norm_num_groups;
-    ResnetBlock::from_scope(
-        scope,
-        &ResnetConfig {
-            input,
-            output,
-            time: None,
-            groups,
-            eps: NORM_EPS,
-        },
-    )
+    ResnetBlock::from_scope(scope, &ResnetConfig { input, output, time: None, groups, eps: NORM_EPS })
 }
 
 fn norm(scope: &Scope<'_>, name: &str, config: &VaeConfig, channels: usize) -> Result<GroupNorm> {
@@ -71,24 +57,9 @@ fn norm(scope: &Scope<'_>, name: &str, config: &VaeConfig, channels: usize) -> R
     layers::group_norm(scope, name, &norm)
 }
 
-fn resnets(
-    scope: &Scope<'_>,
-    config: &VaeConfig,
-    input: usize,
-    output: usize,
-    n: usize,
-) -> Result<Vec<ResnetBlock>> {
+fn resnets(scope: &Scope<'_>, config: &VaeConfig, input: usize, output: usize, n: usize) -> Result<Vec<ResnetBlock>> {
     let scope = scope.enter("resnets");
-    (0..n)
-        .map(|i| {
-            resnet(
-                &scope.enter(i),
-                config,
-                if i == 0 { input } else { output },
-                output,
-            )
-        })
-        .collect()
+    (0..n).map(|i| resnet(&scope.enter(i), config, if i == 0 { input } else { output }, output)).collect()
 }
 
 /// Upstream pads right and bottom only before it halves.
@@ -107,18 +78,10 @@ impl Encoder {
         let mut down_blocks = Vec::with_capacity(channels.len());
         for (i, output) in channels.iter().enumerate() {
             let scope = scope.enter("down_blocks").enter(i);
-            let conv = |output| {
-                layers::conv2d(
-                    &scope.enter("downsamplers").enter(0),
-                    "conv",
-                    &halving(output),
-                )
-            };
+            let conv = |output| layers::conv2d(&scope.enter("downsamplers").enter(0), "conv", &halving(output));
             down_blocks.push(Stage {
                 resnets: resnets(&scope, config, input, *output, config.layers_per_block)?,
-                resample: (i + 1 < channels.len())
-                    .then(|| conv(*output))
-                    .transpose()?,
+                resample: (i + 1 < channels.len()).then(|| conv(*output)).transpose()?,
             });
             input = *output;
         }
@@ -127,11 +90,7 @@ impl Encoder {
             down_blocks,
             mid_block: Middle::from_scope(&scope.enter("mid_block"), config, last)?,
             conv_norm_out: norm(scope, "conv_norm_out", config, last)?,
-            conv_out: layers::conv2d(
-                scope,
-                "conv_out",
-                &same_conv(last, output, 3),
-            )?,
+            conv_out: layers::conv2d(scope, "conv_out", &same_conv(last, output, 3))?,
         })
     }
 
@@ -139,10 +98,7 @@ impl Encoder {
     pub(crate) fn forward(&self, image: Tensor<4>) -> Tensor<4> {
         let mut x = ops::conv2d(&self.conv_in, image);
         for stage in &self.down_blocks {
-            x = stage
-                .resnets
-                .iter()
-                .fold(x, |x, resnet| resnet.forward(x, None));
+            x = stage.resnets.iter().fold(x, |x, resnet| resnet.forward(x, None));
             if let Some(conv) = &stage.resample {
                 x = ops::conv2d(conv, x);
             }
@@ -169,11 +125,7 @@ impl Decoder {
             input = *output;
         }
         Ok(Self {
-            conv_in: layers::conv2d(
-                scope,
-                "conv_in",
-                &same_conv(config.latent_channels, last, 3),
-            )?,
+            conv_in: layers::conv2d(scope, "conv_in", &same_conv(config.latent_channels, last, 3))?,
             mid_block: Middle::from_scope(&scope.enter("mid_block"), config, last)?,
             up_blocks,
             conv_norm_out: norm(scope, "conv_norm_out", config, first)?,
@@ -185,10 +137,7 @@ impl Decoder {
     pub(crate) fn forward(&self, latents: Tensor<4>) -> Tensor<4> {
         let mut x = self.mid_block.forward(ops::conv2d(&self.conv_in, latents));
         for stage in &self.up_blocks {
-            x = stage
-                .resnets
-                .iter()
-                .fold(x, |x, resnet| resnet.forward(x, None));
+            x = stage.resnets.iter().fold(x, |x, resnet| resnet.forward(x, None));
             if let Some(conv) = &stage.resample {
                 let [_, _, height, width] = x.dims();
                 x = ops::conv2d(conv, ops::upsample_nearest(x, [2 * height, 2 * width]));
@@ -202,12 +151,7 @@ impl Middle {
     fn from_scope(scope: &Scope<'_>, config: &VaeConfig, channels: usize) -> Result<Self> {
         let resnets = scope.enter("resnets");
         let attention = scope.enter("attentions").enter(0);
-        let one_head = SpatialAttentionConfig {
-            channels,
-            heads: 1,
-            groups: config.norm_num_groups,
-            eps: NORM_EPS,
-        };
+        let one_head = SpatialAttentionConfig { channels, heads: 1, groups: config.norm_num_groups, eps: NORM_EPS };
         Ok(Self {
             first: resnet(&resnets.enter(0), config, channels, channels)?,
             attention: config

@@ -80,11 +80,8 @@ impl AutoencoderKl {
         };
         let scope = weights.root(device).in_type(dtype);
         let latent = config.latent_channels;
-        let square = |name, channels, wanted: bool| {
-            wanted
-                .then(|| pointwise(&scope, name, channels, channels))
-                .transpose()
-        };
+        let square =
+            |name, channels, wanted: bool| wanted.then(|| pointwise(&scope, name, channels, channels)).transpose();
         let model = Self {
             encoder: Encoder::from_scope(&scope.enter("encoder"), &config, 2 * latent)?,
             quant_conv: square("quant_conv", 2 * latent, config.use_quant_conv)?,
@@ -107,10 +104,7 @@ impl AutoencoderKl {
         let moments = mix_channels(self.quant_conv.as_ref(), self.encoder.forward(image));
         let channels = self.latent_channels;
         let logvar = moments.clone().narrow(1, channels, channels);
-        Posterior {
-            mean: moments.narrow(1, 0, channels),
-            logvar: logvar.clamp(LOG_VARIANCE.0, LOG_VARIANCE.1),
-        }
+        Posterior { mean: moments.narrow(1, 0, channels), logvar: logvar.clamp(LOG_VARIANCE.0, LOG_VARIANCE.1) }
     }
 
     /// Pictures of latents `[batch, latent_channels, height, width]`, already divided by
@@ -138,8 +132,7 @@ impl AutoencoderKl {
 
     fn decode_at_once(&self, latents: Tensor<4>) -> Tensor<4> {
         let latents = latents.cast(self.dtype);
-        self.decoder
-            .forward(mix_channels(self.post_quant_conv.as_ref(), latents))
+        self.decoder.forward(mix_channels(self.post_quant_conv.as_ref(), latents))
     }
 
     /// What the diffusion model's latents are multiplied by.

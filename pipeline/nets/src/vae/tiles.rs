@@ -41,9 +41,7 @@ pub(super) fn decode(
 /// The tile without what its neighbours to the right and below have too.
 fn cut(tile: &Tensor<4>, side: usize) -> Tensor<4> {
     let [_, _, height, width] = tile.dims();
-    tile.clone()
-        .narrow(2, 0, side.min(height))
-        .narrow(3, 0, side.min(width))
+    tile.clone().narrow(2, 0, side.min(height)).narrow(3, 0, side.min(width))
 }
 
 /// `tile` whose first `seam` pixels along an axis come gradually out of the last ones of `before`.

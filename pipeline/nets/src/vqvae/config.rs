@@ -59,11 +59,8 @@ impl VqVaeConfig {
         let path = folder.as_ref().join("config.json");
         let convolutions = VaeConfig::read(&folder)?;
         let file: File = config::read(&path)?;
-        let bad = |field: &str, message: String| NetsError::Config {
-            path: path.clone(),
-            field: field.to_owned(),
-            message,
-        };
+        let bad =
+            |field: &str, message: String| NetsError::Config { path: path.clone(), field: field.to_owned(), message };
         if file.norm_type != "group" {
             let message = format!("`{}` is not implemented, only `group` is", file.norm_type);
             return Err(bad("norm_type", message));
@@ -72,10 +69,7 @@ impl VqVaeConfig {
             return Err(bad("lookup_from_codebook", "is not implemented".to_owned()));
         }
         if file.num_vq_embeddings == 0 || file.vq_embed_dim == Some(0) {
-            return Err(bad(
-                "num_vq_embeddings",
-                "a codebook needs codes".to_owned(),
-            ));
+            return Err(bad("num_vq_embeddings", "a codebook needs codes".to_owned()));
         }
         Ok(Self {
             codes: file.num_vq_embeddings,

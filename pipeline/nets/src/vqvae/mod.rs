@@ -147,10 +147,7 @@ impl Codebook {
         let [batch, size, height, width] = latents.dims();
         let embedding = self.embedding.val();
         // [positions, code_size]
-        let rows = latents
-            .clone()
-            .permute([0, 2, 3, 1])
-            .reshape([batch * height * width, size]);
+        let rows = latents.clone().permute([0, 2, 3, 1]).reshape([batch * height * width, size]);
         // |z − e|² without |z|², which is the same for every code.
         let products = rows.clone().detach().matmul(embedding.clone().detach());
         let distances = embedding.clone().square().sum_dim(0) - products * 2.0;
@@ -161,14 +158,8 @@ impl Codebook {
             + square(nearest.clone(), rows.clone().detach()) * self.codebook_weight;
         let through = rows.clone() + (nearest - rows).detach();
         Quantized {
-            latents: through
-                .reshape([batch, height, width, size])
-                .permute([0, 3, 1, 2]),
-            codes: codes
-                .into_data()
-                .iter::<i64>()
-                .map(|code| usize::try_from(code).unwrap_or(0))
-                .collect(),
+            latents: through.reshape([batch, height, width, size]).permute([0, 3, 1, 2]),
+            codes: codes.into_data().iter::<i64>().map(|code| usize::try_from(code).unwrap_or(0)).collect(),
             loss,
         }
     }

@@ -20,13 +20,11 @@ pub(super) fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
 fn map<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> f32 + Sync) -> Vec<f32> {
     let (elements, _) = bytes.as_chunks::<N>();
     let mut out = vec![0.0; elements.len()];
-    out.par_chunks_mut(CHUNK)
-        .zip(elements.par_chunks(CHUNK))
-        .for_each(|(to, from)| {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = convert(*from);
-            }
-        });
+    out.par_chunks_mut(CHUNK).zip(elements.par_chunks(CHUNK)).for_each(|(to, from)| {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = convert(*from);
+        }
+    });
     out
 }
 
@@ -37,19 +35,17 @@ pub(super) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32>
     if values.is_empty() {
         return out;
     }
-    out.par_chunks_mut(BLOCK * rows)
-        .enumerate()
-        .for_each(|(block, out)| {
-            let first = block * BLOCK;
-            let width = out.len() / rows;
-            for top in (0..rows).step_by(BLOCK) {
-                for column in 0..width {
-                    for row in top..rows.min(top + BLOCK) {
-                        out[column * rows + row] = values[row * columns + first + column];
-                    }
+    out.par_chunks_mut(BLOCK * rows).enumerate().for_each(|(block, out)| {
+        let first = block * BLOCK;
+        let width = out.len() / rows;
+        for top in (0..rows).step_by(BLOCK) {
+            for column in 0..width {
+                for row in top..rows.min(top + BLOCK) {
+                    out[column * rows + row] = values[row * columns + first + column];
                 }
             }
-        });
+        }
+    });
     out
 }
 
@@ -59,15 +55,9 @@ mod tests {
 
     #[test]
     fn half_floats_keep_their_values() {
-        let bytes: Vec<u8> = [1.0f32, -2.5, 65504.0]
-            .iter()
-            .flat_map(|v| f16::from_f32(*v).to_le_bytes())
-            .collect();
+        let bytes: Vec<u8> = [1.0f32, -2.5, 65504.0].iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect();
         assert_eq!(to_f32(Dtype::F16, &bytes), Some(vec![1.0, -2.5, 65504.0]));
-        let bytes: Vec<u8> = [1.0f32, -2.5, 1e30]
-            .iter()
-            .flat_map(|v| bf16::from_f32(*v).to_le_bytes())
-            .collect();
+        let bytes: Vec<u8> = [1.0f32, -2.5, 1e30].iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect();
         assert_eq!(to_f32(Dtype::BF16, &bytes).map(|v| v[1]), Some(-2.5));
         assert_eq!(to_f32(Dtype::I64, &[0; 8]), None);
     }

@@ -41,26 +41,17 @@ impl WeightFile {
         )]
         // SAFETY: the map is read-only and weights are published files that nobody writes to in place.
         let map = unsafe { Mmap::map(&file) }.map_err(NetsError::read(&path))?;
-        let (header, metadata) =
-            SafeTensors::read_metadata(&map).map_err(|error| NetsError::Damaged {
-                path: path.clone(),
-                message: format!("{} bytes: {error}", map.len()),
-            })?;
-        Ok(Self {
-            start: size_of::<u64>() + header,
-            path,
-            map,
-            metadata,
-        })
+        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|error| NetsError::Damaged {
+            path: path.clone(),
+            message: format!("{} bytes: {error}", map.len()),
+        })?;
+        Ok(Self { start: size_of::<u64>() + header, path, map, metadata })
     }
 
     /// Gives the pages of a tensor back to the system: a mapped file counts as memory in use for as long
     /// as its pages are resident, so that a checkpoint would be there twice once it is loaded.
     pub(super) fn release(&self, entry: &Entry) {
-        #[expect(
-            unsafe_code,
-            reason = "dropping pages is unsafe for memory that was written to"
-        )]
+        #[expect(unsafe_code, reason = "dropping pages is unsafe for memory that was written to")]
         // SAFETY: the map is of a file and read-only, so that dropped pages are read again from the file.
         // A failure costs memory only.
         let _ = unsafe {
@@ -86,14 +77,8 @@ struct Index {
 
 /// Opens the files that hold the weights called `stem`.
 pub(super) fn find(folder: &Path, stem: &str) -> Result<Vec<WeightFile>> {
-    let single = [
-        format!("{stem}.safetensors"),
-        format!("{stem}.fp16.safetensors"),
-    ];
-    let sharded = [
-        format!("{stem}.safetensors.index.json"),
-        format!("{stem}.safetensors.index.fp16.json"),
-    ];
+    let single = [format!("{stem}.safetensors"), format!("{stem}.fp16.safetensors")];
+    let sharded = [format!("{stem}.safetensors.index.json"), format!("{stem}.safetensors.index.fp16.json")];
     for (single, sharded) in single.iter().zip(&sharded) {
         if exists(&folder.join(single))? {
             return Ok(vec![WeightFile::open(folder.join(single))?]);
@@ -102,16 +87,8 @@ pub(super) fn find(folder: &Path, stem: &str) -> Result<Vec<WeightFile>> {
             return shards(folder, &folder.join(sharded));
         }
     }
-    let tried = single
-        .iter()
-        .chain(&sharded)
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    Err(NetsError::NoWeights {
-        folder: folder.to_owned(),
-        tried,
-    })
+    let tried = single.iter().chain(&sharded).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    Err(NetsError::NoWeights { folder: folder.to_owned(), tried })
 }
 
 fn exists(path: &Path) -> Result<bool> {
@@ -119,19 +96,14 @@ fn exists(path: &Path) -> Result<bool> {
 }
 
 fn shards(folder: &Path, index_path: &Path) -> Result<Vec<WeightFile>> {
-    let damaged = |message: String| NetsError::Damaged {
-        path: index_path.to_owned(),
-        message,
-    };
+    let damaged = |message: String| NetsError::Damaged { path: index_path.to_owned(), message };
     let text = std::fs::read_to_string(index_path).map_err(NetsError::read(index_path))?;
     let index: Index = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
     let names: BTreeSet<&String> = index.weight_map.values().collect();
     let mut files = Vec::with_capacity(names.len());
     for name in names {
         if !is_plain_name(name) {
-            return Err(damaged(format!(
-                "`{name}` is not the name of a file in this folder"
-            )));
+            return Err(damaged(format!("`{name}` is not the name of a file in this folder")));
         }
         files.push(WeightFile::open(folder.join(name))?);
     }
@@ -149,10 +121,7 @@ fn shards(folder: &Path, index_path: &Path) -> Result<Vec<WeightFile>> {
 
 fn is_plain_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();
-    matches!(
-        (parts.next(), parts.next()),
-        (Some(Component::Normal(_)), None)
-    )
+    matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
 }
 
 /// Where each tensor of the files lies, by name.
@@ -161,16 +130,7 @@ pub(super) fn entries(files: &[WeightFile]) -> BTreeMap<String, Entry> {
     for (file, weights) in files.iter().enumerate() {
         for (name, info) in weights.metadata.tensors() {
             let (begin, end) = info.data_offsets;
-            entries.insert(
-                name,
-                Entry {
-                    file,
-                    dtype: info.dtype,
-                    shape: info.shape.clone(),
-                    begin,
-                    end,
-                },
-            );
+            entries.insert(name, Entry { file, dtype: info.dtype, shape: info.shape.clone(), begin, end });
         }
     }
     entries

@@ -30,11 +30,7 @@ pub fn folder_digest(folder: impl AsRef<Path>) -> Result<String> {
         let mut contents = Sha256::new();
         let mut file = File::open(&path).map_err(NetsError::read(&path))?;
         io::copy(&mut file, &mut contents).map_err(NetsError::read(&path))?;
-        let name = path
-            .strip_prefix(folder)
-            .unwrap_or(&path)
-            .to_string_lossy()
-            .into_owned();
+        let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
         digest.update(format!("{name}\n{}\n", hex::encode(contents.finalize())));
     }
     Ok(hex::encode(digest.finalize()))
@@ -54,15 +50,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 fn is_part_of_a_network(path: &Path) -> bool {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    let ending = path
-        .extension()
-        .map(|ending| ending.to_string_lossy().into_owned());
-    let counts = matches!(
-        ending.as_deref(),
-        Some("json" | "txt" | "safetensors" | "bin" | "model")
-    );
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let ending = path.extension().map(|ending| ending.to_string_lossy().into_owned());
+    let counts = matches!(ending.as_deref(), Some("json" | "txt" | "safetensors" | "bin" | "model"));
     counts && name.is_some_and(|name| !name.starts_with('.'))
 }

@@ -38,10 +38,7 @@ impl fmt::Debug for Initial {
 
 impl Initial {
     pub(super) fn new(draw: Draw) -> Self {
-        Self {
-            draw,
-            bounds: Mutex::default(),
-        }
+        Self { draw, bounds: Mutex::default() }
     }
 
     pub(super) fn values(&self, name: &str, shape: &[usize]) -> Vec<f32> {

@@ -49,11 +49,7 @@ impl Weights {
     pub fn open(folder: impl AsRef<Path>, stem: &str) -> Result<Self> {
         let folder = folder.as_ref();
         let found = files::find(folder, stem)?;
-        let path = if found.len() == 1 {
-            found[0].path.clone()
-        } else {
-            folder.to_owned()
-        };
+        let path = if found.len() == 1 { found[0].path.clone() } else { folder.to_owned() };
         Ok(Self::new(path, found))
     }
 
@@ -68,34 +64,20 @@ impl Weights {
     }
 
     fn new(path: PathBuf, files: Vec<WeightFile>) -> Self {
-        Self {
-            path,
-            entries: files::entries(&files),
-            files,
-            taken: Mutex::default(),
-            initial: None,
-        }
+        Self { path, entries: files::entries(&files), files, taken: Mutex::default(), initial: None }
     }
 
     /// Weights that are drawn as they are taken: a network as it is before it has been trained. Every
     /// tensor is there, in the shape that is asked for.
     pub fn drawn(draw: Draw) -> Self {
-        Self {
-            initial: Some(Initial::new(draw)),
-            ..Self::new(PathBuf::new(), Vec::new())
-        }
+        Self { initial: Some(Initial::new(draw)), ..Self::new(PathBuf::new(), Vec::new()) }
     }
 
     /// The same weights under other names; those that `rename` gives none are left out.
     #[must_use]
     pub fn renamed(self, rename: impl Fn(&str) -> Option<String>) -> Self {
         let entries = self.entries.into_iter();
-        Self {
-            entries: entries
-                .filter_map(|(name, entry)| Some((rename(&name)?, entry)))
-                .collect(),
-            ..self
-        }
+        Self { entries: entries.filter_map(|(name, entry)| Some((rename(&name)?, entry))).collect(), ..self }
     }
 
     /// The file that was opened, or the folder of a checkpoint in several files.
@@ -132,12 +114,7 @@ impl Weights {
 
     /// The view from which layers take their tensors; they are placed on `device` in its default type.
     pub fn root(&self, device: &Device) -> Scope<'_> {
-        Scope {
-            weights: self,
-            prefix: String::new(),
-            device: device.clone(),
-            dtype: device.settings().float_dtype,
-        }
+        Scope { weights: self, prefix: String::new(), device: device.clone(), dtype: device.settings().float_dtype }
     }
 
     /// Takes a tensor in the device's default type: `f32`, unless [`device_in`](crate::device_in) has
@@ -146,12 +123,7 @@ impl Weights {
     /// # Errors
     /// [`NetsError::MissingTensor`], [`NetsError::WrongShape`] or [`NetsError::WrongType`], naming the
     /// tensor and its file.
-    pub fn tensor<const D: usize>(
-        &self,
-        name: &str,
-        shape: [usize; D],
-        device: &Device,
-    ) -> Result<Tensor<D>> {
+    pub fn tensor<const D: usize>(&self, name: &str, shape: [usize; D], device: &Device) -> Result<Tensor<D>> {
         self.tensor_in(name, shape, device, device.settings().float_dtype)
     }
 
@@ -185,27 +157,16 @@ impl Weights {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let left: Vec<&str> = self
             .names()
-            .filter(|name| {
-                !taken.contains(*name) && !ignored.iter().any(|pattern| matches(pattern, name))
-            })
+            .filter(|name| !taken.contains(*name) && !ignored.iter().any(|pattern| matches(pattern, name)))
             .collect();
         if left.is_empty() {
             return Ok(());
         }
-        let mut names = left
-            .iter()
-            .take(5)
-            .map(|name| format!("`{name}`"))
-            .collect::<Vec<_>>()
-            .join(", ");
+        let mut names = left.iter().take(5).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         if left.len() > 5 {
             names.push_str(", …");
         }
-        Err(NetsError::UnusedTensors {
-            path: self.path.clone(),
-            count: left.len(),
-            names,
-        })
+        Err(NetsError::UnusedTensors { path: self.path.clone(), count: left.len(), names })
     }
 
     /// The sha256 of the weights in hex: of the file as `sha256sum` prints it, or of the list of the
@@ -237,18 +198,13 @@ impl Weights {
                 found: entry.shape.clone(),
             });
         }
-        let values = convert::to_f32(entry.dtype, file.bytes(entry)).ok_or_else(|| {
-            NetsError::WrongType {
-                name: name.to_owned(),
-                path: file.path.clone(),
-                found: format!("{:?}", entry.dtype).to_lowercase(),
-            }
+        let values = convert::to_f32(entry.dtype, file.bytes(entry)).ok_or_else(|| NetsError::WrongType {
+            name: name.to_owned(),
+            path: file.path.clone(),
+            found: format!("{:?}", entry.dtype).to_lowercase(),
         })?;
         file.release(entry);
-        self.taken
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.to_owned());
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         Ok(values)
     }
 
@@ -261,10 +217,7 @@ impl Weights {
             })
         };
         let mut ending = name;
-        while let Some((_, rest)) = ending
-            .split_once('.')
-            .filter(|(_, rest)| rest.contains('.'))
-        {
+        while let Some((_, rest)) = ending.split_once('.').filter(|(_, rest)| rest.contains('.')) {
             if let Some(other) = same_ending(rest) {
                 return format!("; did you mean `{other}`");
             }
@@ -344,8 +297,7 @@ impl<'w> Scope<'w> {
     /// # Errors
     /// As [`Weights::tensor`].
     pub fn tensor<const D: usize>(&self, name: &str, shape: [usize; D]) -> Result<Tensor<D>> {
-        self.weights
-            .tensor_in(&self.full_name(name), shape, &self.device, self.dtype)
+        self.weights.tensor_in(&self.full_name(name), shape, &self.device, self.dtype)
     }
 
     /// Takes a tensor as a parameter of a module.
@@ -362,9 +314,7 @@ impl<'w> Scope<'w> {
     /// # Errors
     /// As [`Weights::tensor`]; `[output, input]` is the shape in the file.
     pub fn transposed(&self, name: &str, output: usize, input: usize) -> Result<Tensor<2>> {
-        let values = self
-            .weights
-            .values(&self.full_name(name), &[output, input])?;
+        let values = self.weights.values(&self.full_name(name), &[output, input])?;
         let values = TensorData::new(convert::transpose(&values, output, input), [input, output]);
         Ok(Tensor::from_data(values, (&self.device, self.dtype.into())))
     }

@@ -31,11 +31,7 @@ fn hidden_states_agree_with_transformers() {
             let size = format!("{height}x{width}");
             let batch = golden.shape(&size).unwrap()[0];
             let hidden = model.forward(noise([batch, 3, *height, *width])).unwrap();
-            check(
-                "dinov2",
-                &format!("{name} {size}"),
-                relative_error(&golden, &size, hidden),
-            );
+            check("dinov2", &format!("{name} {size}"), relative_error(&golden, &size, hidden));
         }
     }
 }
@@ -46,43 +42,25 @@ fn positions_stretch_by_the_factor_of_the_original_code_when_asked() {
     let golden = tensors(goldens().join("dinov2"), "swiglu");
     let model = model.with_interpolation(PositionInterpolation::HubOffset);
     let hidden = model.forward(noise([2, 3, 84, 84])).unwrap();
-    check(
-        "dinov2",
-        "swiglu 84x84 hub offset",
-        relative_error(&golden, "84x84-hub", hidden),
-    );
+    check("dinov2", "swiglu 84x84 hub offset", relative_error(&golden, "84x84-hub", hidden));
 }
 
 #[test]
 fn a_scene_agrees_from_its_bytes_on() {
     let folder = assets().join("mini/dinov2");
     let golden = tensors(goldens().join("dinov2"), "mini");
-    let scene =
-        RgbImage::from_raw(128, 128, golden.bytes("scene-bytes").unwrap().to_vec()).unwrap();
-    let pixels = ImageProcessor::load(&folder)
-        .unwrap()
-        .batch(&[scene], &device())
-        .unwrap();
-    let hidden = Dinov2Model::load(&folder, &device())
-        .unwrap()
-        .forward(pixels)
-        .unwrap();
+    let scene = RgbImage::from_raw(128, 128, golden.bytes("scene-bytes").unwrap().to_vec()).unwrap();
+    let pixels = ImageProcessor::load(&folder).unwrap().batch(&[scene], &device()).unwrap();
+    let hidden = Dinov2Model::load(&folder, &device()).unwrap().forward(pixels).unwrap();
     let eighth = hidden.slice([s![..], s![..;8], s![..]]);
-    check(
-        "dinov2",
-        "mini scene",
-        relative_error(&golden, "scene", eighth),
-    );
+    check("dinov2", "mini scene", relative_error(&golden, "scene", eighth));
 }
 
 #[test]
 fn patch_tokens_leave_out_class_and_registers() {
     let model = Dinov2Model::load(goldens().join("dinov2/registers"), &device()).unwrap();
     let pixels: Tensor<4> = noise([1, 3, 24, 30]);
-    let (all, patches) = (
-        model.forward(pixels.clone()).unwrap(),
-        model.patch_tokens(pixels).unwrap(),
-    );
+    let (all, patches) = (model.forward(pixels.clone()).unwrap(), model.patch_tokens(pixels).unwrap());
     assert_eq!(patches.dims(), [1, 20, 32]);
     let difference: f32 = (all.narrow(1, 4, 20) - patches).abs().max().into_scalar();
     assert_eq!(difference, 0.0);
@@ -91,14 +69,8 @@ fn patch_tokens_leave_out_class_and_registers() {
 #[test]
 fn a_picture_that_does_not_divide_into_patches_is_refused() {
     let model = Dinov2Model::load(goldens().join("dinov2/narrow"), &device()).unwrap();
-    let error = model
-        .forward(noise([1, 3, 42, 40]))
-        .unwrap_err()
-        .to_string();
-    assert_eq!(
-        error,
-        "pictures of 40x42 pixels do not divide into patches of 4 pixels"
-    );
+    let error = model.forward(noise([1, 3, 42, 40])).unwrap_err().to_string();
+    assert_eq!(error, "pictures of 40x42 pixels do not divide into patches of 4 pixels");
 }
 
 #[test]
@@ -114,9 +86,7 @@ fn states_of_every_block_agree_with_transformers() {
             let error = relative_error(&golden, &what, state);
             check("dinov2", &format!("{name} {what}"), error);
         }
-        let error = model
-            .hidden_state(noise([1, 3, 56, 56]), layers + 1)
-            .unwrap_err();
+        let error = model.hidden_state(noise([1, 3, 56, 56]), layers + 1).unwrap_err();
         assert!(error.to_string().contains("the network has"), "{error}");
     }
 }
@@ -158,27 +128,17 @@ const IN_MEMORY: Renaming = &[
 /// A copy of a checkpoint under other names.
 fn renamed(checkpoint: &Path, names: Renaming) -> TempDir {
     let folder = TempDir::new().unwrap();
-    std::fs::copy(
-        checkpoint.join("config.json"),
-        folder.path().join("config.json"),
-    )
-    .unwrap();
+    std::fs::copy(checkpoint.join("config.json"), folder.path().join("config.json")).unwrap();
     let weights = tensors(checkpoint, "model");
     let mut files: HashMap<String, (Vec<usize>, Vec<u8>)> = weights
         .names()
         .map(|name| {
-            let new = names
-                .iter()
-                .fold(name.to_owned(), |name, (from, to)| name.replace(from, to));
+            let new = names.iter().fold(name.to_owned(), |name, (from, to)| name.replace(from, to));
             let shape = weights.shape(name).unwrap().to_vec();
             (new, (shape, weights.bytes(name).unwrap().to_vec()))
         })
         .collect();
-    let queries: Vec<String> = files
-        .keys()
-        .filter(|name| name.contains("attn.query"))
-        .cloned()
-        .collect();
+    let queries: Vec<String> = files.keys().filter(|name| name.contains("attn.query")).cloned().collect();
     for query in queries {
         let parts = ["query", "key", "value"].map(|part| query.replace("query", part));
         let parts = parts.map(|name| files.remove(&name).unwrap());
@@ -221,22 +181,10 @@ fn an_encoder_of_another_kind_is_refused_by_its_field() {
     let path = folder.path().join("config.json");
     let cases = [
         (r#"{"model_type": "swin"}"#, "`model_type`"),
-        (
-            r#"{"model_type": "vit", "patch_size": [8, 4]}"#,
-            "`patch_size`",
-        ),
-        (
-            r#"{"model_type": "vit", "image_size": "large"}"#,
-            "`image_size`",
-        ),
-        (
-            r#"{"model_type": "vit", "num_attention_heads": 5}"#,
-            "`num_attention_heads`",
-        ),
-        (
-            r#"{"model_type": "dinov2", "hidden_act": "sine"}"#,
-            "`hidden_act`",
-        ),
+        (r#"{"model_type": "vit", "patch_size": [8, 4]}"#, "`patch_size`"),
+        (r#"{"model_type": "vit", "image_size": "large"}"#, "`image_size`"),
+        (r#"{"model_type": "vit", "num_attention_heads": 5}"#, "`num_attention_heads`"),
+        (r#"{"model_type": "dinov2", "hidden_act": "sine"}"#, "`hidden_act`"),
     ];
     for (config, field) in cases {
         std::fs::write(&path, config).unwrap();

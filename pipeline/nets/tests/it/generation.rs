@@ -56,9 +56,9 @@ fn weights(layout: &Layout) -> Vec<(String, Vec<usize>, Vec<u8>)> {
 }
 
 fn save(path: &Path, tensors: &[(String, Vec<usize>, Vec<u8>)]) {
-    let views = tensors.iter().map(|(name, shape, bytes)| {
-        (name.clone(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
-    });
+    let views = tensors
+        .iter()
+        .map(|(name, shape, bytes)| (name.clone(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
     serialize_to_file(views, None, path).unwrap();
 }
 

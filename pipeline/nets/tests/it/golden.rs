@@ -11,16 +11,12 @@ pub const TOLERANCE: f64 = 1e-4;
 
 /// The checkpoints and pictures that ship.
 pub fn mini(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../assets/mini")
-        .join(path)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../assets/mini").join(path)
 }
 
 /// Files made by `ci/reference`.
 pub fn goldens(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("goldens")
-        .join(path)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("goldens").join(path)
 }
 
 /// One file of reference tensors.
@@ -30,9 +26,7 @@ pub struct Golden {
 
 impl Golden {
     pub fn open(path: &str) -> Self {
-        Self {
-            bytes: std::fs::read(goldens(path)).unwrap(),
-        }
+        Self { bytes: std::fs::read(goldens(path)).unwrap() }
     }
 
     fn view(&self, name: &str) -> (Dtype, Vec<usize>, Vec<u8>) {
@@ -44,23 +38,13 @@ impl Golden {
     pub fn values(&self, name: &str) -> Vec<f32> {
         let (dtype, _, bytes) = self.view(name);
         assert_eq!(dtype, Dtype::F32, "`{name}`");
-        bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| f32::from_le_bytes(*b))
-            .collect()
+        bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
     }
 
     pub fn integers(&self, name: &str) -> Vec<i64> {
         let (dtype, _, bytes) = self.view(name);
         assert_eq!(dtype, Dtype::I64, "`{name}`");
-        bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| i64::from_le_bytes(*b))
-            .collect()
+        bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect()
     }
 
     pub fn shape(&self, name: &str) -> Vec<usize> {
@@ -72,10 +56,7 @@ impl Golden {
     }
 
     pub fn int_tensor<const D: usize>(&self, name: &str, device: &Device) -> Tensor<D, Int> {
-        Tensor::from_data(
-            TensorData::new(self.integers(name), self.shape(name)),
-            device,
-        )
+        Tensor::from_data(TensorData::new(self.integers(name), self.shape(name)), device)
     }
 }
 
@@ -86,15 +67,8 @@ pub fn vector<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 /// max |a − b| / max |b|.
 pub fn relative_error(ours: &[f32], reference: &[f32]) -> f64 {
     assert_eq!(ours.len(), reference.len());
-    let difference = ours
-        .iter()
-        .zip(reference)
-        .map(|(a, b)| f64::from((a - b).abs()))
-        .fold(0.0, f64::max);
-    let scale = reference
-        .iter()
-        .map(|b| f64::from(b.abs()))
-        .fold(f64::MIN_POSITIVE, f64::max);
+    let difference = ours.iter().zip(reference).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
+    let scale = reference.iter().map(|b| f64::from(b.abs())).fold(f64::MIN_POSITIVE, f64::max);
     // NaN would pass a comparison made with `max`.
     assert!(ours.iter().all(|a| a.is_finite()));
     difference / scale
@@ -104,8 +78,5 @@ pub fn relative_error(ours: &[f32], reference: &[f32]) -> f64 {
 pub fn parity(net: &str, configuration: &str, ours: &[f32], reference: &[f32]) {
     let error = relative_error(ours, reference);
     println!("| {net} | {configuration} | {error:.1e} |");
-    assert!(
-        error <= TOLERANCE,
-        "{net} {configuration}: relative error {error:.2e}"
-    );
+    assert!(error <= TOLERANCE, "{net} {configuration}: relative error {error:.2e}");
 }

@@ -26,43 +26,25 @@ fn agree<const D: usize, const R: usize>(
     burns: impl Fn(&[Tensor<D>]) -> Tensor<R>,
 ) {
     let (a, b) = (ours(inputs), burns(inputs));
-    assert!(
-        relative_error(&vector(a.clone()), &vector(b.clone())) < TOLERANCE,
-        "{what}"
-    );
+    assert!(relative_error(&vector(a.clone()), &vector(b.clone())) < TOLERANCE, "{what}");
     let weight = Tensor::random(a.dims(), Distribution::Normal(0.0, 1.0), &device());
-    let (a, b) = (
-        (a * weight.clone()).sum().backward(),
-        (b * weight).sum().backward(),
-    );
+    let (a, b) = ((a * weight.clone()).sum().backward(), (b * weight).sum().backward());
     for (i, input) in inputs.iter().enumerate() {
         let (a, b) = (input.grad(&a).unwrap(), input.grad(&b).unwrap());
         let error = relative_error(&vector(a), &vector(b));
-        assert!(
-            error < TOLERANCE,
-            "{what}, gradient of input {i}: {error:.1e}"
-        );
+        assert!(error < TOLERANCE, "{what}, gradient of input {i}: {error:.1e}");
     }
 }
 
 fn parameters_agree(what: &str, layer: &Conv2d, x: &Tensor<4>) {
-    let ours = ops::conv2d(layer, x.clone())
-        .powi_scalar(2)
-        .sum()
-        .backward();
+    let ours = ops::conv2d(layer, x.clone()).powi_scalar(2).sum().backward();
     let burns = layer.forward(x.clone()).powi_scalar(2).sum().backward();
     let weight = layer.weight.val();
     let (a, b) = (weight.grad(&ours).unwrap(), weight.grad(&burns).unwrap());
-    assert!(
-        relative_error(&vector(a), &vector(b)) < TOLERANCE,
-        "{what}, weight"
-    );
+    assert!(relative_error(&vector(a), &vector(b)) < TOLERANCE, "{what}, weight");
     let bias = layer.bias.as_ref().unwrap().val();
     let (a, b) = (bias.grad(&ours).unwrap(), bias.grad(&burns).unwrap());
-    assert!(
-        relative_error(&vector(a), &vector(b)) < TOLERANCE,
-        "{what}, bias"
-    );
+    assert!(relative_error(&vector(a), &vector(b)) < TOLERANCE, "{what}, bias");
 }
 
 #[test]
@@ -71,53 +53,17 @@ fn convolutions_agree_with_burn() {
     for (what, kernel, stride, padding, shape, output) in [
         ("same", 3, 1, explicit(1, 1, 1, 1), [3, 5, 9, 7], 6),
         ("halving", 3, 2, explicit(1, 1, 1, 1), [2, 4, 8, 9], 3),
-        (
-            "halving, odd padding",
-            3,
-            2,
-            explicit(0, 0, 1, 1),
-            [2, 4, 8, 8],
-            3,
-        ),
+        ("halving, odd padding", 3, 2, explicit(0, 0, 1, 1), [2, 4, 8, 8], 3),
         ("pointwise", 1, 1, PaddingConfig2d::Valid, [4, 6, 5, 3], 7),
         ("patches", 4, 4, PaddingConfig2d::Valid, [2, 3, 12, 8], 5),
-        (
-            "few positions",
-            3,
-            1,
-            explicit(1, 1, 1, 1),
-            [9, 16, 2, 2],
-            8,
-        ),
-        (
-            "larger than a tile",
-            3,
-            1,
-            explicit(1, 1, 1, 1),
-            [1, 40, 48, 32],
-            4,
-        ),
-        (
-            "larger kernel than picture",
-            5,
-            1,
-            explicit(2, 2, 2, 2),
-            [2, 2, 3, 3],
-            2,
-        ),
+        ("few positions", 3, 1, explicit(1, 1, 1, 1), [9, 16, 2, 2], 8),
+        ("larger than a tile", 3, 1, explicit(1, 1, 1, 1), [1, 40, 48, 32], 4),
+        ("larger kernel than picture", 5, 1, explicit(2, 2, 2, 2), [2, 2, 3, 3], 2),
     ] {
         let config = Conv2dConfig::new([shape[1], output], [kernel, kernel]);
-        let layer = config
-            .with_stride([stride, stride])
-            .with_padding(padding)
-            .init(&device());
+        let layer = config.with_stride([stride, stride]).with_padding(padding).init(&device());
         let x = random(shape);
-        agree(
-            what,
-            std::slice::from_ref(&x),
-            |x| ops::conv2d(&layer, x[0].clone()),
-            |x| layer.forward(x[0].clone()),
-        );
+        agree(what, std::slice::from_ref(&x), |x| ops::conv2d(&layer, x[0].clone()), |x| layer.forward(x[0].clone()));
         parameters_agree(what, &layer, &x);
     }
 }
@@ -148,20 +94,11 @@ fn norms_agree_with_burn() {
             |x| ops::group_norm_silu(silu, x[0].clone()),
             |x| activation::silu(silu.forward(x[0].clone())),
         );
-        let ours = ops::group_norm_silu(&norm, x.clone())
-            .powi_scalar(2)
-            .sum()
-            .backward();
-        let burns = activation::silu(norm.forward(x))
-            .powi_scalar(2)
-            .sum()
-            .backward();
+        let ours = ops::group_norm_silu(&norm, x.clone()).powi_scalar(2).sum().backward();
+        let burns = activation::silu(norm.forward(x)).powi_scalar(2).sum().backward();
         for parameter in [norm.gamma, norm.beta] {
             let parameter = parameter.unwrap().val();
-            let (a, b) = (
-                parameter.grad(&ours).unwrap(),
-                parameter.grad(&burns).unwrap(),
-            );
+            let (a, b) = (parameter.grad(&ours).unwrap(), parameter.grad(&burns).unwrap());
             assert!(relative_error(&vector(a), &vector(b)) < TOLERANCE);
         }
     }
@@ -170,12 +107,7 @@ fn norms_agree_with_burn() {
 #[test]
 fn gelus_agree_with_burn() {
     let x = random([3, 37, 22]);
-    agree(
-        "gelu",
-        std::slice::from_ref(&x),
-        |x| ops::gelu(x[0].clone()),
-        |x| activation::gelu(x[0].clone()),
-    );
+    agree("gelu", std::slice::from_ref(&x), |x| ops::gelu(x[0].clone()), |x| activation::gelu(x[0].clone()));
     agree(
         "quick gelu",
         std::slice::from_ref(&x),
@@ -234,9 +166,7 @@ fn attention_agrees_with_burn() {
 #[test]
 fn convolutions_without_bias_agree_with_burn() {
     let config = Conv2dConfig::new([4, 6], [3, 3]).with_bias(false);
-    let layer = config
-        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-        .init(&device());
+    let layer = config.with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1)).init(&device());
     agree(
         "without bias",
         &[random([2, 4, 6, 5])],

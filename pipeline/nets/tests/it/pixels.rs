@@ -14,9 +14,7 @@ use crate::support::{device, goldens, tensors};
 
 /// Numbers in [−1, 1) from a name and an index: FNV-1a, then MurmurHash3's finaliser.
 fn numbers(name: &str, count: usize) -> Vec<f32> {
-    let seed = name.bytes().fold(0x811C_9DC5_u32, |seed, byte| {
-        (seed ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
+    let seed = name.bytes().fold(0x811C_9DC5_u32, |seed, byte| (seed ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     (0..count as u32)
         .map(|i| {
             let mut x = i.wrapping_mul(0x9E37_79B9).wrapping_add(seed);
@@ -55,10 +53,7 @@ fn expected(name: &str) -> Vec<f32> {
     let shape = golden.shape(name).unwrap().to_vec();
     let count: usize = shape.iter().product();
     let bytes = golden.bytes(name).unwrap();
-    let values: Vec<f32> = bytes
-        .chunks_exact(4)
-        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-        .collect();
+    let values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
     assert_eq!(values.len(), count);
     values
 }
@@ -83,12 +78,7 @@ fn unet_encoder_agrees_with_diffusers() {
     let net = UNetEncoder::from_scope(&weights().root(&device()), &config).unwrap();
     let features = net.forward(input("in.unet-encoder", [2, 3, 16, 16]));
     assert_eq!(features.dims()[1], net.width());
-    parity(
-        "UNetEncoder",
-        "three levels",
-        &vector(features),
-        &expected("unet-encoder"),
-    );
+    parity("UNetEncoder", "three levels", &vector(features), &expected("unet-encoder"));
 }
 
 #[test]
@@ -98,12 +88,7 @@ fn positions_reach_every_attention_layer() {
     let context = input("in.context", [2, 5, 6]);
     let x = input("in.unet-position", [2, 4, 8, 8]);
     let predicted = net.forward(x, &[3.0, 700.0], context, &mut Plain);
-    parity(
-        "UNet2DConditionModelWithPos",
-        "cartesian",
-        &vector(predicted),
-        &expected("unet-position"),
-    );
+    parity("UNet2DConditionModelWithPos", "cartesian", &vector(predicted), &expected("unet-position"));
 }
 
 #[test]
@@ -113,28 +98,13 @@ fn vector_quantised_autoencoder_agrees_with_diffusers() {
     let original = VqVae::load(goldens().join("pixels/vqvae-original"), &device()).unwrap();
     for (names, net) in [("diffusers", drawn), ("original", original)] {
         let latents = net.encode(input("in.vqvae", [2, 3, 16, 16]));
-        parity(
-            "VQModel latents",
-            names,
-            &vector(latents.clone()),
-            &expected("vqvae.latents"),
-        );
+        parity("VQModel latents", names, &vector(latents.clone()), &expected("vqvae.latents"));
         let quantised = net.quantize(latents.clone());
         let codes: Vec<f32> = quantised.codes.iter().map(|&code| code as f32).collect();
         assert_eq!(codes, expected("vqvae.codes"), "{names}");
-        parity(
-            "VQModel codes",
-            names,
-            &vector(quantised.latents),
-            &expected("vqvae.quantised"),
-        );
+        parity("VQModel codes", names, &vector(quantised.latents), &expected("vqvae.quantised"));
         let picture = net.decode(latents);
-        parity(
-            "VQModel picture",
-            names,
-            &vector(picture),
-            &expected("vqvae.picture"),
-        );
+        parity("VQModel picture", names, &vector(picture), &expected("vqvae.picture"));
     }
 }
 

@@ -21,10 +21,7 @@ fn best(mut run: impl FnMut()) -> f64 {
 
 /// Seconds that this process has computed.
 fn processor_time() -> f64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     #[expect(unsafe_code, reason = "a call into the C library")]
     // SAFETY: the pointer is to a value of the right type.
     let status = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
@@ -50,14 +47,8 @@ fn speed_of_the_mini_networks() {
 
     let model = Blip2::load(assets().join("mini/blip2-opt"), &device()).unwrap();
     for beams in [1, 5] {
-        let options = GenerateOptions {
-            num_beams: beams,
-            ..Default::default()
-        };
+        let options = GenerateOptions { num_beams: beams, ..Default::default() };
         let time = best(|| drop(model.generate(pixels.clone(), &options).unwrap()));
-        println!(
-            "speed | blip2 mini, batch 16, {beams} beams | {:.1} captions/s",
-            16e3 / time
-        );
+        println!("speed | blip2 mini, batch 16, {beams} beams | {:.1} captions/s", 16e3 / time);
     }
 }

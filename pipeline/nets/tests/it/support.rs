@@ -31,9 +31,7 @@ pub fn noise<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     let count: usize = shape.iter().product();
     let values: Vec<f32> = (0..count as u64)
         .map(|index| {
-            (((index * 2_654_435_761 + 12_345) % (1 << 32)) as f64
-                / f64::from(u32::MAX).mul_add(1.0, 1.0)
-                - 0.5) as f32
+            (((index * 2_654_435_761 + 12_345) % (1 << 32)) as f64 / f64::from(u32::MAX).mul_add(1.0, 1.0) - 0.5) as f32
                 * 4.0
         })
         .collect();
@@ -51,8 +49,5 @@ pub fn relative_error<const D: usize>(golden: &Weights, name: &str, found: Tenso
 /// Prints a line of the parity table and checks it.
 pub fn check(network: &str, configuration: &str, error: f32) {
     println!("parity | {network} | {configuration} | {error:.1e}");
-    assert!(
-        error <= TOLERANCE,
-        "{network} {configuration}: relative error {error:.1e}"
-    );
+    assert!(error <= TOLERANCE, "{network} {configuration}: relative error {error:.1e}");
 }

@@ -39,9 +39,7 @@ async fn killed_at_any_moment_it_ends_with_every_sample_once_and_the_same_bytes(
     while kills < 25 {
         let mut child = start(folder.path(), &[]);
         // From before the first write to a few shards later.
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         tokio::time::sleep(Duration::from_millis(5 + (state >> 33) % 90)).await;
         if child.try_wait().unwrap().is_some() {
             break;
@@ -62,10 +60,7 @@ async fn killed_at_any_moment_it_ends_with_every_sample_once_and_the_same_bytes(
     }
     let (status, log) = run(folder.path(), &[]);
     assert!([Some(0), Some(3)].contains(&status), "{log}");
-    assert_eq!(
-        check_complete(&store, plan_of(SHARDS, ROWS)).await,
-        expected
-    );
+    assert_eq!(check_complete(&store, plan_of(SHARDS, ROWS)).await, expected);
     println!("{kills} kills");
 }
 
@@ -80,10 +75,7 @@ async fn a_signal_stops_it_with_75_and_a_second_run_completes() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         // SAFETY: the child is ours and was not waited for.
-        assert_eq!(
-            unsafe { libc::kill(i32::try_from(child.id()).unwrap(), signal) },
-            0
-        );
+        assert_eq!(unsafe { libc::kill(i32::try_from(child.id()).unwrap(), signal) }, 0);
         let (status, log) = finish(child);
         assert_eq!(status, code(ExitStatus::Interrupted), "{log}");
         assert!(log.contains("run the same command again"), "{log}");
@@ -95,10 +87,7 @@ async fn a_signal_stops_it_with_75_and_a_second_run_completes() {
         assert_eq!(count("/data/"), count("/commits/"), "{keys:?}");
         let (status, log) = run(folder.path(), &["--delay-ms", "0"]);
         assert_eq!(status, code(ExitStatus::DoneWithQuarantine), "{log}");
-        assert_eq!(
-            check_complete(&store, plan_of(SHARDS, ROWS)).await,
-            expected
-        );
+        assert_eq!(check_complete(&store, plan_of(SHARDS, ROWS)).await, expected);
     }
 }
 
@@ -118,10 +107,7 @@ fn it_leaves_in_time_when_the_store_does_not_even_answer_at_first() {
     drop(silent.accept().map(std::mem::forget));
     let asked = Instant::now();
     // SAFETY: the child is ours and was not waited for.
-    assert_eq!(
-        unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGTERM) },
-        0
-    );
+    assert_eq!(unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGTERM) }, 0);
     let (status, log) = finish(child);
     assert_eq!(status, code(ExitStatus::Interrupted), "{log}");
     assert!(asked.elapsed() < Duration::from_secs(10), "{log}");
@@ -145,23 +131,12 @@ async fn batch_size_and_workers_do_not_change_a_byte() {
     let expected = reference().await;
     for batch_size in ["1", "3", "64"] {
         let folder = tempfile::tempdir().unwrap();
-        let flags = [
-            "--delay-ms",
-            "0",
-            "--batch-size",
-            batch_size,
-            "--count",
-            "3",
-            "--index",
-        ];
+        let flags = ["--delay-ms", "0", "--batch-size", batch_size, "--count", "3", "--index"];
         for index in ["2", "0", "1"] {
             let (status, log) = run(folder.path(), &[flags.as_slice(), &[index]].concat());
             assert_eq!(status, code(ExitStatus::DoneWithQuarantine), "{log}");
         }
-        assert_eq!(
-            check_complete(&open(&folder), plan_of(SHARDS, ROWS)).await,
-            expected
-        );
+        assert_eq!(check_complete(&open(&folder), plan_of(SHARDS, ROWS)).await, expected);
     }
 }
 
@@ -171,22 +146,14 @@ async fn doubled_workers_and_stragglers_commit_each_shard_once() {
     let folder = tempfile::tempdir().unwrap();
     let children: Vec<_> = [("0", "2"), ("0", "2"), ("1", "2"), ("0", "1")]
         .into_iter()
-        .map(|(index, count)| {
-            start(
-                folder.path(),
-                &["--stragglers", "--index", index, "--count", count],
-            )
-        })
+        .map(|(index, count)| start(folder.path(), &["--stragglers", "--index", index, "--count", count]))
         .collect();
     for child in children {
         let (status, log) = finish(child);
         assert!([Some(0), Some(3)].contains(&status), "{log}");
     }
     let store = open(&folder);
-    assert_eq!(
-        check_complete(&store, plan_of(SHARDS, ROWS)).await,
-        expected
-    );
+    assert_eq!(check_complete(&store, plan_of(SHARDS, ROWS)).await, expected);
     let keys = store.list_keys("").await.unwrap();
     let data = keys.iter().filter(|key| key.contains("/data/")).count();
     assert_eq!(data, 2 * SHARDS as usize, "losers drop their objects");

@@ -10,10 +10,7 @@ fn a_systematic_failure_stops_the_job_with_the_commonest_error() {
     let folder = tempfile::tempdir().unwrap();
     let (status, log) = run(folder.path(), &["--all-unreadable"]);
     assert_eq!(status, code(ExitStatus::UserError), "{log}");
-    assert!(
-        log.contains("unreadable: not a number (`number 0`)"),
-        "{log}"
-    );
+    assert!(log.contains("unreadable: not a number (`number 0`)"), "{log}");
     assert!(log.contains("hint: "), "{log}");
     assert!(
         !folder
@@ -38,10 +35,7 @@ fn weights_that_do_not_load_are_reported_with_their_cause() {
     let folder = tempfile::tempdir().unwrap();
     let (status, log) = run(folder.path(), &["--no-weights"]);
     assert_eq!(status, code(ExitStatus::OurError), "{log}");
-    assert!(
-        log.contains("error: the worker cannot be made\n  caused by: no weights"),
-        "{log}"
-    );
+    assert!(log.contains("error: the worker cannot be made\n  caused by: no weights"), "{log}");
 }
 
 #[test]
@@ -59,10 +53,7 @@ fn an_unwritable_store_is_the_users() {
     std::fs::write(&file, "x").unwrap();
     let (status, log) = run(&file.join("store"), &[]);
     assert_eq!(status, code(ExitStatus::UserError), "{log}");
-    assert!(
-        log.contains("hint: check that the folder can be created"),
-        "{log}"
-    );
+    assert!(log.contains("hint: check that the folder can be created"), "{log}");
 }
 
 #[test]
@@ -70,20 +61,10 @@ fn json_logs_are_one_object_a_line() {
     let folder = tempfile::tempdir().unwrap();
     let (status, log) = run(folder.path(), &["--log-format", "json", "--delay-ms", "0"]);
     assert_eq!(status, code(ExitStatus::DoneWithQuarantine), "{log}");
-    let lines: Vec<serde_json::Value> = log
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let last = lines
-        .iter()
-        .find(|line| line["message"] == "progress")
-        .unwrap();
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = lines.iter().find(|line| line["message"] == "progress").unwrap();
     assert_eq!(last["done"], last["total"]);
-    assert!(
-        lines
-            .iter()
-            .any(|line| line["message"] == "dataset complete")
-    );
+    assert!(lines.iter().any(|line| line["message"] == "dataset complete"));
 }
 
 #[test]

@@ -64,10 +64,7 @@ fn toy_stage() {
     let status = stage_main_from("toy", line, |args: Args, context| async move {
         let store = Store::open(&args.store, &StoreOptions::default())?;
         let plan = plan_of(args.shards, args.rows);
-        let source = Numbers {
-            all_unreadable: args.all_unreadable,
-            ..numbers(plan)
-        };
+        let source = Numbers { all_unreadable: args.all_unreadable, ..numbers(plan) };
         let worker = Squares {
             made: Arc::default(),
             delay: Duration::from_millis(args.delay_ms),
@@ -75,29 +72,14 @@ fn toy_stage() {
             mended: false,
         };
         let options = Options {
-            slot: WorkerSlot {
-                index: args.index,
-                count: args.count,
-            },
+            slot: WorkerSlot { index: args.index, count: args.count },
             batch_size: args.batch_size,
-            stragglers: if args.stragglers {
-                Stragglers::Take
-            } else {
-                Stragglers::Leave
-            },
-            spill: SpillBound {
-                samples: args.spill_samples,
-                time: Duration::from_secs(args.spill_seconds),
-            },
+            stragglers: if args.stragglers { Stragglers::Take } else { Stragglers::Leave },
+            spill: SpillBound { samples: args.spill_samples, time: Duration::from_secs(args.spill_seconds) },
             lease: Duration::from_millis(args.lease_ms),
             ..Options::default()
         };
-        let mut job = job(
-            try_datasets(&store, plan.shards()).await?,
-            source,
-            worker,
-            options,
-        );
+        let mut job = job(try_datasets(&store, plan.shards()).await?, source, worker, options);
         if args.no_weights {
             job.worker = Box::new(|| anyhow::bail!("no weights"));
         }
@@ -119,12 +101,7 @@ pub fn start_in(environment: &[(&str, &str)], store: &Path, flags: &[&str]) -> C
     let mut line = vec!["--store", store.to_str().unwrap()];
     line.extend(flags);
     Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "process::toy_stage",
-            "--nocapture",
-            "--test-threads=1",
-        ])
+        .args(["--exact", "process::toy_stage", "--nocapture", "--test-threads=1"])
         .env(COMMAND_LINE, line.join("\n"))
         .envs(environment.iter().copied())
         .stdout(Stdio::null())

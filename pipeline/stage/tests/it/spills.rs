@@ -22,11 +22,7 @@ fn plan() -> Plan {
 }
 
 fn options(samples: u64) -> Options {
-    Options {
-        batch_size: BATCH,
-        spill: SpillBound { samples, time: Duration::ZERO },
-        ..Options::default()
-    }
+    Options { batch_size: BATCH, spill: SpillBound { samples, time: Duration::ZERO }, ..Options::default() }
 }
 
 fn counting(made: &Arc<AtomicU64>) -> Squares {

@@ -53,25 +53,17 @@ impl Source for Numbers {
                 false => Ok(number),
             })
         });
-        let broken = self
-            .breaks
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        let broken = self.breaks.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
         if broken.is_err() {
             return numbers.boxed();
         }
-        let error = object_store::Error::Generic {
-            store: "test",
-            source: "cut off".into(),
-        };
+        let error = object_store::Error::Generic { store: "test", source: "cut off".into() };
         let error = glass_dataset::DatasetError::Store {
             store: "test".to_owned(),
             key: "numbers".to_owned(),
             source: error.into(),
         };
-        numbers
-            .take(5)
-            .chain(stream::once(async { Err(StageError::from(error)) }))
-            .boxed()
+        numbers.take(5).chain(stream::once(async { Err(StageError::from(error)) })).boxed()
     }
 
     fn name(&self, number: &u64) -> (String, SampleId) {
@@ -102,14 +94,10 @@ impl Worker for Squares {
         let square = |number: u64| {
             assert!(self.panics_at != Some(number), "cannot square {number}");
             if !self.mended && number % FAILS_EVERY == 5 {
-                let failure =
-                    Failure::new(format!("number {number}"), ErrorClass::NonFinite, "too odd");
+                let failure = Failure::new(format!("number {number}"), ErrorClass::NonFinite, "too odd");
                 return Err(failure.with_sample(sample(number)));
             }
-            Ok((
-                row(number, number as f32),
-                row(number, (number * number) as f32),
-            ))
+            Ok((row(number, number as f32), row(number, (number * number) as f32)))
         };
         batch.into_iter().map(square).collect()
     }
@@ -119,10 +107,7 @@ pub fn row(number: u64, value: f32) -> MaskRow {
     MaskRow {
         sample_id: sample(number),
         classes: Vec::new(),
-        mask: EncodedImage {
-            bytes: number.to_le_bytes().repeat(200),
-            path: format!("{number}.png"),
-        },
+        mask: EncodedImage { bytes: number.to_le_bytes().repeat(200), path: format!("{number}.png") },
         width: 1,
         height: 1,
         extractor: "toy".to_owned(),
@@ -135,10 +120,7 @@ pub async fn datasets(store: &Store, shards: u32) -> Vec<Dataset> {
     try_datasets(store, shards).await.unwrap()
 }
 
-pub async fn try_datasets(
-    store: &Store,
-    shards: u32,
-) -> Result<Vec<Dataset>, glass_dataset::DatasetError> {
+pub async fn try_datasets(store: &Store, shards: u32) -> Result<Vec<Dataset>, glass_dataset::DatasetError> {
     let mut datasets = Vec::new();
     for name in ["first", "second"] {
         let identity = Identity::new(IdentityParts {
@@ -155,12 +137,7 @@ pub async fn try_datasets(
     Ok(datasets)
 }
 
-pub fn job(
-    datasets: Vec<Dataset>,
-    source: Numbers,
-    worker: Squares,
-    options: Options,
-) -> Job<Numbers, Squares> {
+pub fn job(datasets: Vec<Dataset>, source: Numbers, worker: Squares, options: Options) -> Job<Numbers, Squares> {
     Job {
         datasets,
         earlier: Vec::new(),
@@ -176,22 +153,11 @@ pub fn job(
 }
 
 pub fn numbers(plan: Plan) -> Numbers {
-    Numbers {
-        plan,
-        breaks: AtomicU32::new(0),
-        all_unreadable: false,
-        mended: false,
-        withheld: None,
-    }
+    Numbers { plan, breaks: AtomicU32::new(0), all_unreadable: false, mended: false, withheld: None }
 }
 
 pub fn quick() -> Squares {
-    Squares {
-        made: Arc::default(),
-        delay: Duration::ZERO,
-        panics_at: None,
-        mended: false,
-    }
+    Squares { made: Arc::default(), delay: Duration::ZERO, panics_at: None, mended: false }
 }
 
 /// What the dataset must hold: every planned number once, in order, as a row or in quarantine.
@@ -199,46 +165,26 @@ pub fn quick() -> Squares {
 pub async fn check_complete(store: &Store, plan: Plan) -> Vec<Digest> {
     let mut digests = Vec::new();
     for dataset in datasets(store, plan.shards()).await {
-        let manifest = dataset
-            .finish()
-            .await
-            .unwrap()
-            .expect("every shard is committed");
+        let manifest = dataset.finish().await.unwrap().expect("every shard is committed");
         assert_eq!(manifest.rows + manifest.quarantined, plan.items());
         for commit in &manifest.shards {
             dataset.verify_shard(commit.shard).await.unwrap();
             digests.push(commit.digest);
-            let batches = dataset
-                .read_shard(commit.shard, glass_dataset::Columns::All)
-                .await
-                .unwrap();
-            let rows: Vec<MaskRow> = batches
-                .iter()
-                .flat_map(|b| MaskRow::decode(b).unwrap())
-                .collect();
+            let batches = dataset.read_shard(commit.shard, glass_dataset::Columns::All).await.unwrap();
+            let rows: Vec<MaskRow> = batches.iter().flat_map(|b| MaskRow::decode(b).unwrap()).collect();
             let good = |number: &u64| ![3, 5].contains(&(number % FAILS_EVERY));
             let expected: Vec<_> = plan.range(commit.shard).filter(good).map(sample).collect();
-            assert_eq!(
-                rows.iter().map(|row| row.sample_id).collect::<Vec<_>>(),
-                expected
-            );
+            assert_eq!(rows.iter().map(|row| row.sample_id).collect::<Vec<_>>(), expected);
             let failed = dataset.quarantine(commit.shard).await.unwrap();
             let names: Vec<_> = failed.iter().map(|row| row.item.clone()).collect();
             let bad = plan.range(commit.shard).filter(|number| !good(number));
-            assert_eq!(
-                names,
-                bad.map(|number| format!("number {number}"))
-                    .collect::<Vec<_>>()
-            );
+            assert_eq!(names, bad.map(|number| format!("number {number}")).collect::<Vec<_>>());
         }
     }
     digests
 }
 
 pub fn shared(store: Arc<dyn object_store::ObjectStore>) -> Store {
-    let retry = glass_dataset::RetryPolicy {
-        attempts: 1,
-        first_wait: Duration::from_micros(100),
-    };
+    let retry = glass_dataset::RetryPolicy { attempts: 1, first_wait: Duration::from_micros(100) };
     Store::custom(store, "test://", retry)
 }

@@ -79,10 +79,8 @@ impl TrainerSpec {
         }
         let doubled = 1_u32.checked_shl(decoder.layers as u32).unwrap_or(0);
         if doubled == 0 || decoder.image_size == 0 || !decoder.image_size.is_multiple_of(doubled) {
-            let message = format!(
-                "is {}, which {} doublings of a side do not give",
-                decoder.image_size, decoder.layers
-            );
+            let message =
+                format!("is {}, which {} doublings of a side do not give", decoder.image_size, decoder.layers);
             return Err(("trainer.broadcast.image_size", message));
         }
         Ok(())

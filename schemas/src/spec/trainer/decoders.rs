@@ -89,9 +89,7 @@ pub struct ImageDecoderSpec {
 
 impl Default for ImageDecoderSpec {
     fn default() -> Self {
-        Self {
-            kind: ImageDecoderKind::StableDiffusion,
-        }
+        Self { kind: ImageDecoderKind::StableDiffusion }
     }
 }
 
@@ -175,12 +173,7 @@ pub struct BroadcastDecoderSpec {
 
 impl Default for BroadcastDecoderSpec {
     fn default() -> Self {
-        Self {
-            channels: 64,
-            layers: 4,
-            kernel: 5,
-            image_size: 128,
-        }
+        Self { channels: 64, layers: 4, kernel: 5, image_size: 128 }
     }
 }
 

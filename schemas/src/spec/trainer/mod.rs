@@ -16,13 +16,12 @@ use serde::{Deserialize, Serialize};
 
 pub use data::{Crop, DataSource, DataSpec, TrainingResampling};
 pub use decoders::{
-    AutoencoderKind, BroadcastDecoderSpec, DiffusionDecoderSpec, FeatureDecoderKind,
-    FeatureDecoderSpec, ImageDecoderKind, ImageDecoderSpec, LatentDiffusionSpec, Latents, Orders,
-    OutputStart, TransformerBlocks, UNetPart,
+    AutoencoderKind, BroadcastDecoderSpec, DiffusionDecoderSpec, FeatureDecoderKind, FeatureDecoderSpec,
+    ImageDecoderKind, ImageDecoderSpec, LatentDiffusionSpec, Latents, Orders, OutputStart, TransformerBlocks, UNetPart,
 };
 pub use model::{
-    EncoderKind, EncoderOutput, EncoderSpec, InitialSlots, InitialWeights, KnownCount,
-    NetworkStart, Pixels, Position, SlotsSpec, TokenWidth, Truncation,
+    EncoderKind, EncoderOutput, EncoderSpec, InitialSlots, InitialWeights, KnownCount, NetworkStart, Pixels, Position,
+    SlotsSpec, TokenWidth, Truncation,
 };
 pub use objective::{GuidanceSource, GuidanceSpec, LossSpec, Ramp, Reliability};
 use schedule::second_phase;
@@ -133,12 +132,7 @@ pub struct DriftSpec {
 
 impl Default for DriftSpec {
     fn default() -> Self {
-        Self {
-            every: 500,
-            samples: 32,
-            threshold: 0.1,
-            action: DriftAction::Freeze,
-        }
+        Self { every: 500, samples: 32, threshold: 0.1, action: DriftAction::Freeze }
     }
 }
 
@@ -180,10 +174,6 @@ pub struct TrackSpec {
 
 impl Default for TrackSpec {
     fn default() -> Self {
-        Self {
-            log_every: 50,
-            preview_every: 5_000,
-            preview_samples: 8,
-        }
+        Self { log_every: 50, preview_every: 5_000, preview_samples: 8 }
     }
 }

@@ -74,12 +74,7 @@ pub struct LossSpec {
 
 impl Default for LossSpec {
     fn default() -> Self {
-        Self {
-            diffusion: 1.0,
-            semantic: 0.7,
-            instance: 0.9,
-            semantic_ramp: Ramp::default(),
-        }
+        Self { diffusion: 1.0, semantic: 0.7, instance: 0.9, semantic_ramp: Ramp::default() }
     }
 }
 

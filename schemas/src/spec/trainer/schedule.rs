@@ -119,13 +119,7 @@ impl PhaseSpec {
     pub(super) fn second() -> Self {
         Self {
             steps: 100_000,
-            learning_rate: LearningRates {
-                slots: 2e-6,
-                features: 2e-6,
-                unet: 2e-5,
-                encoder: 0.0,
-                image: 0.0,
-            },
+            learning_rate: LearningRates { slots: 2e-6, features: 2e-6, unet: 2e-5, encoder: 0.0, image: 0.0 },
             ..Self::default()
         }
     }
@@ -155,10 +149,7 @@ pub(super) fn second_phase<'de, D: Deserializer<'de>>(deserializer: D) -> Result
         image: Option<f64>,
     }
     let written = Written::deserialize(deserializer)?;
-    let (default, rates) = (
-        PhaseSpec::second(),
-        written.learning_rate.unwrap_or_default(),
-    );
+    let (default, rates) = (PhaseSpec::second(), written.learning_rate.unwrap_or_default());
     Ok(PhaseSpec {
         steps: written.steps.unwrap_or(default.steps),
         batch: written.batch.unwrap_or(default.batch),
@@ -195,13 +186,7 @@ pub struct LearningRates {
 
 impl Default for LearningRates {
     fn default() -> Self {
-        Self {
-            slots: 2e-5,
-            features: 2e-5,
-            unet: 0.0,
-            encoder: 0.0,
-            image: 0.0,
-        }
+        Self { slots: 2e-5, features: 2e-5, unet: 0.0, encoder: 0.0, image: 0.0 }
     }
 }
 

@@ -91,9 +91,7 @@ impl FeatureStatistics {
     /// root, and nothing added to a singular covariance.
     pub fn frechet_distance(&self, other: &Self) -> Result<f64, MetricsError> {
         if self.dim != other.dim {
-            return Err(MetricsError::Features {
-                problem: format!("are {} and {} numbers wide", self.dim, other.dim),
-            });
+            return Err(MetricsError::Features { problem: format!("are {} and {} numbers wide", self.dim, other.dim) });
         }
         if self.count < 2 || other.count < 2 {
             return Err(MetricsError::Features {

@@ -35,9 +35,8 @@ pub fn kernel_inception_distance(
     let size = size.min(sets[0].len()).min(sets[1].len());
     let mut distances = Vec::with_capacity(subsets);
     for _ in 0..subsets {
-        let [first, second] = [&sets[0], &sets[1]].map(|set| {
-            subset(set.len(), size, &mut draw).into_iter().map(|at| &set[at]).collect::<Vec<_>>()
-        });
+        let [first, second] = [&sets[0], &sets[1]]
+            .map(|set| subset(set.len(), size, &mut draw).into_iter().map(|at| &set[at]).collect::<Vec<_>>());
         distances.push(distance(&first, &second)?);
     }
     KernelDistance::of(&distances)

@@ -8,9 +8,7 @@ mod pixels;
 mod sample;
 
 pub use frechet::FeatureStatistics;
-pub use kernel::{
-    KernelDistance, Products, kernel_distance, kernel_inception_distance, kernel_of_products, subset,
-};
+pub use kernel::{KernelDistance, Products, kernel_distance, kernel_inception_distance, kernel_of_products, subset};
 pub use perceptual::{PerceptualLayer, cosine_score, perceptual_distance};
 pub use pixels::{Planes, psnr, squared_error, ssim};
 pub use sample::FeatureSample;

@@ -32,9 +32,7 @@ impl<'a> Planes<'a> {
     }
 
     fn pairs(self, other: Self) -> Result<impl Iterator<Item = (f64, f64)>, MetricsError> {
-        if (self.width, self.height, self.values.len())
-            != (other.width, other.height, other.values.len())
-        {
+        if (self.width, self.height, self.values.len()) != (other.width, other.height, other.values.len()) {
             return Err(MetricsError::Size {
                 what: "picture",
                 expected: (self.width, self.height),
@@ -64,11 +62,7 @@ pub fn psnr(a: Planes<'_>, b: Planes<'_>, range: f64) -> Result<f64, MetricsErro
 pub fn ssim(a: Planes<'_>, b: Planes<'_>, range: f64) -> Result<f64, MetricsError> {
     let window = 2 * RADIUS + 1;
     if a.width < window || a.height < window {
-        return Err(MetricsError::Size {
-            what: "picture",
-            expected: (window, window),
-            found: (a.width, a.height),
-        });
+        return Err(MetricsError::Size { what: "picture", expected: (window, window), found: (a.width, a.height) });
     }
     let (left, right): (Vec<f64>, Vec<f64>) = a.pairs(b)?.unzip();
     let plane = a.width * a.height;
@@ -97,16 +91,13 @@ fn channel(x: &[f64], y: &[f64], width: usize, range: f64) -> f64 {
 /// The weighted mean of every window that lies inside the plane, row by row.
 fn gaussian(values: &[f64], width: usize) -> Vec<f64> {
     let offset = |at: usize| at as f64 - RADIUS as f64;
-    let raw: Vec<f64> =
-        (0..=2 * RADIUS).map(|at| (-0.5 * (offset(at) / SIGMA).powi(2)).exp()).collect();
+    let raw: Vec<f64> = (0..=2 * RADIUS).map(|at| (-0.5 * (offset(at) / SIGMA).powi(2)).exp()).collect();
     let total: f64 = raw.iter().sum();
     let weights: Vec<f64> = raw.iter().map(|weight| weight / total).collect();
     let inner = width - 2 * RADIUS;
     let across: Vec<f64> = values
         .chunks_exact(width)
-        .flat_map(|row| {
-            (0..inner).map(|x| weights.iter().zip(&row[x..]).map(|(w, v)| w * v).sum::<f64>())
-        })
+        .flat_map(|row| (0..inner).map(|x| weights.iter().zip(&row[x..]).map(|(w, v)| w * v).sum::<f64>()))
         .collect();
     let rows = across.len() / inner - 2 * RADIUS;
     (0..rows * inner)

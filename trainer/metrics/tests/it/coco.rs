@@ -15,10 +15,8 @@ fn polygons_become_the_pixels_pycocotools_gives() {
     let goldens: Value = serde_json::from_str(GOLDENS).unwrap();
     for (index, golden) in goldens["polygons"].as_array().unwrap().iter().enumerate() {
         let (width, height) = (side(golden, "width"), side(golden, "height"));
-        let polygon: Vec<f64> =
-            golden["polygon"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
-        let expected =
-            Rle::from_compressed(golden["counts"].as_str().unwrap(), width, height).unwrap();
+        let polygon: Vec<f64> = golden["polygon"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+        let expected = Rle::from_compressed(golden["counts"].as_str().unwrap(), width, height).unwrap();
         let runs = polygon_runs(&polygon, width, height).unwrap();
         assert_eq!(runs, expected.counts(), "polygon {index}");
         let segmentation = Segmentation::Polygons(vec![polygon]);
@@ -81,10 +79,7 @@ fn components_touch_at_corners_only_if_asked() {
     let bits = "110 001 001".chars().filter(|c| *c != ' ').map(|bit| bit == '1').collect();
     let mask = Mask::new(3, 3, bits).unwrap();
     let (labels, areas) = mask.components(Connectivity::Four).unwrap();
-    assert_eq!(
-        (labels.labels(), areas.as_slice()),
-        ([1, 1, 0, 0, 0, 2, 0, 0, 2].as_slice(), [2, 2].as_slice())
-    );
+    assert_eq!((labels.labels(), areas.as_slice()), ([1, 1, 0, 0, 0, 2, 0, 0, 2].as_slice(), [2, 2].as_slice()));
     assert_eq!(mask.components(Connectivity::Eight).unwrap().1, vec![4]);
     assert!(Mask::empty(0, 0).components(Connectivity::Four).unwrap().1.is_empty());
 }

@@ -1,8 +1,8 @@
 //! The cases in which published code differs or surprises.
 
 use glass_metrics::{
-    BACKGROUND, Contingency, EmptyLabels, GroundTruth, IGNORE, LabelMap, Objects, OverlapScores,
-    Points, Protocol, Sampling, TruthLabels, adjusted_rand_index, overlap_scores,
+    BACKGROUND, Contingency, EmptyLabels, GroundTruth, IGNORE, LabelMap, Objects, OverlapScores, Points, Protocol,
+    Sampling, TruthLabels, adjusted_rand_index, overlap_scores,
 };
 
 use crate::maps::{close, map, table};
@@ -70,10 +70,7 @@ fn objects_without_a_slot_count_zero_in_miou_and_keep_their_best_overlap_in_mbo(
     let scores = overlap("1122", "0000", Objects::WithoutBackground).unwrap();
     assert!(close(scores.miou, 0.25), "one of two objects has the only slot");
     assert!(close(scores.mbo, 0.5));
-    assert!(
-        close(scores.recovery, 0.0) && close(scores.corloc, 0.0),
-        "one half is not above the threshold"
-    );
+    assert!(close(scores.recovery, 0.0) && close(scores.corloc, 0.0), "one half is not above the threshold");
 }
 
 #[test]
@@ -84,10 +81,7 @@ fn surplus_slots_cost_nothing() {
 
 #[test]
 fn a_slot_that_no_pixel_chose_changes_nothing() {
-    assert_eq!(
-        overlap("0112", "0335", Objects::WithBackground),
-        overlap("0112", "0996", Objects::WithBackground)
-    );
+    assert_eq!(overlap("0112", "0335", Objects::WithBackground), overlap("0112", "0996", Objects::WithBackground));
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Scores of generated pictures against scikit-image, pytorch-fid's and torchmetrics' formulas.
 
 use glass_metrics::{
-    FeatureSample, FeatureStatistics, PerceptualLayer, Planes, Products, cosine_score,
-    kernel_distance, kernel_inception_distance, kernel_of_products, perceptual_distance, psnr,
-    squared_error, ssim, subset,
+    FeatureSample, FeatureStatistics, PerceptualLayer, Planes, Products, cosine_score, kernel_distance,
+    kernel_inception_distance, kernel_of_products, perceptual_distance, psnr, squared_error, ssim, subset,
 };
 use serde_json::Value;
 
@@ -39,16 +38,11 @@ fn statistics(features: &[f32], dim: usize) -> FeatureStatistics {
 #[test]
 fn pixels_score_as_in_scikit_image() {
     for golden in goldens("pictures") {
-        let (width, height) =
-            (golden["width"].as_u64().unwrap(), golden["height"].as_u64().unwrap());
+        let (width, height) = (golden["width"].as_u64().unwrap(), golden["height"].as_u64().unwrap());
         let (a, b) = (floats(&golden["a"]), floats(&golden["b"]));
         let planes = |values| Planes::new(values, width as usize, height as usize).unwrap();
         near(psnr(planes(&a), planes(&b), 1.0).unwrap(), &golden["psnr"], SUM_TOLERANCE);
-        near(
-            squared_error(planes(&a), planes(&b)).unwrap(),
-            &golden["squared_error"],
-            SUM_TOLERANCE,
-        );
+        near(squared_error(planes(&a), planes(&b)).unwrap(), &golden["squared_error"], SUM_TOLERANCE);
         near(ssim(planes(&a), planes(&b), 1.0).unwrap(), &golden["ssim"], SUM_TOLERANCE);
         assert_eq!(psnr(planes(&a), planes(&a), 1.0).unwrap(), f64::INFINITY);
         assert!((ssim(planes(&a), planes(&a), 1.0).unwrap() - 1.0).abs() < SUM_TOLERANCE);
@@ -111,10 +105,8 @@ fn layers_are_as_far_apart_as_lpips_says() {
             .iter()
             .map(|layer| ["first", "second", "weights"].map(|name| floats(&layer[name])))
             .collect();
-        let layers: Vec<PerceptualLayer<'_>> = layers
-            .iter()
-            .map(|[first, second, weights]| PerceptualLayer { first, second, weights })
-            .collect();
+        let layers: Vec<PerceptualLayer<'_>> =
+            layers.iter().map(|[first, second, weights]| PerceptualLayer { first, second, weights }).collect();
         // The package computes in f32.
         near(perceptual_distance(&layers).unwrap(), &golden["distance"], 1e-6);
         let same = PerceptualLayer { second: layers[0].first, ..layers[0] };
@@ -160,8 +152,7 @@ fn statistics_can_be_kept_and_taken_up_again() {
     let whole = statistics(&a, dim);
     let half = statistics(&a[..a.len() / 2 / dim * dim], dim);
     let covariance = half.covariance().unwrap();
-    let mut kept =
-        FeatureStatistics::from_parts(half.count(), half.mean().to_vec(), &covariance).unwrap();
+    let mut kept = FeatureStatistics::from_parts(half.count(), half.mean().to_vec(), &covariance).unwrap();
     kept.add(&a[a.len() / 2 / dim * dim..]).unwrap();
     let (one, other) = (whole.frechet_distance(&statistics(&b, dim)), kept.frechet_distance(&statistics(&b, dim)));
     assert!((one.unwrap() - other.unwrap()).abs() < 1e-9);

@@ -2,8 +2,7 @@
 //! masks and scipy.
 
 use glass_metrics::{
-    Contingency, EmptyLabels, IGNORE, LabelMap, OVERLAP, Objects, Points, adjusted_rand_index,
-    overlap_scores,
+    Contingency, EmptyLabels, IGNORE, LabelMap, OVERLAP, Objects, Points, adjusted_rand_index, overlap_scores,
 };
 use serde_json::Value;
 
@@ -19,9 +18,7 @@ fn scores_equal_the_published_formulas() {
         let width = picture["width"].as_u64().unwrap() as usize;
         let read = |name: &str| read(picture[name].as_str().unwrap(), width);
         let table = Contingency::new(&read("truth"), &read("prediction")).unwrap();
-        for (protocol, empty) in
-            [("oclf", EmptyLabels::Skip), ("slotdiffusion", EmptyLabels::Count)]
-        {
+        for (protocol, empty) in [("oclf", EmptyLabels::Skip), ("slotdiffusion", EmptyLabels::Count)] {
             let Some(expected) = picture.get(protocol) else { continue };
             let found = scores(&table, empty);
             let expected = flatten(expected);
@@ -53,10 +50,8 @@ fn read(digits: &str, width: usize) -> LabelMap {
 }
 
 fn scores(table: &Contingency, empty: EmptyLabels) -> Vec<Option<f64>> {
-    let mut scores = vec![
-        Some(adjusted_rand_index(table, Points::All)),
-        Some(adjusted_rand_index(table, Points::Foreground)),
-    ];
+    let mut scores =
+        vec![Some(adjusted_rand_index(table, Points::All)), Some(adjusted_rand_index(table, Points::Foreground))];
     for objects in [Objects::WithBackground, Objects::WithoutBackground] {
         match overlap_scores(table, objects, empty).unwrap() {
             Some(s) => scores.extend([s.miou, s.mbo, s.recovery, s.corloc].map(Some)),

@@ -1,8 +1,8 @@
 //! Overlap, crowd, void and geometry rules.
 
 use glass_metrics::{
-    Annotation, Crowds, GroundTruth, IGNORE, Mask, Nearest, OVERLAP, Placement, PlacementRule,
-    Protocol, RegionKind, Sampling,
+    Annotation, Crowds, GroundTruth, IGNORE, Mask, Nearest, OVERLAP, Placement, PlacementRule, Protocol, RegionKind,
+    Sampling,
 };
 
 use crate::maps::map;
@@ -28,16 +28,10 @@ fn painted(protocol: &Protocol) -> (Vec<u16>, Vec<u16>) {
 #[test]
 fn each_protocol_paints_overlaps_and_crowds_its_own_way() {
     let (i, o) = (IGNORE, OVERLAP);
-    assert_eq!(
-        painted(&Protocol::glass_release()),
-        (vec![1, 2, 2, 2, 2, 0], vec![2, 1, 1, 1, 1, 0])
-    );
+    assert_eq!(painted(&Protocol::glass_release()), (vec![1, 2, 2, 2, 2, 0], vec![2, 1, 1, 1, 1, 0]));
     assert_eq!(painted(&Protocol::spot()), (vec![1, i, i, 2, i, 3], vec![9, i, i, 4, i, 2]));
     assert_eq!(painted(&Protocol::oclf()), (vec![1, i, i, 2, 2, 0], vec![9, 9, 9, 4, 4, 0]));
-    assert_eq!(
-        painted(&Protocol::slotdiffusion()),
-        (vec![1, o, o, 2, 2, 0], vec![2, o, o, 1, 1, 0])
-    );
+    assert_eq!(painted(&Protocol::slotdiffusion()), (vec![1, o, o, 2, 2, 0], vec![2, o, o, 1, 1, 0]));
 }
 
 #[test]
@@ -56,14 +50,8 @@ fn an_annotation_of_another_size_is_refused() {
 #[test]
 fn undecided_pixels_follow_the_protocol() {
     let void = |protocol: &Protocol| {
-        let truth = GroundTruth::from_label_maps(
-            protocol,
-            &Sampling::whole(4, 1),
-            &map("01f2"),
-            &map("0f13"),
-            15,
-        )
-        .unwrap();
+        let truth =
+            GroundTruth::from_label_maps(protocol, &Sampling::whole(4, 1), &map("01f2"), &map("0f13"), 15).unwrap();
         (truth.instances.labels().to_vec(), truth.semantics.labels().to_vec())
     };
     assert_eq!(void(&Protocol::spot()), (vec![0, 1, 0, 2], vec![0, 0, 1, 3]));
@@ -81,8 +69,7 @@ fn nearest_rules_differ_where_the_libraries_do() {
 
 #[test]
 fn nearest_pixels_are_those_of_opencv_pillow_and_torch() {
-    let goldens: serde_json::Value =
-        serde_json::from_str(include_str!("../goldens/nearest.json")).unwrap();
+    let goldens: serde_json::Value = serde_json::from_str(include_str!("../goldens/nearest.json")).unwrap();
     let goldens = goldens.as_array().unwrap();
     for golden in goldens {
         let side = |name: &str| golden[name].as_u64().unwrap() as usize;
@@ -121,8 +108,8 @@ fn the_square_is_the_centre_of_the_picture() {
 
 #[test]
 fn an_object_under_others_keeps_its_number_only_where_slotdiffusion_counts_it() {
-    let scene = [("0110", 2), ("0010", 5), ("0001", 7)]
-        .map(|(bits, category)| annotation(category, RegionKind::Object, bits));
+    let scene =
+        [("0110", 2), ("0010", 5), ("0001", 7)].map(|(bits, category)| annotation(category, RegionKind::Object, bits));
     let protocol = Protocol::slotdiffusion();
     let truth = GroundTruth::paint(&protocol, &Sampling::whole(4, 1), &scene).unwrap().unwrap();
     assert_eq!(truth.instances.labels(), &[0, 1, OVERLAP, 3]);
@@ -136,8 +123,7 @@ fn an_object_under_others_keeps_its_number_only_where_slotdiffusion_counts_it() 
 
 #[test]
 fn where_classes_overlap_oclf_takes_the_higher_one() {
-    let scene = [("1110", 9), ("0111", 4)]
-        .map(|(bits, category)| annotation(category, RegionKind::Object, bits));
+    let scene = [("1110", 9), ("0111", 4)].map(|(bits, category)| annotation(category, RegionKind::Object, bits));
     for order in [[0, 1], [1, 0]] {
         let scene = order.map(|at: usize| scene[at].clone());
         let truth = GroundTruth::paint(&Protocol::oclf(), &Sampling::whole(4, 1), &scene);

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use glass_metrics::{
-    Contingency, EmptyLabels, IGNORE, LabelMap, Objects, Points, adjusted_rand_index,
-    overlap_scores,
-};
+use glass_metrics::{Contingency, EmptyLabels, IGNORE, LabelMap, Objects, Points, adjusted_rand_index, overlap_scores};
 use proptest::prelude::*;
 
 use crate::maps::close;
@@ -13,8 +10,7 @@ use crate::maps::close;
 const SIDE: usize = 8;
 
 fn pictures() -> impl Strategy<Value = (LabelMap, LabelMap)> {
-    let truth =
-        proptest::collection::vec(prop_oneof![9 => 0..7_u16, 1 => Just(IGNORE)], SIDE * SIDE);
+    let truth = proptest::collection::vec(prop_oneof![9 => 0..7_u16, 1 => Just(IGNORE)], SIDE * SIDE);
     let prediction = proptest::collection::vec(0..6_u16, SIDE * SIDE);
     (truth, prediction).prop_map(|(truth, prediction)| {
         (LabelMap::new(SIDE, SIDE, truth).unwrap(), LabelMap::new(SIDE, SIDE, prediction).unwrap())

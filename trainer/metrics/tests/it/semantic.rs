@@ -27,8 +27,7 @@ fn numbers_of_a_set_equal_the_accumulated_histogram() {
         let mut whole = Confusion::new(classes);
         for picture in set["pictures"].as_array().unwrap() {
             let mut one = Confusion::new(classes);
-            let [truth, prediction] =
-                ["truth", "prediction"].map(|name| read(&picture[name], &picture["width"]));
+            let [truth, prediction] = ["truth", "prediction"].map(|name| read(&picture[name], &picture["width"]));
             one.add(&truth, &prediction).unwrap();
             whole.merge(&one);
         }
@@ -62,10 +61,7 @@ fn nothing_was_counted_before_the_first_picture() {
 fn labels_that_are_no_classes_and_maps_of_two_sizes_are_refused() {
     let mut confusion = Confusion::new(3);
     let (good, wrong) = (LabelMap::filled(2, 2, 2), LabelMap::filled(2, 2, 3));
-    assert_eq!(
-        confusion.add(&good, &wrong),
-        Err(MetricsError::Class { label: 3, classes: 3 })
-    );
+    assert_eq!(confusion.add(&good, &wrong), Err(MetricsError::Class { label: 3, classes: 3 }));
     assert!(matches!(confusion.add(&good, &LabelMap::filled(2, 3, 0)), Err(MetricsError::Size { .. })));
     assert_eq!(confusion, Confusion::new(3));
 }

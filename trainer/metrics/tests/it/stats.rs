@@ -26,9 +26,7 @@ fn the_bootstrap_interval_holds_the_mean_and_can_be_repeated() {
     let interval = |seed: u64| {
         let mut state = seed;
         bootstrap_interval(&values, 500, 0.95, move |n| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as usize % n
         })
     };

@@ -51,9 +51,8 @@ pub(super) fn read(weights: &Weights, run: &TrainerSpec) -> Result<Translated> {
 /// The autoregressive decoder in the form of the published configurations, and the number of its tokens.
 fn transformer(weights: &Weights, spec: &mut TrainerSpec) -> Result<(Named, usize)> {
     let has = |name: &str| weights.contains(&format!("{DECODER}{name}"));
-    let refuse = |message: &str| {
-        Err(TrainerError::Release { path: weights.path().to_owned(), message: message.to_owned() })
-    };
+    let refuse =
+        |message: &str| Err(TrainerError::Release { path: weights.path().to_owned(), message: message.to_owned() });
     if has("pos_embed") || has("outp_transform.weight") {
         return refuse("has a decoder with a position embedding or an output layer, which the published ones have not");
     }

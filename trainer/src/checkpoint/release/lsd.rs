@@ -88,7 +88,10 @@ pub(super) fn read(folder: &Path, run: &TrainerSpec) -> Result<(Translated, Dige
     let text = std::fs::read(&path).map_err(TrainerError::file(&path))?;
     let config: Config = serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?;
     if config.num_heads == 0 || !config.slot_size.is_multiple_of(config.num_heads) {
-        return Err(refuse(format!("`slot_size` {} is no multiple of `num_heads` {}", config.slot_size, config.num_heads)));
+        return Err(refuse(format!(
+            "`slot_size` {} is no multiple of `num_heads` {}",
+            config.slot_size, config.num_heads
+        )));
     }
     let mut spec = run.clone();
     spec.slots = config.slots(run.slots.known_count);

@@ -25,8 +25,8 @@ use glass_schemas::spec::trainer::TrainerSpec;
 
 use super::tensors::{Named, restore};
 use crate::decoders::ImageDecoder;
-use crate::error::{Result, TrainerError};
 use crate::encoders::TrainedEncoder;
+use crate::error::{Result, TrainerError};
 use crate::parts::{Layout, Origin, PartMapper};
 use crate::phases::Networks;
 

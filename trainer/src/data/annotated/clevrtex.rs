@@ -15,8 +15,7 @@ pub(super) const FLAT: &str = "_flat.png";
 /// Share of the shorter side that is used, in the middle.
 const CENTRE: f64 = 0.8;
 /// Splits as shares of the pictures in the order of their numbers.
-const SPLITS: [(&str, f64, f64); 4] =
-    [("test", 0.0, 0.1), ("val", 0.1, 0.2), ("train", 0.2, 1.0), ("all", 0.0, 1.0)];
+const SPLITS: [(&str, f64, f64); 4] = [("test", 0.0, 0.1), ("val", 0.1, 0.2), ("train", 0.2, 1.0), ("all", 0.0, 1.0)];
 
 /// Opens a split of one variant (`full`, `pbg`, `vbg`, `grassbg`, `camo`, `outd`; the last has no splits).
 pub(super) fn open(spec: &ImagesSpec, access: &Access, faults: &mut Faults) -> Result<Opened> {

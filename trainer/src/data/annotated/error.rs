@@ -92,9 +92,12 @@ impl DataError {
             Self::PictureSize { .. } => {
                 Some("pictures and annotations must come from the same release of the data".into())
             }
-            Self::Picture { source, .. } => {
-                Some(source.hint().unwrap_or("unpack or copy the picture again: it must be a whole JPEG, PNG or WebP").into())
-            }
+            Self::Picture { source, .. } => Some(
+                source
+                    .hint()
+                    .unwrap_or("unpack or copy the picture again: it must be a whole JPEG, PNG or WebP")
+                    .into(),
+            ),
             Self::Store(_) | Self::Metrics(_) => None,
         }
     }

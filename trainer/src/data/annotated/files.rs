@@ -113,12 +113,9 @@ impl Files {
         match self {
             Self::Folder(_) => files.iter().map(|(key, _)| self.head(key, bytes)).collect(),
             Self::Store(store, runtime) => {
-                let head = |(key, size): (String, u64)| async move {
-                    Ok(store.get_range(&key, 0..bytes.min(size)).await?)
-                };
-                runtime.block_on(
-                    futures::stream::iter(files.iter().cloned().map(head)).buffered(CONCURRENT).collect(),
-                )
+                let head =
+                    |(key, size): (String, u64)| async move { Ok(store.get_range(&key, 0..bytes.min(size)).await?) };
+                runtime.block_on(futures::stream::iter(files.iter().cloned().map(head)).buffered(CONCURRENT).collect())
             }
         }
     }

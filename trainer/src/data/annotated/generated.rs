@@ -88,7 +88,11 @@ async fn only(store: &Store) -> Result<DatasetId> {
         [] => Err(refuse(store.uri(), "holds no masks dataset", "make one with attention-mask-extractor")),
         ids => {
             let names: Vec<String> = ids.iter().map(ToString::to_string).collect();
-            Err(refuse(store.uri(), "holds several masks datasets", &format!("`annotations` is one of {}", names.join(", "))))
+            Err(refuse(
+                store.uri(),
+                "holds several masks datasets",
+                &format!("`annotations` is one of {}", names.join(", ")),
+            ))
         }
     }
 }
@@ -166,7 +170,8 @@ struct Shared(Arc<Pair>);
 
 impl PictureSource for Shared {
     fn bytes(&self, picture: &Picture) -> Result<Bytes> {
-        let missing = || fault(self.0.name(picture), "the image".into(), "of this mask is not in its generations".into());
+        let missing =
+            || fault(self.0.name(picture), "the image".into(), "of this mask is not in its generations".into());
         self.0.sample(picture)?.0.ok_or_else(missing)
     }
 

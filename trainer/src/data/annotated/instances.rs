@@ -125,8 +125,8 @@ impl Reading<'_> {
     /// # Errors
     /// [`DataError::Json`]; what `faults` does not take.
     pub fn annotations(&self, text: &[u8], faults: &mut Faults) -> Result<Annotations> {
-        let file: File = serde_json::from_slice(text)
-            .map_err(|source| DataError::Json { path: self.path.to_owned(), source })?;
+        let file: File =
+            serde_json::from_slice(text).map_err(|source| DataError::Json { path: self.path.to_owned(), source })?;
         // The evaluation codes number classes by their ids; COCO's own file is in that order already.
         let mut categories = file.categories;
         categories.sort_by_key(|entry| entry.id);
@@ -161,11 +161,7 @@ impl Reading<'_> {
     }
 
     /// The pictures that are kept, and the place of every id; `None` beyond the limit.
-    fn pictures(
-        &self,
-        entries: Vec<ImageEntry>,
-        faults: &mut Faults,
-    ) -> Result<(Vec<Picture>, Places)> {
+    fn pictures(&self, entries: Vec<ImageEntry>, faults: &mut Faults) -> Result<(Vec<Picture>, Places)> {
         let mut places = BTreeMap::new();
         let mut pictures: Vec<Picture> = Vec::with_capacity(entries.len());
         for (index, entry) in entries.into_iter().enumerate() {

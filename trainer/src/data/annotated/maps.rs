@@ -92,11 +92,7 @@ impl MapSource for MapFiles {
             (Some(instances), None) => Maps::of_instances(instances),
             (None, Some(classes)) => Maps::of_classes(classes),
             (None, None) => {
-                return Err(fault(
-                    self.files.name(""),
-                    format!("the map of `{}`", picture.name),
-                    "is missing".into(),
-                ));
+                return Err(fault(self.files.name(""), format!("the map of `{}`", picture.name), "is missing".into()));
             }
         };
         match picture.window {

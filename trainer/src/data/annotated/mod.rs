@@ -33,7 +33,7 @@ pub use label_png::label_values;
 pub use maps::Maps;
 pub use matlab::{Array, read_struct};
 pub use open::open;
-pub use picture::{PixelBox, Picture};
+pub use picture::{Picture, PixelBox};
 
 use maps::MapSource;
 
@@ -147,7 +147,9 @@ impl Annotations {
     /// What the truth consists of.
     pub fn truth_kind(&self) -> TruthKind {
         match self.labels {
-            Labels::Regions if self.pictures.iter().flat_map(|picture| &picture.regions).any(picture::Region::is_box) => {
+            Labels::Regions
+                if self.pictures.iter().flat_map(|picture| &picture.regions).any(picture::Region::is_box) =>
+            {
                 TruthKind::Boxes
             }
             _ => TruthKind::Masks,

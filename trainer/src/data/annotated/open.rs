@@ -193,8 +193,7 @@ fn plain(spec: &ImagesSpec, access: &Access, faults: &mut Faults) -> Result<Open
     }
     number(&mut pictures);
     some(&pictures, &files.name(""), "pictures end in .jpg, .png or .webp", faults)?;
-    let annotations =
-        Annotations { name: files.name(""), pictures, classes: Vec::new(), labels: Labels::Nothing };
+    let annotations = Annotations { name: files.name(""), pictures, classes: Vec::new(), labels: Labels::Nothing };
     Ok(Opened::in_folder(annotations, files, listing))
 }
 

@@ -100,8 +100,7 @@ impl Tables {
             .map_err(|error| refuse(format!("is no readable Parquet: {error}")))?;
         for column in [&self.columns.image, &self.columns.instances, &self.columns.classes] {
             if !column.is_empty() && metadata.schema().field_with_name(column).is_err() {
-                let names: Vec<&str> =
-                    metadata.schema().fields().iter().map(|field| field.name().as_str()).collect();
+                let names: Vec<&str> = metadata.schema().fields().iter().map(|field| field.name().as_str()).collect();
                 return Err(refuse(format!("has no column `{column}`, only {names:?}")));
             }
         }
@@ -133,7 +132,8 @@ impl Tables {
         let table = &self.tables[place];
         let path = self.files.name(&table.key);
         let row = start - table.start;
-        let refuse = |error: &dyn std::fmt::Display| refuse(&path, &format!("row {row}"), format!("cannot be read: {error}"));
+        let refuse =
+            |error: &dyn std::fmt::Display| refuse(&path, &format!("row {row}"), format!("cannot be read: {error}"));
         let file = self.file(place, &table.key)?;
         let file = file.try_clone().map_err(DataError::read(&path))?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, table.metadata.clone());
@@ -188,9 +188,9 @@ impl Tables {
                 let cells = binary(&batch, map).map_err(|problem| refuse(&path, map, problem))?;
                 for at in 0..batch.num_rows() {
                     let size = cells.is_valid(at).then(|| cells.as_binary::<i64>().value(at));
-                    let size = size.ok_or_else(|| "is null".to_owned()).and_then(|bytes| {
-                        size_in_head(&bytes[..bytes.len().min(HEAD as usize)])
-                    });
+                    let size = size
+                        .ok_or_else(|| "is null".to_owned())
+                        .and_then(|bytes| size_in_head(&bytes[..bytes.len().min(HEAD as usize)]));
                     let field = format!("row {}, column `{map}`,", row + at);
                     let size = size.map_err(|problem| fault(path.clone(), field, problem));
                     if let Some((width, height)) = faults.take(size)? {

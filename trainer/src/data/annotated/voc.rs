@@ -15,8 +15,26 @@ use super::{Annotations, Labels};
 
 /// The 20 classes, by label.
 pub const CLASSES: [&str; 20] = [
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog", "horse",
-    "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
 ];
 
 /// Label of undecided pixels.
@@ -34,9 +52,7 @@ const AUGMENTED: [&str; 2] = ["trainaug", "train_aug"];
 /// without VOC's `val` (10,582 of them).
 pub(super) fn open(spec: &ImagesSpec, access: &Access, faults: &mut Faults) -> Result<Opened> {
     let base = Files::open(&spec.uri, access)?;
-    let root = ROOTS.iter().find(|root| {
-        base.below(root).names(LISTS).is_ok_and(|names| !names.is_empty())
-    });
+    let root = ROOTS.iter().find(|root| base.below(root).names(LISTS).is_ok_and(|names| !names.is_empty()));
     let root = root.ok_or_else(|| DataError::Format {
         uri: spec.uri.clone(),
         problem: format!("has no folder `{LISTS}`"),
@@ -109,15 +125,17 @@ impl Sbd {
         Err(DataError::Format {
             uri: uri.to_owned(),
             problem: "has no folder `inst`".into(),
-            hint: "name the folder `dataset` of SBD's release: it holds `cls`, `inst`, `train.txt` and `val.txt`".into(),
+            hint: "name the folder `dataset` of SBD's release: it holds `cls`, `inst`, `train.txt` and `val.txt`"
+                .into(),
         })
     }
 
     /// SBD's maps say their size only when they are read.
     fn measured(&self, mut picture: Picture) -> Result<Picture> {
         let key = &picture.files.instances;
-        let map = super::matlab::segmentation(&self.files.read(key)?)
-            .map_err(|problem| fault(self.files.name(key), format!("the map of picture `{}`", picture.name), problem))?;
+        let map = super::matlab::segmentation(&self.files.read(key)?).map_err(|problem| {
+            fault(self.files.name(key), format!("the map of picture `{}`", picture.name), problem)
+        })?;
         (picture.width, picture.height) = map.size();
         Ok(picture)
     }
@@ -190,7 +208,9 @@ fn identify(files: &Files, sbd: Option<&Sbd>, split: &str) -> Result<(String, Ve
             problem: format!("has no list `{split}.txt`"),
             hint: match augmented {
                 true => "put the list there, or name SBD's folder in `annotations`".into(),
-                false => format!("`split` is one of {}, or `trainaug` with SBD's folder in `annotations`", names.join(", ")),
+                false => {
+                    format!("`split` is one of {}, or `trainaug` with SBD's folder in `annotations`", names.join(", "))
+                }
             },
         }),
     }
@@ -223,6 +243,7 @@ fn absent(path: PathBuf, line: usize, id: &str) -> DataError {
         path,
         field: format!("line {}", line + 1),
         problem: format!("names `{id}`, which lacks its picture in `JPEGImages` or its map in `SegmentationClass`"),
-        hint: "SBD's pictures have their maps in `SegmentationClassAug`, or in SBD's folder named by `annotations`".into(),
+        hint: "SBD's pictures have their maps in `SegmentationClassAug`, or in SBD's folder named by `annotations`"
+            .into(),
     }
 }

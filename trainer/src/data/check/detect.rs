@@ -18,7 +18,11 @@ pub fn detect(uri: &str, format: Option<AnnotationFormat>, split: &str, access: 
         (AnnotationFormat::Coco, "`annotations/instances_<split>.json` or `instances.json`", Folder::coco),
         (AnnotationFormat::Objects365, "`zhiyuan_objv2_<split>.json`", Folder::objects365),
         (AnnotationFormat::Voc, "`ImageSets/Segmentation/<split>.txt`", Folder::voc),
-        (AnnotationFormat::Clevrtex, "`clevrtex_<variant>` or `CLEVRTEX_<variant>_<number>_flat.png`", Folder::clevrtex),
+        (
+            AnnotationFormat::Clevrtex,
+            "`clevrtex_<variant>` or `CLEVRTEX_<variant>_<number>_flat.png`",
+            Folder::clevrtex,
+        ),
         (AnnotationFormat::LabelMaps, "`images` beside `instances` or `classes`", Folder::label_maps),
         (AnnotationFormat::Parquet, "`*.parquet` or `data/*.parquet`", Folder::parquet),
         (AnnotationFormat::Generated, "`masks` beside `generations`", Folder::generated),
@@ -44,7 +48,10 @@ pub fn detect(uri: &str, format: Option<AnnotationFormat>, split: &str, access: 
                 split => format!("{} `{split}`", set.format.as_str()),
             };
             let names: Vec<String> = found.iter().map(name).collect();
-            refuse(format!("holds several sets: {}", names.join(", ")), "choose one with `--split` or `--format`".into())
+            refuse(
+                format!("holds several sets: {}", names.join(", ")),
+                "choose one with `--split` or `--format`".into(),
+            )
         }
     }
 }
@@ -186,7 +193,11 @@ impl Folder<'_> {
         let top = self.files.names("")?;
         let both = self.has(&top, "masks") && self.has(&top, "generations");
         Ok(both
-            .then(|| ImagesSpec { format: AnnotationFormat::Generated, uri: self.uri.to_owned(), ..ImagesSpec::default() })
+            .then(|| ImagesSpec {
+                format: AnnotationFormat::Generated,
+                uri: self.uri.to_owned(),
+                ..ImagesSpec::default()
+            })
             .into_iter()
             .collect())
     }

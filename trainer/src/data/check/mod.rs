@@ -57,7 +57,8 @@ fn look(
     let all = images.pictures().len();
     let at_once = PICTURES_A_CORE * rayon::current_num_threads();
     for pictures in images.pictures().chunks(at_once.max(1)) {
-        let seen: Vec<Seen> = pictures.par_iter().map(|picture| Seen::of(images, picture, sheet.wants(picture))).collect();
+        let seen: Vec<Seen> =
+            pictures.par_iter().map(|picture| Seen::of(images, picture, sheet.wants(picture))).collect();
         for (picture, seen) in pictures.iter().zip(seen) {
             report.problems.extend(seen.errors.iter().map(Problem::of));
             report.count(&seen);

@@ -46,18 +46,13 @@ impl ContactSheet {
     /// Draws a picture and its objects.
     pub(super) fn push(&mut self, images: &AnnotatedImages, picture: &Picture, decoded: &RgbImage) -> Result<()> {
         let view = View { size: CELL, resampling: Resampling::Bilinear, placement: PlacementRule::Rounded };
-        let square = view
-            .square(decoded)
-            .map_err(|source| DataError::Picture { path: images.path(picture), source })?;
+        let square =
+            view.square(decoded).map_err(|source| DataError::Picture { path: images.path(picture), source })?;
         self.cells.push(square.clone());
         if !images.annotations().are_given() {
             return Ok(());
         }
-        let protocol = Protocol {
-            labels: TruthLabels::Keep,
-            void: VoidPixels::Ignore,
-            ..Protocol::glass_release()
-        };
+        let protocol = Protocol { labels: TruthLabels::Keep, void: VoidPixels::Ignore, ..Protocol::glass_release() };
         let sampling = Sampling::square(&protocol, picture.width, picture.height, CELL as usize);
         let Some(truth) = images.annotations().truth(picture, &protocol, &sampling)? else { return Ok(()) };
         let undecided = |label: &u16| if *label == IGNORE { WHITE } else { *label };

@@ -114,11 +114,7 @@ impl Segments {
     ///
     /// # Errors
     /// Where they are neither.
-    fn of_scores(
-        masks: Vec<f32>,
-        [slots, height, width]: [usize; 3],
-        picture: &Picture,
-    ) -> Result<Self, String> {
+    fn of_scores(masks: Vec<f32>, [slots, height, width]: [usize; 3], picture: &Picture) -> Result<Self, String> {
         if slots == 0 || slots > usize::from(glass_metrics::OVERLAP) {
             return Err(format!("has {slots} masks"));
         }
@@ -254,8 +250,9 @@ fn settle(
         path: path.to_owned(),
         field: format!("the mask of image `{}` (id {})", first.name, first.id),
         problem: format!("is missing: {} is not there{more}", expected(first)),
-        hint: "every image of the annotations needs a mask; `--missing skip` leaves images without one out of all means"
-            .into(),
+        hint:
+            "every image of the annotations needs a mask; `--missing skip` leaves images without one out of all means"
+                .into(),
     })
 }
 

@@ -47,7 +47,8 @@ impl ClassValues {
                 continue;
             }
             let class = known.get(&plain(name));
-            let &class = class.ok_or_else(|| refuse(number, format!("names `{name}`, which the annotations have not")))?;
+            let &class =
+                class.ok_or_else(|| refuse(number, format!("names `{name}`, which the annotations have not")))?;
             if classes.insert(value, class).is_some() {
                 return Err(refuse(number, format!("gives the value {value} a second time")));
             }

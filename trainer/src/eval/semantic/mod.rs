@@ -9,7 +9,8 @@ mod print;
 use std::path::Path;
 
 use glass_metrics::{
-    Confusion, Crowds, EmptyLabels, LabelMap, MetricsError, Objects, Overlaps, PaintOrder, Protocol, Sampling, TruthLabels, VoidPixels,
+    Confusion, Crowds, EmptyLabels, LabelMap, MetricsError, Objects, Overlaps, PaintOrder, Protocol, Sampling,
+    TruthLabels, VoidPixels,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -147,7 +148,8 @@ fn prediction(path: &Path, given: &Given<'_>, values: &ClassValues) -> Result<La
         }
     };
     if map.size() != (picture.width, picture.height) {
-        let found = format!("is {}×{} pixels, the image {}×{}", map.width(), map.height(), picture.width, picture.height);
+        let found =
+            format!("is {}×{} pixels, the image {}×{}", map.width(), map.height(), picture.width, picture.height);
         return Err(refuse(found, size));
     }
     let classes = values.labels(&distinct).map_err(|value| {

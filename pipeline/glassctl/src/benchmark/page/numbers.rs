@@ -1,7 +1,7 @@
 //! The tables.
 
-use super::forest;
 use super::RANKED_BY;
+use super::forest;
 use crate::benchmark::intervals::Difference;
 use crate::benchmark::outcome::{Benchmark, Row};
 use crate::benchmark::published::{self, Published};
@@ -46,7 +46,9 @@ fn table(page: &mut Page, made: &Benchmark, protocol: &str) {
         rows.push(
             cells
                 .map(|(at, cell)| match at.checked_sub(1).and_then(|at| Some((METRICS.get(at)?, best.get(at)?))) {
-                    Some(((metric, _), best)) if value(row, metric).is_some_and(|value| value >= *best) => Cell::best(cell),
+                    Some(((metric, _), best)) if value(row, metric).is_some_and(|value| value >= *best) => {
+                        Cell::best(cell)
+                    }
                     _ => Cell::from(cell),
                 })
                 .collect(),
@@ -75,10 +77,8 @@ pub(super) fn differences(page: &mut Page, made: &Benchmark) {
         row.differences.iter().find(|other| other.protocol == *protocol && other.metric == metric).cloned()
     };
     let others: Vec<&Row> = made.methods.iter().filter(|row| row.name != made.reference).collect();
-    let bars: Vec<(&str, Difference)> = others
-        .iter()
-        .filter_map(|row| Some((row.name.as_str(), of(row, RANKED_BY.0)?)))
-        .collect();
+    let bars: Vec<(&str, Difference)> =
+        others.iter().filter_map(|row| Some((row.name.as_str(), of(row, RANKED_BY.0)?))).collect();
     page.raw(&forest::draw(RANKED_BY.1, &bars));
     let mut heads = vec!["difference".to_owned()];
     heads.extend(METRICS.map(|(_, name)| name.to_owned()));

@@ -23,7 +23,11 @@ pub(super) fn side_by_side(page: &mut Page, made: &Benchmark, out: &Path) -> any
     let mut columns: Vec<(String, Evaluation, String)> = Vec::new();
     for row in &made.methods {
         let Some(run) = row.runs.first() else { continue };
-        columns.push((row.name.clone(), Evaluation::read(&out.join(&run.evaluation).join("samples"))?, row.masks.clone()));
+        columns.push((
+            row.name.clone(),
+            Evaluation::read(&out.join(&run.evaluation).join("samples"))?,
+            row.masks.clone(),
+        ));
     }
     let Some((_, first, _)) = columns.first() else { return Ok(()) };
     page.section(
@@ -61,7 +65,8 @@ impl Evaluation {
     fn picture(&self, image: &str, caption: &str) -> anyhow::Result<Vec<u8>> {
         let sample = self.samples.iter().find(|sample| sample.image == image);
         let view = sample.and_then(|sample| sample.views.iter().find(|view| view.caption == caption));
-        let view = view.with_context(|| format!("`{}` has no picture `{caption}` of `{image}`", self.folder.display()))?;
+        let view =
+            view.with_context(|| format!("`{}` has no picture `{caption}` of `{image}`", self.folder.display()))?;
         let path = self.folder.join(&view.file);
         let read = || -> anyhow::Result<Vec<u8>> {
             let picture = image::load_from_memory(&std::fs::read(&path)?)?.to_rgb8();

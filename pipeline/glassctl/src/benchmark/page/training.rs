@@ -41,6 +41,9 @@ pub(super) fn curves(page: &mut Page, made: &Benchmark, measured: &[Measured]) {
             terms.retain(|name| *name != TOTAL);
         }
         let charts: String = terms.into_iter().map(|term| draw(term, &of(term))).collect();
-        page.raw(&format!("<div class=row><div class=head>{}</div><div class=curves>{charts}</div></div>", escape(&row.title)));
+        page.raw(&format!(
+            "<div class=row><div class=head>{}</div><div class=curves>{charts}</div></div>",
+            escape(&row.title)
+        ));
     }
 }

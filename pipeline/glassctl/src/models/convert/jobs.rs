@@ -34,9 +34,7 @@ pub(super) struct Job {
 
 /// The conversions that an input asks for.
 pub(super) fn plan(input: &Path, out: Option<&Path>) -> anyhow::Result<Vec<Job>> {
-    let found = std::fs::metadata(input)
-        .with_context(|| format!("cannot read `{}`", input.display()))
-        .blame_user()?;
+    let found = std::fs::metadata(input).with_context(|| format!("cannot read `{}`", input.display())).blame_user()?;
     match found.is_dir() {
         true => folder(input, out),
         false => Ok(vec![file(input, out)?]),

@@ -1,8 +1,7 @@
 //! What transformers and diffusers call the same weights in either format.
 
 /// transformers changes its stem with the format, diffusers keeps it.
-const STEMS: [(&str, &str); 2] =
-    [("pytorch_model", "model"), ("diffusion_pytorch_model", "diffusion_pytorch_model")];
+const STEMS: [(&str, &str); 2] = [("pytorch_model", "model"), ("diffusion_pytorch_model", "diffusion_pytorch_model")];
 
 /// The name of the safetensors file, or of its index, for a PyTorch file's name.
 pub(super) fn converted(name: &str) -> String {

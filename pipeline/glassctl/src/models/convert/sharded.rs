@@ -41,9 +41,7 @@ pub(super) fn convert(index: &Path, output: &Path, key: Option<&str>) -> anyhow:
         weight_map.extend(tensors.into_iter().map(|tensor| (tensor, converted.clone())));
     }
     let text = serde_json::to_string_pretty(&Index { metadata: Metadata { total_size }, weight_map })?;
-    std::fs::write(output, text)
-        .with_context(|| format!("cannot write `{}`", output.display()))
-        .blame_user()
+    std::fs::write(output, text).with_context(|| format!("cannot write `{}`", output.display())).blame_user()
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -67,8 +67,7 @@ pub(super) async fn fetch(args: &FetchArgs, context: &Context) -> anyhow::Result
     let shelf = Shelf::open(args.manifests.as_deref())?;
     let settings = Settings::from_environment(args.cache.as_deref())?;
     // A wrong name is found before the first download.
-    let locks: Vec<NamedLock> =
-        args.names.iter().map(|name| shelf.find(name)).collect::<anyhow::Result<_>>()?;
+    let locks: Vec<NamedLock> = args.names.iter().map(|name| shelf.find(name)).collect::<anyhow::Result<_>>()?;
     let mut array = args.json.then(Array::printed);
     for named in &locks {
         let folder = match args.offline || settings.offline {
@@ -119,9 +118,6 @@ fn hint_at_conversion(named: &NamedLock, folder: &std::path::Path) {
     let has = |ending: &str| named.lock.files.iter().any(|file| file.path.ends_with(ending));
     let converted = folder.join("model.safetensors").exists();
     if has(".bin") && !has(".safetensors") && !has(".safetensors.index.json") && !converted {
-        tracing::warn!(
-            "published as a PyTorch file: run `glassctl models convert {}`",
-            folder.display()
-        );
+        tracing::warn!("published as a PyTorch file: run `glassctl models convert {}`", folder.display());
     }
 }

@@ -14,12 +14,8 @@ pub(super) fn folder(named: &NamedLock, settings: &Settings) -> anyhow::Result<P
     let lock = &named.lock;
     let cache = Repository::new(&settings.cache, &lock.repository);
     let Some(folder) = find(lock, &cache) else {
-        let message = format!(
-            "`{}` at `{}` is not in the cache `{}`",
-            lock.repository,
-            lock.revision,
-            settings.cache.display()
-        );
+        let message =
+            format!("`{}` at `{}` is not in the cache `{}`", lock.repository, lock.revision, settings.cache.display());
         return Err(anyhow::anyhow!(message)).blame_user().hint(ONLINE);
     };
     let missing = missing(lock, &folder)?;

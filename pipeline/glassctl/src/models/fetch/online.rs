@@ -64,11 +64,7 @@ impl Session<'_> {
     }
 
     /// None for a file that may be absent and is.
-    async fn describe(
-        &self,
-        locked: &LockedFile,
-        revision: &str,
-    ) -> Result<Option<Remote>, HubError> {
+    async fn describe(&self, locked: &LockedFile, revision: &str) -> Result<Option<Remote>, HubError> {
         let remote = match self.hub.describe(revision, &locked.path).await {
             Err(HubError::Missing { .. }) if locked.optional => {
                 self.note_absent(revision, &locked.path)?;
@@ -169,10 +165,8 @@ impl Session<'_> {
         let indices = fetched.files.iter().filter(|file| file.path.ends_with(".index.json"));
         for index in indices {
             let file = self.cache.snapshot(&fetched.commit).join(&index.path);
-            let named = named_by(&file, &index.path).map_err(|error| HubError::Answer {
-                file: index.path.clone(),
-                what: format!("{error:#}"),
-            })?;
+            let named = named_by(&file, &index.path)
+                .map_err(|error| HubError::Answer { file: index.path.clone(), what: format!("{error:#}") })?;
             let listed = |path: &String| self.lock.files.iter().any(|file| file.path == *path);
             shards.extend(named.into_keys().filter(|path| !listed(path)).map(Lock::shard));
         }

@@ -17,10 +17,7 @@ struct Index {
 
 /// The tensors of each shard that the index at `file` names; `path` is the index's path in its
 /// repository or folder, and the shards' paths are beside it.
-pub(in super::super) fn named_by(
-    file: &Path,
-    path: &str,
-) -> anyhow::Result<BTreeMap<String, BTreeSet<String>>> {
+pub(in super::super) fn named_by(file: &Path, path: &str) -> anyhow::Result<BTreeMap<String, BTreeSet<String>>> {
     let read = || -> anyhow::Result<Index> { Ok(serde_json::from_slice(&std::fs::read(file)?)?) };
     let index = read().with_context(|| format!("cannot use the index `{}`", file.display()));
     let index = index.blame_user().hint("fetch the file again and compare its sha256")?;
@@ -29,9 +26,7 @@ pub(in super::super) fn named_by(
     for (tensor, shard) in index.weight_map {
         if !is_plain(&shard) {
             let message = format!("the index `{}` names `{shard}`", file.display());
-            return Err(anyhow::anyhow!(message))
-                .blame_user()
-                .hint("an index may only name files beside it");
+            return Err(anyhow::anyhow!(message)).blame_user().hint("an index may only name files beside it");
         }
         shards.entry(format!("{folder}{shard}")).or_default().insert(tensor);
     }

@@ -84,11 +84,7 @@ impl<'a> Hub<'a> {
     }
 
     /// What the hub says about a file at a revision.
-    pub(in super::super) async fn describe(
-        &self,
-        revision: &str,
-        path: &str,
-    ) -> Result<Remote, HubError> {
+    pub(in super::super) async fn describe(&self, revision: &str, path: &str) -> Result<Remote, HubError> {
         let wanted = self.wanted(revision, path);
         let url = self.url(&wanted)?;
         let mut attempts = self.attempts();
@@ -120,11 +116,7 @@ impl<'a> Hub<'a> {
         Wanted { repository: self.repository, revision, file, page: &self.page }
     }
 
-    async fn answer(
-        &self,
-        request: reqwest::RequestBuilder,
-        wanted: &Wanted<'_>,
-    ) -> Result<Response, HubError> {
+    async fn answer(&self, request: reqwest::RequestBuilder, wanted: &Wanted<'_>) -> Result<Response, HubError> {
         let answer = tokio::select! {
             answer = request.send() => answer,
             () = self.stop.wait() => return Err(HubError::Interrupted),

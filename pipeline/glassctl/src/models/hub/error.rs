@@ -56,9 +56,7 @@ impl HubError {
     /// Whether asking again may help.
     pub(super) fn is_transient(&self) -> bool {
         match self {
-            Self::Status { status, .. } => {
-                status.is_server_error() || matches!(status.as_u16(), 408 | 429)
-            }
+            Self::Status { status, .. } => status.is_server_error() || matches!(status.as_u16(), 408 | 429),
             Self::Stalled { .. } | Self::Connection { .. } => true,
             _ => false,
         }

@@ -78,10 +78,7 @@ fn file(path: &str, names: &Names) -> Finding {
     Finding { path: path.to_owned(), verdict }
 }
 
-fn index(
-    shards: &BTreeMap<String, BTreeSet<String>>,
-    files: &BTreeMap<String, Names>,
-) -> Result<String, String> {
+fn index(shards: &BTreeMap<String, BTreeSet<String>>, files: &BTreeMap<String, Names>) -> Result<String, String> {
     let mut count = 0;
     for (shard, tensors) in shards {
         let held = match files.get(shard) {

@@ -2,9 +2,7 @@
 
 use anyhow::Context;
 use glass_dataset::{Columns, Dataset, Store, StoreOptions};
-use glass_schemas::dataset::{
-    AttentionRow, CaptionRow, ClassQuality, GenerationRow, MapKind, MaskRow, Part, Row,
-};
+use glass_schemas::dataset::{AttentionRow, CaptionRow, ClassQuality, GenerationRow, MapKind, MaskRow, Part, Row};
 use glass_schemas::ids::{DatasetKind, ShardIndex};
 
 use crate::report::Inputs;
@@ -17,11 +15,7 @@ const SCENES: usize = 12;
 const IMAGES: usize = 12;
 
 /// Real images and what the captioner says of them.
-pub(in crate::report) async fn scenes(
-    page: &mut Page,
-    inputs: &Inputs<'_>,
-    store: &Store,
-) -> anyhow::Result<()> {
+pub(in crate::report) async fn scenes(page: &mut Page, inputs: &Inputs<'_>, store: &Store) -> anyhow::Result<()> {
     let captions = find(inputs, store, DatasetKind::Captions).await?;
     let rows: Vec<CaptionRow> = first(&captions, SCENES).await?;
     let source = inputs.root.join(&inputs.spec.source.uri);
@@ -48,11 +42,7 @@ pub(in crate::report) async fn scenes(
 }
 
 /// Generated images with their class maps, pseudo-masks and reliability.
-pub(in crate::report) async fn generations(
-    page: &mut Page,
-    inputs: &Inputs<'_>,
-    store: &Store,
-) -> anyhow::Result<()> {
+pub(in crate::report) async fn generations(page: &mut Page, inputs: &Inputs<'_>, store: &Store) -> anyhow::Result<()> {
     let generations = find(inputs, store, DatasetKind::Generations).await?;
     let attention = find(inputs, store, DatasetKind::Attention).await?;
     let masks = find(inputs, store, DatasetKind::Masks).await?;
@@ -86,10 +76,7 @@ fn views(
     label: Option<&MaskRow>,
     resolution: u32,
 ) -> anyhow::Result<Vec<Figure>> {
-    let mut figures = vec![Figure {
-        picture: image.image.bytes.clone(),
-        caption: "generated".to_owned(),
-    }];
+    let mut figures = vec![Figure { picture: image.image.bytes.clone(), caption: "generated".to_owned() }];
     let cross = maps.and_then(|maps| maps.map(MapKind::Cross, resolution, Part::All));
     let size = (resolution * resolution) as usize;
     let class_maps = cross.as_deref().unwrap_or_default().chunks_exact(size);
@@ -100,12 +87,8 @@ fn views(
         });
     }
     if let Some(label) = label {
-        let picture = image::load_from_memory(&image.image.bytes)
-            .context("cannot read a generated image")?
-            .to_rgb8();
-        let labels = image::load_from_memory(&label.mask.bytes)
-            .context("cannot read a pseudo-mask")?
-            .to_luma8();
+        let picture = image::load_from_memory(&image.image.bytes).context("cannot read a generated image")?.to_rgb8();
+        let labels = image::load_from_memory(&label.mask.bytes).context("cannot read a pseudo-mask")?.to_luma8();
         let order: Vec<u32> = label.classes.iter().map(|class| class.id).collect();
         let quality = label.classes.iter().zip(&label.quality);
         let quality: Vec<String> = quality.map(|(class, q)| trust(&class.name, q)).collect();
@@ -119,11 +102,7 @@ fn views(
 
 fn trust(name: &str, quality: &ClassQuality) -> String {
     let dropped = if quality.dropped { ", dropped" } else { "" };
-    format!(
-        "{name}: agreement {:.2}, area {:.0} %{dropped}",
-        quality.agreement,
-        quality.area * 100.0
-    )
+    format!("{name}: agreement {:.2}, area {:.0} %{dropped}", quality.agreement, quality.area * 100.0)
 }
 
 async fn find(inputs: &Inputs<'_>, store: &Store, kind: DatasetKind) -> anyhow::Result<Dataset> {

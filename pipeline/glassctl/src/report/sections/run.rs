@@ -11,11 +11,7 @@ use crate::report::results::{METRICS, Results};
 use crate::report::samples::Samples;
 
 /// Validation images with ground truth and slots.
-pub(in crate::report) async fn slots(
-    page: &mut Page,
-    inputs: &Inputs<'_>,
-    store: &Store,
-) -> anyhow::Result<()> {
+pub(in crate::report) async fn slots(page: &mut Page, inputs: &Inputs<'_>, store: &Store) -> anyhow::Result<()> {
     let (folder, _) = Results::newest_with_folder(store, inputs.run).await?;
     let samples: Samples = json(store, &format!("{folder}/samples/samples.json")).await?;
     page.section(
@@ -38,11 +34,7 @@ pub(in crate::report) async fn slots(
 }
 
 /// The metric table, with its protocol beside every number.
-pub(in crate::report) async fn numbers(
-    page: &mut Page,
-    inputs: &Inputs<'_>,
-    store: &Store,
-) -> anyhow::Result<()> {
+pub(in crate::report) async fn numbers(page: &mut Page, inputs: &Inputs<'_>, store: &Store) -> anyhow::Result<()> {
     let results = Results::newest(store, inputs.run).await?;
     page.section(
         "Numbers",
@@ -70,11 +62,7 @@ pub(in crate::report) async fn numbers(
 }
 
 /// Reconstructions and compositions.
-pub(in crate::report) async fn drawings(
-    page: &mut Page,
-    inputs: &Inputs<'_>,
-    store: &Store,
-) -> anyhow::Result<()> {
+pub(in crate::report) async fn drawings(page: &mut Page, inputs: &Inputs<'_>, store: &Store) -> anyhow::Result<()> {
     let [generated, composed] = inputs.pictures;
     page.section(
         "Drawing from slots",
@@ -83,11 +71,7 @@ pub(in crate::report) async fn drawings(
     );
     let sheets = [
         (generated, "grid.png", "pairs: validation image, drawn from its slots"),
-        (
-            composed,
-            "sheet.png",
-            "each line: image, its slots, drawn from them, drawn after the edit",
-        ),
+        (composed, "sheet.png", "each line: image, its slots, drawn from them, drawn after the edit"),
     ];
     for (folder, file, caption) in sheets {
         let picture = store.get(&format!("{folder}/{file}")).await?.to_vec();
@@ -145,11 +129,7 @@ async fn scores(page: &mut Page, store: &Store, folder: &str) -> anyhow::Result<
 }
 
 /// Loss curves.
-pub(in crate::report) async fn losses(
-    page: &mut Page,
-    inputs: &Inputs<'_>,
-    store: &Store,
-) -> anyhow::Result<()> {
+pub(in crate::report) async fn losses(page: &mut Page, inputs: &Inputs<'_>, store: &Store) -> anyhow::Result<()> {
     let lines = metrics(inputs, store).await?;
     page.section(
         "Training",

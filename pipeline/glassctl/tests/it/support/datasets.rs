@@ -6,9 +6,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use glass_dataset::{Dataset, Store, StoreOptions};
-use glass_schemas::dataset::{
-    CaptionRow, ClassLabel, EncodedImage, GenerationRow, MaskRow, QuarantineRow, Row,
-};
+use glass_schemas::dataset::{CaptionRow, ClassLabel, EncodedImage, GenerationRow, MaskRow, QuarantineRow, Row};
 use glass_schemas::ids::{DatasetId, DatasetKind, Digest, SampleId, ShardIndex};
 use glass_schemas::manifest::{Identity, IdentityParts};
 
@@ -36,7 +34,14 @@ impl Shelf {
         let captions = dataset(&store, DatasetKind::Captions, "captioner", source_spec(), None).await;
         let drawn = serde_json::json!({ "replicates": 1 });
         let generations = dataset(&store, DatasetKind::Generations, "sd-generator", drawn, Some(&captions)).await;
-        let masks = dataset(&store, DatasetKind::Masks, "attention-mask-extractor", serde_json::json!({ "low": 0.4 }), Some(&generations)).await;
+        let masks = dataset(
+            &store,
+            DatasetKind::Masks,
+            "attention-mask-extractor",
+            serde_json::json!({ "low": 0.4 }),
+            Some(&generations),
+        )
+        .await;
         for shard in (0..SHARDS).map(ShardIndex) {
             let (rows, failed) = captioned(shard, "a red bus");
             write(&captions, shard, &rows, &failed).await;
@@ -225,7 +230,11 @@ pub fn drawn_from(caption: &CaptionRow) -> GenerationRow {
         classes: caption.classes.clone(),
         prompt: caption.prompt.clone(),
         image: EncodedImage {
-            bytes: png(&image::DynamicImage::ImageRgb8(image::RgbImage::from_pixel(SIDE, SIDE, image::Rgb([200, 40, 40])))),
+            bytes: png(&image::DynamicImage::ImageRgb8(image::RgbImage::from_pixel(
+                SIDE,
+                SIDE,
+                image::Rgb([200, 40, 40]),
+            ))),
             path: "x.png".to_owned(),
         },
         width: SIDE,

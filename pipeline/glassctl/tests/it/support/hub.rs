@@ -143,7 +143,11 @@ fn storage(stream: &mut TcpStream, request: &Request, digest: &str, state: &Mute
     let found = {
         let mut state = state.lock().unwrap();
         state.leaked |= request.token.is_some();
-        state.files.iter().find(|(_, (contents, _))| sha256(contents) == digest).map(|(path, (contents, _))| (path.clone(), contents.clone()))
+        state
+            .files
+            .iter()
+            .find(|(_, (contents, _))| sha256(contents) == digest)
+            .map(|(path, (contents, _))| (path.clone(), contents.clone()))
     };
     let (path, contents) = found.unwrap();
     match note(request, &path, false, state) {
@@ -173,7 +177,13 @@ fn read(stream: &TcpStream) -> std::io::Result<Request> {
         let line = line?;
         let Some((name, value)) = line.split_once(':') else { break };
         match name.to_ascii_lowercase().as_str() {
-            "range" => request.from = value.trim().strip_prefix("bytes=").and_then(|range| range.strip_suffix('-')).and_then(|from| from.parse().ok()),
+            "range" => {
+                request.from = value
+                    .trim()
+                    .strip_prefix("bytes=")
+                    .and_then(|range| range.strip_suffix('-'))
+                    .and_then(|from| from.parse().ok())
+            }
             "authorization" => request.token = Some(value.trim().to_owned()),
             _ => {}
         }
@@ -181,7 +191,13 @@ fn read(stream: &TcpStream) -> std::io::Result<Request> {
     Ok(request)
 }
 
-fn body(stream: &mut TcpStream, request: &Request, headers: &str, contents: &[u8], fault: Option<Fault>) -> std::io::Result<()> {
+fn body(
+    stream: &mut TcpStream,
+    request: &Request,
+    headers: &str,
+    contents: &[u8],
+    fault: Option<Fault>,
+) -> std::io::Result<()> {
     let from = request.from.unwrap_or(0);
     let mut rest = contents[from..].to_vec();
     if let Some(Fault::Lie) = fault {

@@ -11,9 +11,7 @@ pub use program::{Outcome, Place};
 
 /// A safetensors file with one tensor of this many bytes.
 pub fn weights(name: &str, bytes: usize) -> Vec<u8> {
-    let header = format!(
-        r#"{{"{name}":{{"dtype":"U8","shape":[{bytes}],"data_offsets":[0,{bytes}]}}}}"#
-    );
+    let header = format!(r#"{{"{name}":{{"dtype":"U8","shape":[{bytes}],"data_offsets":[0,{bytes}]}}}}"#);
     let mut file = (header.len() as u64).to_le_bytes().to_vec();
     file.extend_from_slice(header.as_bytes());
     file.extend((0..bytes).map(|index| (index * 7 % 251) as u8));

@@ -40,10 +40,12 @@ pub fn check_masked(name: &str, outcome: &Outcome, folder: &Path, masked: &[Mask
 /// Replaces `01234567-0123456789abcdef` by `<attempt>`.
 fn mask_attempts(text: &str) -> String {
     let is_attempt = |piece: &str| {
-        piece.is_ascii() && piece.len() == 25 && piece.bytes().enumerate().all(|(place, byte)| match place {
-            8 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
+        piece.is_ascii()
+            && piece.len() == 25
+            && piece.bytes().enumerate().all(|(place, byte)| match place {
+                8 => byte == b'-',
+                _ => byte.is_ascii_hexdigit(),
+            })
     };
     let mut masked = String::new();
     let mut rest = text;

@@ -10,13 +10,9 @@ use crate::golden::{Golden, mini, parity, vector};
 const TIMESTEPS: [f32; 3] = [951.0, 501.0, 51.0];
 
 fn classes() -> Vec<Vec<String>> {
-    [
-        vec!["cat", "boat"],
-        vec!["tv monitor"],
-        vec!["plant", "cow", "dog"],
-    ]
-    .map(|names| names.into_iter().map(str::to_owned).collect())
-    .to_vec()
+    [vec!["cat", "boat"], vec!["tv monitor"], vec!["plant", "cow", "dog"]]
+        .map(|names| names.into_iter().map(str::to_owned).collect())
+        .to_vec()
 }
 
 fn context(joint: bool, device: &Device) -> ClassContext {
@@ -33,36 +29,21 @@ fn context(joint: bool, device: &Device) -> ClassContext {
         for name in names {
             let (text, positions) = class_prompt(&tokenizer, "a photo of a {class}", name).unwrap();
             texts.push(text);
-            prompts.push(ClassPrompt {
-                sample,
-                positions: vec![positions],
-            });
+            prompts.push(ClassPrompt { sample, positions: vec![positions] });
         }
     }
-    ClassContext {
-        prompts,
-        states: clip.encode(&texts).unwrap(),
-    }
+    ClassContext { prompts, states: clip.encode(&texts).unwrap() }
 }
 
 fn run(joint: bool, division: Division) -> (Vec<f32>, Vec<Vec<CapturedMap>>, Vec<f32>) {
     let device = Device::flex();
     let golden = Golden::open("diffusion/attention.safetensors");
     let unet = UNet2DConditionModel::load(mini("stable-diffusion/unet"), &device).unwrap();
-    let options = CaptureOptions {
-        cross: vec![8, 16],
-        self_attention: vec![8],
-        division,
-    };
+    let options = CaptureOptions { cross: vec![8, 16], self_attention: vec![8], division };
     let mut capture = Capture::new(options, 3, Some(context(joint, &device))).unwrap();
     let latents = golden.tensor::<4>("latents", &device).repeat_dim(0, 2);
     let call = |t: f32, attention: &mut dyn glass_nets::unet::capture::Attention| {
-        vector(unet.forward(
-            latents.clone(),
-            &[t],
-            golden.tensor("context", &device),
-            attention,
-        ))
+        vector(unet.forward(latents.clone(), &[t], golden.tensor("context", &device), attention))
     };
     let outputs: Vec<_> = TIMESTEPS.iter().map(|t| call(*t, &mut capture)).collect();
     let plain = call(TIMESTEPS[2], &mut Plain);
@@ -70,9 +51,7 @@ fn run(joint: bool, division: Division) -> (Vec<f32>, Vec<Vec<CapturedMap>>, Vec
 }
 
 fn find(maps: &[CapturedMap], kind: MapKind, resolution: usize, part: Part) -> &CapturedMap {
-    maps.iter()
-        .find(|m| (m.kind, m.resolution, m.part) == (kind, resolution, part))
-        .unwrap()
+    maps.iter().find(|m| (m.kind, m.resolution, m.part) == (kind, resolution, part)).unwrap()
 }
 
 #[test]
@@ -98,12 +77,7 @@ fn parity_of_attention_means() {
                     let reference = golden.values(&format!("{mode}.{name}.self_8"));
                     let size = map.values.len();
                     let reference = &reference[sample * size..][..size];
-                    parity(
-                        "attention",
-                        &format!("{mode}, {name}, self 8, sample {sample}"),
-                        &map.values,
-                        reference,
-                    );
+                    parity("attention", &format!("{mode}, {name}, self 8, sample {sample}"), &map.values, reference);
                 }
             }
         }
@@ -114,12 +88,7 @@ fn parity_of_attention_means() {
 fn watching_does_not_change_the_picture() {
     let (watched, _, plain) = run(false, Division::EvenOdd);
     assert_eq!(watched, plain);
-    parity(
-        "unet",
-        "mini, while watched",
-        &watched,
-        &Golden::open("diffusion/attention.safetensors").values("output"),
-    );
+    parity("unet", "mini, while watched", &watched, &Golden::open("diffusion/attention.safetensors").values("output"));
 }
 
 #[test]
@@ -131,12 +100,7 @@ fn even_and_odd_calls_make_up_the_whole() {
             let even = find(parts, map.kind, map.resolution, Part::Even);
             let odd = find(parts, map.kind, map.resolution, Part::Odd);
             assert_eq!((map.calls, even.calls, odd.calls), (3, 2, 1));
-            let mean: Vec<f32> = even
-                .values
-                .iter()
-                .zip(&odd.values)
-                .map(|(e, o)| (2.0 * e + o) / 3.0)
-                .collect();
+            let mean: Vec<f32> = even.values.iter().zip(&odd.values).map(|(e, o)| (2.0 * e + o) / 3.0).collect();
             assert!(crate::golden::relative_error(&mean, &map.values) < 1e-5);
             if map.kind == MapKind::SelfAttention {
                 for row in map.values.chunks(map.resolution * map.resolution) {
@@ -150,28 +114,14 @@ fn even_and_odd_calls_make_up_the_whole() {
 #[test]
 fn impossible_wishes_are_refused() {
     let device = Device::flex();
-    let cross = CaptureOptions {
-        cross: vec![8],
-        ..Default::default()
-    };
+    let cross = CaptureOptions { cross: vec![8], ..Default::default() };
     assert!(Capture::new(cross.clone(), 3, None).is_err());
     assert!(Capture::new(cross, 2, Some(context(false, &device))).is_err());
     let unet = UNet2DConditionModel::load(mini("stable-diffusion/unet"), &device).unwrap();
     let golden = Golden::open("diffusion/unet-mini.safetensors");
-    let odd = CaptureOptions {
-        self_attention: vec![7],
-        ..Default::default()
-    };
+    let odd = CaptureOptions { self_attention: vec![7], ..Default::default() };
     let mut capture = Capture::new(odd, 2, None).unwrap();
-    unet.forward(
-        golden.tensor("sample", &device),
-        &[1.0],
-        golden.tensor("context", &device),
-        &mut capture,
-    );
+    unet.forward(golden.tensor("sample", &device), &[1.0], golden.tensor("context", &device), &mut capture);
     let error = capture.finish().unwrap_err().to_string();
-    assert!(
-        error.contains("7x7") && error.contains("[4, 8, 16]"),
-        "{error}"
-    );
+    assert!(error.contains("7x7") && error.contains("[4, 8, 16]"), "{error}");
 }

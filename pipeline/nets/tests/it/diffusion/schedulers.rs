@@ -1,34 +1,26 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use glass_nets::schedulers::{
-    FinalSigma, Scheduler, SchedulerChoice, SchedulerConfig, TimestepSpacing,
-};
+use glass_nets::schedulers::{FinalSigma, Scheduler, SchedulerChoice, SchedulerConfig, TimestepSpacing};
 use serde_json::Value;
 
 use crate::golden::{Golden, TOLERANCE, mini, relative_error, vector};
 
 fn scheduler(config: &str, choice: SchedulerChoice) -> Scheduler {
-    Scheduler::new(
-        SchedulerConfig::parse(config, Path::new("scheduler_config.json"), choice).unwrap(),
-    )
-    .unwrap()
+    Scheduler::new(SchedulerConfig::parse(config, Path::new("scheduler_config.json"), choice).unwrap()).unwrap()
 }
 
 #[test]
 fn parity_of_the_schedulers() {
     let device = Device::flex();
     let golden = Golden::open("diffusion/schedulers.safetensors");
-    let cases =
-        std::fs::read_to_string(crate::golden::goldens("diffusion/schedulers.json")).unwrap();
+    let cases = std::fs::read_to_string(crate::golden::goldens("diffusion/schedulers.json")).unwrap();
     let cases: Vec<Value> = serde_json::from_str(&cases).unwrap();
     let outputs = golden.tensor::<5>("model_outputs", &device);
     let mut worst = std::collections::BTreeMap::<String, f64>::new();
     for (i, case) in cases.iter().enumerate() {
         let scheduler = scheduler(&case["config"].to_string(), SchedulerChoice::Checkpoint);
-        let mut run = scheduler
-            .trajectory(case["steps"].as_u64().unwrap() as usize)
-            .unwrap();
+        let mut run = scheduler.trajectory(case["steps"].as_u64().unwrap() as usize).unwrap();
         let expected: Vec<f32> = serde_json::from_value(case["timesteps"].clone()).unwrap();
         assert_eq!(run.timesteps(), expected, "{case}");
         let mut sample = golden.tensor::<4>("sample", &device);
@@ -65,47 +57,16 @@ fn parity_of_the_schedulers() {
 fn parity_of_noise_and_velocity() {
     let device = Device::flex();
     let golden = Golden::open("diffusion/schedulers.safetensors");
-    let scheduler = Scheduler::from_config(
-        mini("stable-diffusion/scheduler"),
-        SchedulerChoice::Checkpoint,
-    )
-    .unwrap();
+    let scheduler = Scheduler::from_config(mini("stable-diffusion/scheduler"), SchedulerChoice::Checkpoint).unwrap();
     let noise = scheduler.noise();
-    crate::golden::parity(
-        "scheduler",
-        "alphas_cumprod",
-        noise.alphas_cumprod(),
-        &golden.values("alphas_cumprod"),
-    );
-    let timesteps: Vec<usize> = golden
-        .integers("noise_timesteps")
-        .iter()
-        .map(|t| *t as usize)
-        .collect();
+    crate::golden::parity("scheduler", "alphas_cumprod", noise.alphas_cumprod(), &golden.values("alphas_cumprod"));
+    let timesteps: Vec<usize> = golden.integers("noise_timesteps").iter().map(|t| *t as usize).collect();
     let [clean, epsilon] = ["clean", "noise"].map(|name| golden.tensor::<4>(name, &device));
-    let noisy = noise
-        .add_noise(clean.clone(), epsilon.clone(), &timesteps)
-        .unwrap();
-    crate::golden::parity(
-        "scheduler",
-        "add_noise",
-        &vector(noisy),
-        &golden.values("noisy"),
-    );
-    let velocity = noise
-        .velocity(clean.clone(), epsilon.clone(), &timesteps)
-        .unwrap();
-    crate::golden::parity(
-        "scheduler",
-        "velocity",
-        &vector(velocity),
-        &golden.values("velocity"),
-    );
-    assert!(
-        noise
-            .add_noise(clean.clone(), epsilon.clone(), &[1000; 5])
-            .is_err()
-    );
+    let noisy = noise.add_noise(clean.clone(), epsilon.clone(), &timesteps).unwrap();
+    crate::golden::parity("scheduler", "add_noise", &vector(noisy), &golden.values("noisy"));
+    let velocity = noise.velocity(clean.clone(), epsilon.clone(), &timesteps).unwrap();
+    crate::golden::parity("scheduler", "velocity", &vector(velocity), &golden.values("velocity"));
+    assert!(noise.add_noise(clean.clone(), epsilon.clone(), &[1000; 5]).is_err());
     assert!(noise.add_noise(clean, epsilon, &[1]).is_err());
 }
 
@@ -113,19 +74,12 @@ fn parity_of_noise_and_velocity() {
 fn timetables_are_the_published_ones() {
     let sd = r#"{"_class_name": "PNDMScheduler", "skip_prk_steps": true, "steps_offset": 1, "beta_start": 0.00085,
         "beta_end": 0.012, "beta_schedule": "scaled_linear", "trained_betas": null}"#;
-    let pndm = scheduler(sd, SchedulerChoice::Checkpoint)
-        .trajectory(100)
-        .unwrap();
+    let pndm = scheduler(sd, SchedulerChoice::Checkpoint).trajectory(100).unwrap();
     assert_eq!(pndm.timesteps().len(), 101);
     assert_eq!(pndm.timesteps()[..3], [991.0, 981.0, 981.0]);
     let ddim = scheduler(sd, SchedulerChoice::Ddim).trajectory(50).unwrap();
     assert_eq!((ddim.timesteps()[0], ddim.timesteps()[49]), (981.0, 1.0));
-    let dpm = scheduler(
-        sd,
-        SchedulerChoice::DpmSolver {
-            final_sigma: FinalSigma::SigmaMin,
-        },
-    );
+    let dpm = scheduler(sd, SchedulerChoice::DpmSolver { final_sigma: FinalSigma::SigmaMin });
     assert_eq!(dpm.config().timestep_spacing, TimestepSpacing::Linspace);
     let run = dpm.trajectory(250).unwrap();
     assert_eq!((run.timesteps()[0], run.timesteps()[249]), (999.0, 4.0));
@@ -136,30 +90,17 @@ fn timetables_are_the_published_ones() {
 #[test]
 fn what_is_not_implemented_is_refused_by_name() {
     let refused = |config: &str| {
-        SchedulerConfig::parse(
-            config,
-            Path::new("scheduler_config.json"),
-            SchedulerChoice::Checkpoint,
-        )
-        .unwrap_err()
-        .to_string()
+        SchedulerConfig::parse(config, Path::new("scheduler_config.json"), SchedulerChoice::Checkpoint)
+            .unwrap_err()
+            .to_string()
     };
     assert!(refused(r#"{"_class_name": "LMSDiscreteScheduler"}"#).contains("`_class_name`"));
     assert!(refused(r#"{"_class_name": "PNDMScheduler"}"#).contains("`skip_prk_steps`"));
-    assert!(
-        refused(r#"{"_class_name": "DDIMScheduler", "thresholding": true}"#)
-            .contains("`thresholding`")
-    );
-    assert!(
-        refused(r#"{"_class_name": "DDIMScheduler", "beta_schedule": "sigmoid"}"#)
-            .contains("`beta_schedule`")
-    );
+    assert!(refused(r#"{"_class_name": "DDIMScheduler", "thresholding": true}"#).contains("`thresholding`"));
+    assert!(refused(r#"{"_class_name": "DDIMScheduler", "beta_schedule": "sigmoid"}"#).contains("`beta_schedule`"));
     let karras = r#"{"_class_name": "DPMSolverMultistepScheduler", "use_karras_sigmas": true}"#;
     assert!(refused(karras).contains("`use_karras_sigmas`"));
-    let ddim = scheduler(
-        r#"{"_class_name": "DDIMScheduler"}"#,
-        SchedulerChoice::Checkpoint,
-    );
+    let ddim = scheduler(r#"{"_class_name": "DDIMScheduler"}"#, SchedulerChoice::Checkpoint);
     assert!(ddim.trajectory(0).is_err() && ddim.trajectory(1001).is_err());
 }
 

@@ -58,14 +58,9 @@ fn sequences_are_those_of_transformers() {
         for (prompt, text) in texts {
             let network = format!("blip {name}");
             let text = text.as_ref();
-            check_sequences(
-                &network,
-                &golden,
-                prompt,
-                &pixels(&model),
-                text,
-                |p, t, o| model.sequences(p, t, o).unwrap(),
-            );
+            check_sequences(&network, &golden, prompt, &pixels(&model), text, |p, t, o| {
+                model.sequences(p, t, o).unwrap()
+            });
         }
     }
 }
@@ -85,25 +80,14 @@ fn both_kinds_of_tokenizer_files_read_and_write_as_the_reference() {
 #[test]
 fn a_caption_leaves_out_its_prompt() {
     let model = Blip::load(goldens().join("blip/base"), &device()).unwrap();
-    let options = GenerateOptions {
-        prompt: "a photo of".to_owned(),
-        max_new_tokens: 5,
-        ..Default::default()
-    };
+    let options = GenerateOptions { prompt: "a photo of".to_owned(), max_new_tokens: 5, ..Default::default() };
     let pixels = pixels(model.model());
     let captions = model.caption(pixels.clone(), &options).unwrap();
     let tokens = model.generate(pixels, &options).unwrap();
     let end = 121;
-    let words: Vec<u32> = tokens[2]
-        .iter()
-        .copied()
-        .filter(|id| *id != end && *id != 0)
-        .collect();
+    let words: Vec<u32> = tokens[2].iter().copied().filter(|id| *id != end && *id != 0).collect();
     assert!(!words.is_empty());
-    assert_eq!(
-        captions[2],
-        model.tokenizer().decode(&words).unwrap().trim()
-    );
+    assert_eq!(captions[2], model.tokenizer().decode(&words).unwrap().trim());
 }
 
 #[test]
@@ -111,16 +95,9 @@ fn texts_that_are_too_long_or_too_short_are_refused() {
     let model = model("base");
     let text = |tokens: usize| TokenBatch::new(vec![vec![5; tokens]; 6]).unwrap();
     let options = GenerateOptions::default();
-    let error = model
-        .sequences(pixels(&model), Some(&text(1)), &options)
-        .unwrap_err();
-    assert!(
-        error.to_string().contains("first and a last token"),
-        "{error}"
-    );
-    let error = model
-        .sequences(pixels(&model), Some(&text(12)), &options)
-        .unwrap_err();
+    let error = model.sequences(pixels(&model), Some(&text(1)), &options).unwrap_err();
+    assert!(error.to_string().contains("first and a last token"), "{error}");
+    let error = model.sequences(pixels(&model), Some(&text(12)), &options).unwrap_err();
     assert!(error.to_string().contains("40 positions"), "{error}");
     let error = model.logits(pixels(&model), &text(41)).unwrap_err();
     assert!(error.to_string().contains("40 positions"), "{error}");

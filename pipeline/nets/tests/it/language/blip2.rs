@@ -52,21 +52,9 @@ fn hidden_states_agree_with_transformers() {
         let image = model.network().image_tokens(pixels.clone()).unwrap();
         let states = model.network().query_states(image.clone()).unwrap();
         let scores = model.first_scores(pixels, "").unwrap();
-        check(
-            "blip2 vision",
-            name,
-            relative_error(&golden, "image_tokens", image),
-        );
-        check(
-            "blip2 q-former",
-            name,
-            relative_error(&golden, "query_states", states),
-        );
-        check(
-            "blip2 opt",
-            name,
-            relative_error(&golden, "first_scores", scores),
-        );
+        check("blip2 vision", name, relative_error(&golden, "image_tokens", image));
+        check("blip2 q-former", name, relative_error(&golden, "query_states", states));
+        check("blip2 opt", name, relative_error(&golden, "first_scores", scores));
     }
 }
 
@@ -77,11 +65,7 @@ fn a_batch_is_captioned_with_the_tokens_that_transformers_finds_one_by_one() {
         let pixels = scenes(name);
         for (search, golden) in searches(name) {
             let found = model.generate(pixels.clone(), &golden.options(24)).unwrap();
-            let same = found
-                .iter()
-                .zip(&golden.sequences)
-                .filter(|(a, b)| a == b)
-                .count();
+            let same = found.iter().zip(&golden.sequences).filter(|(a, b)| a == b).count();
             println!("captions | blip2 {name} | {search} | {same}/16 token-identical");
             assert_eq!(found, golden.sequences, "{name} {search}");
         }
@@ -97,9 +81,7 @@ fn a_picture_alone_gets_the_caption_it_gets_in_a_batch() {
             let options = golden.options(24);
             let together = model.generate(pixels.clone(), &options).unwrap();
             for (index, tokens) in together.iter().enumerate() {
-                let alone = model
-                    .generate(pixels.clone().narrow(0, index, 1), &options)
-                    .unwrap();
+                let alone = model.generate(pixels.clone().narrow(0, index, 1), &options).unwrap();
                 assert_eq!(&alone[0], tokens, "{name} {search} scene {index}");
             }
         }
@@ -114,17 +96,13 @@ fn scores_are_the_same_to_the_bit_in_every_batch() {
         let model = Blip2::load(checkpoint(name), &device()).unwrap();
         let pixels = scenes(name);
         let scores = |first: usize, count: usize| {
-            let scores = model
-                .first_scores(pixels.clone().narrow(0, first, count), "")
-                .unwrap();
+            let scores = model.first_scores(pixels.clone().narrow(0, first, count), "").unwrap();
             scores.into_data().try_to_vec::<f32>().unwrap()
         };
         let together = scores(0, 16);
         for count in [1, 2, 5] {
-            let apart: Vec<f32> = (0..16)
-                .step_by(count)
-                .flat_map(|first| scores(first, count.min(16 - first)))
-                .collect();
+            let apart: Vec<f32> =
+                (0..16).step_by(count).flat_map(|first| scores(first, count.min(16 - first))).collect();
             assert_eq!(apart, together, "{name} in batches of {count}");
         }
     }
@@ -135,14 +113,8 @@ fn captions_say_what_is_in_the_scenes() {
     let model = Blip2::load(checkpoint("mini"), &device()).unwrap();
     let pixels = scenes("mini").narrow(0, 0, 2);
     let captions = model.caption(pixels, &GenerateOptions::default()).unwrap();
-    assert_eq!(
-        captions[0],
-        "a photo of a bird and two cats among autumn leaves"
-    );
-    assert_eq!(
-        captions[1],
-        "a photo of a cow, a boat and a plant on the grass"
-    );
+    assert_eq!(captions[0], "a photo of a bird and two cats among autumn leaves");
+    assert_eq!(captions[1], "a photo of a cow, a boat and a plant on the grass");
 }
 
 #[test]
@@ -160,27 +132,15 @@ fn both_kinds_of_tokenizer_files_read_and_write_the_same_text() {
 fn a_caption_may_continue_a_given_text() {
     let model = Blip2::load(checkpoint("mini"), &device()).unwrap();
     let pixels = scenes("mini").narrow(0, 0, 1);
-    let options = GenerateOptions {
-        prompt: "a photo of".to_owned(),
-        ..Default::default()
-    };
-    assert_eq!(
-        model.caption(pixels, &options).unwrap(),
-        ["a bird and two cats among autumn leaves"]
-    );
+    let options = GenerateOptions { prompt: "a photo of".to_owned(), ..Default::default() };
+    assert_eq!(model.caption(pixels, &options).unwrap(), ["a bird and two cats among autumn leaves"]);
 }
 
 #[test]
 fn a_caption_longer_than_the_model_can_write_is_refused() {
     let model = Blip2::load(checkpoint("mini"), &device()).unwrap();
-    let options = GenerateOptions {
-        max_new_tokens: 56,
-        ..Default::default()
-    };
-    let error = model
-        .caption(scenes("mini"), &options)
-        .unwrap_err()
-        .to_string();
+    let options = GenerateOptions { max_new_tokens: 56, ..Default::default() };
+    let error = model.caption(scenes("mini"), &options).unwrap_err().to_string();
     assert!(error.contains("64 positions"), "{error}");
 }
 
@@ -238,14 +198,9 @@ fn sequences_of_padded_texts_are_those_of_transformers() {
         ];
         for (prompt, text) in texts {
             let network = format!("blip2 opt {name}");
-            check_sequences(
-                &network,
-                &golden,
-                prompt,
-                &pixels,
-                text.as_ref(),
-                |p, t, o| model.sequences(p, t, o).unwrap(),
-            );
+            check_sequences(&network, &golden, prompt, &pixels, text.as_ref(), |p, t, o| {
+                model.sequences(p, t, o).unwrap()
+            });
         }
     }
 }
@@ -256,24 +211,15 @@ fn texts_that_do_not_fit_are_refused() {
     let pixels: Tensor<4> = noise([2, 3, 32, 32]);
     let error = |rows: Vec<Vec<u32>>| {
         let text = TokenBatch::new(rows).unwrap();
-        model
-            .logits(pixels.clone(), &text, None)
-            .unwrap_err()
-            .to_string()
+        model.logits(pixels.clone(), &text, None).unwrap_err().to_string()
     };
     assert_eq!(error(vec![vec![2]]), "the text has 1 rows, expected 2");
     assert_eq!(
         error(vec![vec![374, 374, 374, 2], vec![374, 374, 2, 2]]),
         "text 1 has 2 placeholders of a picture, expected 3"
     );
-    assert_eq!(
-        error(vec![vec![375]; 2]),
-        "token 375 is not one of the language model's 375"
-    );
-    assert_eq!(
-        error(vec![vec![2; 65]; 2]),
-        "a text of 65 tokens exceeds the language model's 64 positions"
-    );
+    assert_eq!(error(vec![vec![375]; 2]), "token 375 is not one of the language model's 375");
+    assert_eq!(error(vec![vec![2; 65]; 2]), "a text of 65 tokens exceeds the language model's 64 positions");
     let uneven = TokenBatch::new(vec![vec![1, 2], vec![3]]).unwrap_err();
     assert!(uneven.to_string().contains("same length"), "{uneven}");
 }
@@ -282,11 +228,7 @@ fn texts_that_do_not_fit_are_refused() {
 fn where_a_configuration_knows_no_placeholder_the_picture_comes_first() {
     let from = goldens().join("blip2/untied");
     let folder = tempfile::TempDir::new().unwrap();
-    std::fs::copy(
-        from.join("model.safetensors"),
-        folder.path().join("model.safetensors"),
-    )
-    .unwrap();
+    std::fs::copy(from.join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
     let mut config: Value = read(from.join("config.json"));
     config["image_token_index"] = Value::Null;
     std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
@@ -294,9 +236,7 @@ fn where_a_configuration_knows_no_placeholder_the_picture_comes_first() {
     let old = Blip2Model::load(folder.path(), &device()).unwrap();
     let pixels: Tensor<4> = noise([2, 3, 32, 32]);
     let text = |row: &[u32]| TokenBatch::new(vec![row.to_vec(); 2]).unwrap();
-    let difference = new
-        .logits(pixels.clone(), &text(&[374, 374, 374, 2, 7]), None)
-        .unwrap()
+    let difference = new.logits(pixels.clone(), &text(&[374, 374, 374, 2, 7]), None).unwrap()
         - old.logits(pixels.clone(), &text(&[2, 7]), None).unwrap();
     assert_eq!(difference.abs().max().into_scalar::<f32>(), 0.0);
     let options = GenerateOptions::default();

@@ -27,12 +27,7 @@ fn states_and_scores_agree_with_transformers() {
         let text = tokens(&golden, "ids", Some("mask"));
         let queries = model.config().num_query_tokens;
         let written = tokens(&golden, "written", None);
-        let logits = |text: &TokenBatch| {
-            model
-                .logits(pixels(&model), text, Some(&written))
-                .unwrap()
-                .narrow(0, 0, 3)
-        };
+        let logits = |text: &TokenBatch| model.logits(pixels(&model), text, Some(&written)).unwrap().narrow(0, 0, 3);
         // The same texts without placeholders: read without the pictures.
         let cut = |row: &Vec<u32>| row[queries..].to_vec();
         let cut_mask = |row: &Vec<bool>| row[queries..].to_vec();
@@ -62,14 +57,9 @@ fn sequences_are_those_of_transformers() {
         let text = tokens(&tensors, "ids", Some("mask"));
         for (prompt, text) in [("alone", None), ("text", Some(&text))] {
             let network = format!("blip2 t5 {name}");
-            check_sequences(
-                &network,
-                &golden,
-                prompt,
-                &pixels(&model),
-                text,
-                |p, t, o| model.sequences(p, t, o).unwrap(),
-            );
+            check_sequences(&network, &golden, prompt, &pixels(&model), text, |p, t, o| {
+                model.sequences(p, t, o).unwrap()
+            });
         }
     }
 }
@@ -93,19 +83,11 @@ fn the_tokenizer_reads_and_writes_as_the_reference() {
 fn a_caption_is_the_text_of_the_new_tokens() {
     let model = Blip2::load(goldens().join("blip2-t5/flan"), &device()).unwrap();
     let pixels = pixels(model.model());
-    let options = GenerateOptions {
-        prompt: "a photo of".to_owned(),
-        max_new_tokens: 5,
-        ..Default::default()
-    };
+    let options = GenerateOptions { prompt: "a photo of".to_owned(), max_new_tokens: 5, ..Default::default() };
     let tokens = model.generate(pixels.clone(), &options).unwrap();
     let captions = model.caption(pixels, &options).unwrap();
     for (tokens, caption) in tokens.iter().zip(captions) {
-        let words: Vec<u32> = tokens
-            .iter()
-            .copied()
-            .filter(|id| ![0, 1, 55, 119, 133, 202].contains(id))
-            .collect();
+        let words: Vec<u32> = tokens.iter().copied().filter(|id| ![0, 1, 55, 119, 133, 202].contains(id)).collect();
         assert_eq!(caption, model.tokenizer().decode(&words).unwrap().trim());
     }
 }

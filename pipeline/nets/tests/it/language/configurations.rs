@@ -39,37 +39,13 @@ fn field_and_message(error: NetsError) -> (String, String) {
 #[test]
 fn a_value_that_cannot_be_used_is_refused_by_its_field() {
     let cases = [
-        (
-            "/text_config/model_type",
-            json!("llama"),
-            "expected `opt` or `t5`",
-        ),
-        (
-            "/text_config/feed_forward_proj",
-            json!("half-gelu"),
-            "gated-gelu",
-        ),
-        (
-            "/text_config/feed_forward_proj",
-            json!("gated-tanh"),
-            "gated-gelu",
-        ),
-        (
-            "/text_config/dense_act_fn",
-            json!("tanh"),
-            "unknown variant",
-        ),
+        ("/text_config/model_type", json!("llama"), "expected `opt` or `t5`"),
+        ("/text_config/feed_forward_proj", json!("half-gelu"), "gated-gelu"),
+        ("/text_config/feed_forward_proj", json!("gated-tanh"), "gated-gelu"),
+        ("/text_config/dense_act_fn", json!("tanh"), "unknown variant"),
         ("/text_config/num_heads", json!(0), "there must be a head"),
-        (
-            "/text_config/relative_attention_num_buckets",
-            json!(2),
-            "at least 4",
-        ),
-        (
-            "/text_config/relative_attention_max_distance",
-            json!(3),
-            "half the number",
-        ),
+        ("/text_config/relative_attention_num_buckets", json!(2), "at least 4"),
+        ("/text_config/relative_attention_max_distance", json!(3), "half the number"),
         ("/text_config/d_model", json!("wide"), "invalid type"),
         ("/vision_config/patch_size", json!(7), "do not divide"),
     ];
@@ -81,11 +57,7 @@ fn a_value_that_cannot_be_used_is_refused_by_its_field() {
         assert!(message.contains(expected), "{pointer}: {message}");
     }
     let cases = [
-        (
-            "/text_config/is_decoder",
-            json!(false),
-            "does not look at the image",
-        ),
+        ("/text_config/is_decoder", json!(false), "does not look at the image"),
         ("/text_config/num_attention_heads", json!(7), "40 channels"),
         ("/vision_config/num_attention_heads", json!(0), "0 heads"),
         ("/text_config/hidden_act", json!("tanh"), "unknown variant"),
@@ -106,28 +78,13 @@ fn a_value_that_cannot_be_used_is_refused_by_its_field() {
 fn missing_keys_have_the_defaults_of_transformers() {
     let origin = Path::new("config.json");
     let t5: T5Config = parse("{}", origin).unwrap();
-    assert_eq!(
-        (t5.vocab_size, t5.d_model, t5.d_kv, t5.d_ff),
-        (32128, 512, 64, 2048)
-    );
-    assert_eq!(
-        (t5.num_layers, t5.decoder_layers(), t5.num_heads),
-        (6, 6, 8)
-    );
+    assert_eq!((t5.vocab_size, t5.d_model, t5.d_kv, t5.d_ff), (32128, 512, 64, 2048));
+    assert_eq!((t5.num_layers, t5.decoder_layers(), t5.num_heads), (6, 6, 8));
     assert_eq!(t5.feed_forward_proj, "relu");
     let blip: BlipConfig = parse("{}", origin).unwrap();
     assert_eq!(blip.text_config.num_attention_heads, 8);
-    assert_eq!(
-        (blip.text_config.bos_token_id, blip.text_config.vocab_size),
-        (30522, 30524)
-    );
-    assert_eq!(
-        (
-            blip.vision_config.image_size,
-            blip.vision_config.layer_norm_eps
-        ),
-        (384, 1e-5)
-    );
+    assert_eq!((blip.text_config.bos_token_id, blip.text_config.vocab_size), (30522, 30524));
+    assert_eq!((blip.vision_config.image_size, blip.vision_config.layer_norm_eps), (384, 1e-5));
     let blip2: Blip2Config = parse(r#"{"text_config": {"model_type": "t5"}}"#, origin).unwrap();
     assert!(matches!(blip2.text_config, LanguageConfig::T5(t5) if t5.d_model == 512));
     let blip2: Blip2Config = parse(r#"{"text_config": {"vocab_size": 9}}"#, origin).unwrap();
@@ -147,16 +104,9 @@ fn weights_of_another_network_are_refused_by_name() {
 #[test]
 fn a_sentencepiece_model_alone_is_refused_with_advice() {
     let folder = changed("blip2-t5/flan", "/model_type", json!("blip-2"));
-    std::fs::rename(
-        folder.path().join("tokenizer.json"),
-        folder.path().join("spiece.model"),
-    )
-    .unwrap();
+    std::fs::rename(folder.path().join("tokenizer.json"), folder.path().join("spiece.model")).unwrap();
     let error = Blip2::load(folder.path(), &device()).unwrap_err();
-    assert!(
-        error.to_string().contains("`spiece.model` alone"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("`spiece.model` alone"), "{error}");
     assert!(error.hint().unwrap().contains("save_pretrained"));
     let error = TextTokenizer::load(folder.path(), TokenizerKind::Bert).unwrap_err();
     assert!(error.to_string().contains("vocab.txt"), "{error}");
@@ -175,10 +125,7 @@ fn a_captioner_is_loaded_by_its_model_type() {
         let folder = changed("blip/base", "/model_type", kind);
         let (field, message) = field_and_message(load(folder.path()).unwrap_err());
         assert_eq!(field, "model_type");
-        assert!(
-            message.ends_with("expected `blip-2` or `blip`"),
-            "{message}"
-        );
+        assert!(message.ends_with("expected `blip-2` or `blip`"), "{message}");
     }
 }
 
@@ -186,9 +133,7 @@ fn a_captioner_is_loaded_by_its_model_type() {
 fn all_captioners_describe_pictures() {
     for name in ["blip/wide", "blip2-t5/first"] {
         let captioner = Captioner::load(goldens().join(name), &device()).unwrap();
-        let captions = captioner
-            .caption(noise([2, 3, 32, 32]), &GenerateOptions::default())
-            .unwrap();
+        let captions = captioner.caption(noise([2, 3, 32, 32]), &GenerateOptions::default()).unwrap();
         assert_eq!(captions.len(), 2, "{name}");
     }
 }

@@ -19,11 +19,7 @@ pub struct Search {
 
 impl Search {
     pub fn options(&self, max_new_tokens: usize) -> GenerateOptions {
-        let number = |name: &str, default: f64| {
-            self.options
-                .get(name)
-                .map_or(default, |v| v.as_f64().unwrap())
-        };
+        let number = |name: &str, default: f64| self.options.get(name).map_or(default, |v| v.as_f64().unwrap());
         GenerateOptions {
             num_beams: number("num_beams", 1.0) as usize,
             max_new_tokens,
@@ -50,14 +46,8 @@ pub fn searches(golden: &Value, prompt: &str) -> BTreeMap<String, Search> {
 
 /// Integers of a golden, `[rows, tokens]`.
 fn integers(golden: &Weights, name: &str) -> Tensor<2, Int> {
-    let values: Vec<i64> = golden
-        .bytes(name)
-        .unwrap()
-        .as_chunks()
-        .0
-        .iter()
-        .map(|bytes| i64::from_le_bytes(*bytes))
-        .collect();
+    let values: Vec<i64> =
+        golden.bytes(name).unwrap().as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect();
     let shape: [usize; 2] = golden.shape(name).unwrap().try_into().unwrap();
     Tensor::from_data(TensorData::new(values, shape), &device())
 }

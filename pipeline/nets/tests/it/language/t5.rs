@@ -43,10 +43,7 @@ fn encoders_agree_with_transformers() {
         let padded = model.forward(&texts.padded(false)).unwrap();
         let left = model.forward(&texts.padded(true)).unwrap();
         let long = TokenBatch::new(texts.long.clone()).unwrap();
-        let long = model
-            .forward(&long)
-            .unwrap()
-            .slice([s![..], s![..;10], s![..]]);
+        let long = model.forward(&long).unwrap().slice([s![..], s![..;10], s![..]]);
         for (what, found) in [("padded", padded), ("left", left), ("long", long)] {
             let error = relative_error(&golden, what, found);
             check("t5 encoder", &format!("{name} {what}"), error);

@@ -24,10 +24,7 @@ fn what_is_no_batch_of_tokens_is_refused() {
         let batch = TokenBatch::from_tensors(tensor(ids, shape), mask);
         batch.unwrap_err().to_string()
     };
-    assert_eq!(
-        refused(vec![3, -100], [1, 2], None),
-        "token ids must not be negative"
-    );
+    assert_eq!(refused(vec![3, -100], [1, 2], None), "token ids must not be negative");
     assert_eq!(
         refused(vec![3, 4], [1, 2], Some(tensor(vec![1, 1], [2, 1]))),
         "the attention mask must be 1 x 2 as the token ids are"

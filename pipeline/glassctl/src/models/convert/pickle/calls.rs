@@ -100,9 +100,7 @@ impl Machine {
             ) if **tag == *"storage" => {
                 let (key, dtype) = (key.clone(), *dtype);
                 match self.storages.insert(key.to_string(), dtype) {
-                    Some(other) if other != dtype => {
-                        Err(Fault::new(format!("its storage `{key}` has two types")))
-                    }
+                    Some(other) if other != dtype => Err(Fault::new(format!("its storage `{key}` has two types"))),
                     _ => Ok(Value::Storage(key, dtype)),
                 }
             }

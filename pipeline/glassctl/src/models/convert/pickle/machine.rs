@@ -150,9 +150,7 @@ impl Machine {
     fn global_on_stack(&mut self) -> Result<(), Fault> {
         let (name, module) = (self.pop()?, self.pop()?);
         match (&module, &name) {
-            (Value::Text(module), Value::Text(name)) => {
-                self.push(Value::Callable(Callable::named(module, name)?))
-            }
+            (Value::Text(module), Value::Text(name)) => self.push(Value::Callable(Callable::named(module, name)?)),
             _ => Err(Fault::Call("something without a name".to_owned())),
         }
     }

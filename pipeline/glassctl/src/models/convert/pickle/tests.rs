@@ -33,9 +33,26 @@ fn other_ways_to_call_are_no_opcodes_here() {
 #[test]
 fn nonsense_is_an_error_and_no_panic() {
     for pickle in [
-        &b""[..], b".", b"(.", b"t.", b"e.", b"]s.", b"}Na.", b"h\x05.", b"0.", b"R.", b"NNR.", b"NQ.",
-        b")Q.", b"Nb.", b"\x87.", b"(0.", b"X\xff\xff\xff\xff.", b"\x8d\xff\xff\xff\xff\xff\xff\xff\xff.",
-        b"ccollections\nOrderedDict\n]N\x85a\x85R.", b"}(N\x85u.",
+        &b""[..],
+        b".",
+        b"(.",
+        b"t.",
+        b"e.",
+        b"]s.",
+        b"}Na.",
+        b"h\x05.",
+        b"0.",
+        b"R.",
+        b"NNR.",
+        b"NQ.",
+        b")Q.",
+        b"Nb.",
+        b"\x87.",
+        b"(0.",
+        b"X\xff\xff\xff\xff.",
+        b"\x8d\xff\xff\xff\xff\xff\xff\xff\xff.",
+        b"ccollections\nOrderedDict\n]N\x85a\x85R.",
+        b"}(N\x85u.",
     ] {
         assert!(read(&mut &*pickle).is_err(), "{pickle:?}: {}", fault(pickle));
     }
