@@ -27,6 +27,8 @@ use super::{Annotations, Labels, PictureSource};
 
 /// Images and masks of one sample as they are stored.
 type Sample = (Option<Bytes>, Option<Bytes>);
+/// Samples of a shard by their id.
+type Samples = HashMap<String, Sample>;
 
 /// Masks with the generations they were made from.
 struct Pair {
@@ -34,7 +36,7 @@ struct Pair {
     masks: Dataset,
     runtime: Handle,
     /// Shards that were read last.
-    shards: Mutex<Vec<(u32, Arc<HashMap<String, Sample>>)>>,
+    shards: Mutex<Vec<(u32, Arc<Samples>)>>,
 }
 
 /// Opens the masks dataset that `annotations` names, or the only one of the store.
@@ -126,7 +128,7 @@ impl Pair {
     }
 
     /// The samples of a shard, both sides.
-    fn shard(&self, shard: u32) -> Result<Arc<HashMap<String, Sample>>> {
+    fn shard(&self, shard: u32) -> Result<Arc<Samples>> {
         let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, samples)) = shards.iter().find(|(read, _)| *read == shard) {
             return Ok(samples.clone());
@@ -137,8 +139,8 @@ impl Pair {
         Ok(samples)
     }
 
-    async fn read(&self, shard: ShardIndex) -> Result<HashMap<String, Sample>> {
-        let mut samples: HashMap<String, Sample> = HashMap::new();
+    async fn read(&self, shard: ShardIndex) -> Result<Samples> {
+        let mut samples = Samples::new();
         for (dataset, column) in [(&self.masks, "mask"), (&self.generations, "image")] {
             for batch in dataset.read_shard(shard, Columns::Only(&["sample_id", column])).await? {
                 let cells = binary(&batch, column)

@@ -34,7 +34,7 @@ impl Place {
 
     /// Where the cache keeps the repository of the tests.
     pub fn repository(&self) -> PathBuf {
-        self.path("home/hub/models--owner--name")
+        self.path("cache/hub/models--owner--name")
     }
 
     /// The snapshot of the hub's commit.
@@ -70,7 +70,7 @@ impl Place {
         for name in ["HF_TOKEN", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN_PATH", "RUST_LOG"] {
             command.env_remove(name);
         }
-        command.env("HF_HOME", self.path("home")).env("HF_ENDPOINT", &self.endpoint);
+        command.env("HF_HOME", self.path("cache")).env("HF_ENDPOINT", &self.endpoint);
         command.env("NO_PROXY", "*");
         command
     }
