@@ -93,7 +93,7 @@ fn samples(spec: &TrainerSpec, feature_shape: [usize; 2]) -> MemorySet {
     let features = stream.normal(SAMPLES * feature_shape[0] * feature_shape[1]);
     let mask_side = spec.guidance.resolution as usize;
     let picture_side = spec.encoder.image_size as usize;
-    let latent_side = spec.diffusion.image_size as usize / 8;
+    let latent_side = spec.picture_size() as usize / 8;
     let latent_shape = [8, latent_side, latent_side];
     let pictures = stream.at(1).uniform(SAMPLES * picture_side * picture_side * 3);
     MemorySet {
