@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use glass_metrics::FeatureStatistics;
+use glass_stage::WholeFile;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::FeatureNetwork;
@@ -87,7 +88,7 @@ impl Reference {
     /// Writes the file whole or not at all: `mean` `[dim]` and `covariance` `[dim, dim]` in f64.
     ///
     /// # Errors
-    /// [`EvalError::Write`], and where there are fewer than two pictures.
+    /// [`EvalError::Unfinished`], and where there are fewer than two pictures.
     pub fn save(&self, path: &Path) -> Result<(), EvalError> {
         let dim = self.statistics.dim();
         let bytes = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
@@ -107,8 +108,7 @@ impl Reference {
         ]);
         let file =
             safetensors::serialize(views, Some(metadata)).map_err(|error| EvalError::Shape(error.to_string()))?;
-        let partial = path.with_extension("partial");
-        std::fs::write(&partial, file).and_then(|()| std::fs::rename(&partial, path)).map_err(EvalError::write(path))
+        WholeFile::write(path, file).map_err(EvalError::Unfinished)
     }
 
     /// Reads a file.

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
 use glass_nets::Weights;
+use glass_stage::WholeFile;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
@@ -145,9 +146,6 @@ impl Outputs {
             .map(|o| Ok((o.name.as_str(), TensorView::new(o.dtype, o.shape.clone(), &o.bytes)?)))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let file = safetensors::serialize(views, None)?;
-        let partial = path.with_extension("partial");
-        std::fs::write(&partial, file)
-            .and_then(|()| std::fs::rename(&partial, path))
-            .with_context(|| format!("cannot write `{}`", path.display()))
+        Ok(WholeFile::write(path, file)?)
     }
 }

@@ -6,7 +6,7 @@ use glass_schemas::spec::trainer::{
     TransformerBlocks,
 };
 
-use super::{Parts, Translated, count, renamed, shape, thirds};
+use super::{Parts, Translated, begun, count, renamed, shape, thirds};
 use crate::checkpoint::SLOTS_LAYOUT;
 use crate::checkpoint::tensors::Named;
 use crate::decoders::{MLP_LAYOUT, TRANSFORMER_LAYOUT};
@@ -96,15 +96,13 @@ fn decoder_name(name: &str) -> Option<String> {
     if name == "bos_token" {
         return Some("bos_tokens".to_owned());
     }
-    for (theirs, ours) in [("inp_transform.", "input_proj."), ("cond_transform.", "slot_proj.")] {
-        if let Some(end) = name.strip_prefix(theirs) {
-            return Some(format!("{ours}{end}"));
-        }
+    if let Some((ours, end)) = begun(&[("inp_transform.", "input_proj."), ("cond_transform.", "slot_proj.")], name) {
+        return Some(format!("{ours}{end}"));
     }
     // Which tokens come before which follows from their number: the mask has no name here.
     let (block, rest) = name.strip_prefix("decoder.layers.")?.split_once('.')?;
-    let (theirs, ours) = NAMES.iter().find(|(theirs, _)| rest.starts_with(theirs))?;
-    Some(format!("dec.blocks.{block}.{ours}{}", &rest[theirs.len()..]))
+    let (ours, end) = begun(&NAMES, rest)?;
+    Some(format!("dec.blocks.{block}.{ours}{end}"))
 }
 
 fn slot_name(name: &str) -> Option<String> {
@@ -130,10 +128,9 @@ fn slot_name(name: &str) -> Option<String> {
         });
     }
     let rest = name.strip_prefix(GROUPING)?.strip_prefix('.')?;
-    let (theirs, ours) = NAMES.iter().find(|(theirs, _)| rest.starts_with(theirs))?;
-    let end = &rest[theirs.len()..];
+    let (ours, end) = begun(&NAMES, rest)?;
     // A layer norm comes first in the sequence here, apart from it there.
-    Some(if *ours == "mlp." { format!("mlp.{}", one_less(end)?) } else { format!("{ours}{end}") })
+    Some(if ours == "mlp." { format!("mlp.{}", one_less(end)?) } else { format!("{ours}{end}") })
 }
 
 /// `3.weight` → `2.weight`

@@ -168,6 +168,11 @@ impl PartMapper for Fill<'_> {
     }
 }
 
+/// Our name for the beginning of a name, of the first pair that fits, and the rest of it.
+fn begun<'a>(names: &[(&str, &'static str)], name: &'a str) -> Option<(&'static str, &'a str)> {
+    names.iter().find_map(|(theirs, ours)| Some((*ours, name.strip_prefix(theirs)?)))
+}
+
 /// All tensors that `rename` gives one of our names, as numbers; those that it gives none are another network's.
 fn renamed(weights: &Weights, rename: impl Fn(&str) -> Option<String>) -> Result<Named> {
     let mut named = Named::new();

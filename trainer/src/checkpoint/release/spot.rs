@@ -6,7 +6,7 @@ use glass_schemas::spec::trainer::{
     TransformerBlocks,
 };
 
-use super::{Parts, Translated, count, renamed, shape, thirds};
+use super::{Parts, Translated, begun, count, renamed, shape, thirds};
 use crate::checkpoint::SLOTS_LAYOUT;
 use crate::checkpoint::tensors::Named;
 use crate::decoders::{MLP_LAYOUT, TRANSFORMER_LAYOUT};
@@ -135,8 +135,8 @@ fn encoder_blocks(weights: &Weights, first: usize) -> Result<Named> {
     };
     let mut blocks = renamed(weights, |name| {
         let (number, rest) = block(name)?;
-        let (theirs, ours) = PARTS.iter().find(|(theirs, _)| rest.starts_with(theirs))?;
-        Some(format!("blocks.{number}.{}", rest.replacen(theirs, ours, 1)))
+        let (ours, end) = begun(&PARTS, &rest)?;
+        Some(format!("blocks.{number}.{ours}{end}"))
     })?;
     for name in weights.names() {
         let Some((number, rest)) = block(name) else { continue };
