@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "manifests/runs/mini"
-# Phase 2 trains at the rate of a run whose image decoder the phase trains; all tokens are decoded on both sides.
+# A method or a run spec, the phase, and what is changed: all tokens are decoded on both sides.
 SUBJECTS = {
     "dinosaur-mlp": ("dinosaur-mlp", 1, []),
     "spot-teacher": ("spot-teacher", 1, []),
@@ -32,24 +32,17 @@ SUBJECTS = {
 }
 
 
-def merged(below, above):
-    return below | {
-        k: merged(below[k], v) if isinstance(v, dict) and isinstance(below.get(k), dict) else v
-        for k, v in above.items()
-    }
-
-
 def constants(subject):
     """A method's, or those of a run above its method's, above the trainer's."""
     import methods
 
     if not subject.endswith(".toml"):
         file = tomllib.loads((ROOT / f"manifests/baselines/{subject}.toml").read_text())
-        return merged(methods.DEFAULTS, file["trainer"])
+        return methods.merged(methods.DEFAULTS, file["trainer"])
     run = tomllib.loads(Path(subject).read_text())
     baseline = ROOT / f"manifests/baselines/{run.get('method', 'glass')}.toml"
-    below = merged(methods.DEFAULTS, tomllib.loads(baseline.read_text())["trainer"])
-    return merged(below, run["trainer"])
+    below = methods.merged(methods.DEFAULTS, tomllib.loads(baseline.read_text())["trainer"])
+    return methods.merged(below, run["trainer"])
 
 
 class FeatureMethod:
